@@ -1,0 +1,8 @@
+// The only place that asks the hour.
+#pragma once
+#include <stdint.h>
+
+// Nanoseconds of a clock that never jumps; good for differences only.
+uint64_t time_mono_ns(void);
+// Microseconds since 1970-01-01 UTC.
+uint64_t time_unix_us(void);

@@ -1,0 +1,104 @@
+// The configuration file: YAML (or JSON) into one immutable struct. Every trouble is found at once, with its place.
+//   file -> libfyaml -> tree -> one table of settings (config/table.c: name, type, default, reloadable, help) -> struct
+// ${ENV_NAME} and ${file:/path} are filled in, in scalar values only, after parsing.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include "llm/model.h"
+#include "llm/money.h"
+
+struct config_listen {
+  struct str host;       // "127.0.0.1", "::", "0.0.0.0"; empty for a unix socket
+  uint16_t port;         // 0 takes a free one
+  struct str unix_path;  // of "unix:/path"
+  bool tls;
+};
+
+struct config_key {  // auth.keys[]
+  struct str name, key;
+  bool has_limit;
+  money_pico limit;
+};
+
+struct config_provider {
+  struct str id;
+  enum protocol protocol;
+  bool protocol_given;
+  struct str base_url;  // empty: the provider table's
+  struct api_key_secret *keys;
+  size_t key_count;
+  struct str ca_file;
+  struct str name;
+  unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;  // 0: defaults
+  unsigned line;
+};
+
+struct config_endpoint {
+  struct str provider, model;
+  uint64_t context_length, max_completion_tokens, max_prompt_tokens;  // 0: catalogue's
+  struct pricing pricing;                                             // PRICE_UNSET members: catalogue's
+  struct str quantization, region, data_policy;
+  struct str_list supported_parameters, input_modalities, output_modalities;
+  unsigned line;
+};
+
+struct config_model {
+  struct str id, name, description;
+  struct config_endpoint *endpoints;  // none: the catalogue's endpoints at configured providers
+  size_t endpoint_count;
+  unsigned line;
+};
+
+struct config {
+  struct str path;  // empty: built from the environment
+  struct config_listen *listen;
+  size_t listen_count;
+  struct str tls_cert, tls_key;
+  unsigned workers;  // 0: one a core
+  struct str data_dir, store, shared_state;
+  struct str management_key;  // empty: generated
+  struct config_key *keys;
+  size_t key_count;
+  struct config_provider *providers;
+  size_t provider_count;
+  struct config_model *models;
+  size_t model_count;
+  bool demo;
+  // server.* limits and times, with defaults
+  uint64_t max_body_bytes;
+  unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
+  unsigned keepalive_comment_ms;  // silence after which a stream gets a comment
+  struct str_list cors_origins;
+  // upstream.*: defaults for providers, pool
+  unsigned upstream_connect_timeout_ms, upstream_first_byte_timeout_ms, upstream_idle_timeout_ms,
+      upstream_total_timeout_ms, upstream_pool_idle_ms;
+  struct str http_proxy, https_proxy, no_proxy;  // from the environment, upper or lower case
+};
+
+struct config_problem {
+  unsigned line, column;  // 0: no place in the file
+  struct str text;        // says what to do
+};
+struct config_problems {
+  struct config_problem *items;
+  size_t count, cap;
+};
+
+// Reads and checks a file. Always returns all problems found; true when there are none. Everything is in `arena`.
+bool config_load(struct arena *arena, struct str path, struct config *out, struct config_problems *problems);
+// The same from bytes in memory, `path` is for messages.
+bool config_parse(struct arena *arena, struct str path, struct str text, struct config *out,
+                  struct config_problems *problems);
+// No file: providers from environment keys (the provider table names them), model servers that answer on this machine's
+// usual ports, and the demo provider.
+bool config_from_environment(struct arena *arena, struct config *out, struct config_problems *problems);
+// -c FILE, else $SIGNALBOX_CONFIG, ./signalbox.yaml, /etc/signalbox/signalbox.yaml; {NULL,0}: none exists.
+struct str config_find(struct arena *arena, const char *given);
+// "file:line:column: text" lines on stderr.
+void config_problems_print(const struct config_problems *problems, struct str path);
+// The table of settings as a Markdown table, for docs and --help.
+void config_help(struct buf *out);

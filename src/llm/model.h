@@ -1,0 +1,85 @@
+// What can be called: providers, models, and the endpoints where a provider serves a model. One immutable set of these is
+// the catalogue snapshot that requests read. Everything lives in the snapshot's arena.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "llm/usage.h"
+
+enum protocol {
+  PROTOCOL_OPENAI,
+  PROTOCOL_ANTHROPIC,
+  PROTOCOL_GEMINI,
+  PROTOCOL_VERTEX,
+  PROTOCOL_BEDROCK,
+  PROTOCOL_AZURE,
+  PROTOCOL_COHERE,
+  PROTOCOL_MISTRAL,
+  PROTOCOL_DEMO,
+  PROTOCOL_COUNT
+};
+
+struct str_list {
+  const struct str *items;
+  size_t count;
+};
+
+struct provider_quirks;  // provider/table.h
+
+struct api_key_secret {
+  struct str value;
+  unsigned weight;  // 1 unless configured
+};
+
+struct provider {
+  struct str id;    // slug used in routing: "openai"
+  struct str name;  // shown to people: "OpenAI"
+  enum protocol protocol;
+  struct str base_url;  // without trailing slash
+  const struct api_key_secret *keys;
+  size_t key_count;
+  const struct provider_quirks *quirks;  // never NULL
+  struct str env_key;                    // environment variable of its key, for messages; may be empty
+  struct str ca_file;                    // extra trust anchors; empty: the system's
+  unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
+  uint32_t index;  // place in the snapshot's list
+};
+
+struct model;
+struct endpoint {
+  const struct provider *provider;
+  const struct model *model;
+  struct str upstream_model;  // the provider's own name for it
+  uint64_t context_length;    // tokens; 0 unknown
+  uint64_t max_completion_tokens, max_prompt_tokens;
+  struct pricing pricing;
+  struct str quantization, region, data_policy;
+  struct str_list supported_parameters;
+  uint32_t index;
+};
+
+struct model {
+  struct str id;              // "openai/gpt-4o-mini"
+  struct str canonical_slug;  // may carry a date; the id when unknown
+  struct str name, description;
+  uint64_t created;  // unix seconds, 0 unknown
+  uint64_t context_length, max_completion_tokens;
+  struct str_list input_modalities, output_modalities, supported_parameters;
+  struct str tokenizer, hugging_face_id;
+  const struct endpoint *endpoints;  // in order of preference; never empty
+  size_t endpoint_count;
+};
+
+// All models by id, with look-up. Pure data, built by catalogue.c.
+struct catalogue {
+  const struct model *models;  // sorted by id
+  size_t model_count;
+  const struct provider *providers;
+  size_t provider_count;
+};
+// Exact id; NULL when unknown.
+const struct model *catalogue_find(const struct catalogue *c, struct str id);
+// The id nearest in spelling to an unknown one, for "did you mean"; {NULL,0} when nothing is near.
+struct str catalogue_nearest(const struct catalogue *c, struct str id);
+const struct provider *catalogue_provider(const struct catalogue *c, struct str id);

@@ -1,0 +1,98 @@
+// OpenAI Chat Completions as OpenRouter speaks it: what clients send and read, for providers of the same dialect.
+// Bytes are spliced, not re-encoded: the request goes on with only those members changed that must be; the reply gets
+// OpenRouter's extras. Pure: no clock, no socket.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/str.h"
+#include "json/json.h"
+#include "llm/fault.h"
+#include "llm/model.h"
+#include "llm/usage.h"
+#include "provider/table.h"
+
+// A client's request. Strings point into the body or the arena.
+struct chat_request {
+  struct str body;
+  struct json_doc doc;       // top level and its direct children
+  struct str model;          // empty when absent
+  struct str models[16];     // "models": fallbacks
+  unsigned model_count;
+  bool stream;
+  bool has_tools;
+  uint64_t max_tokens;       // 0: not given
+  struct str user, session_id;
+  struct str text_last;      // reserved for the demo provider; unused here
+};
+
+struct fault_note {
+  enum fault fault;     // FAULT_NONE: fine
+  struct str message;   // for the client, names what to do; in the arena or static
+  struct str param;     // member at fault, or empty
+};
+
+// Checks the body as OpenRouter would (MAP 4): valid JSON object, messages a non-empty array of objects with a role,
+// known members of the right type and range; unknown members are let through. False: *note says why.
+// The request's doc must be freed with chat_request_free.
+bool chat_request_parse(struct chat_request *r, struct str body, struct arena *arena, struct fault_note *note);
+void chat_request_free(struct chat_request *r);
+
+// The body for one endpoint: `model` becomes the endpoint's own name (added when absent); gateway-only members (provider,
+// models, route, plugins, transforms, usage, preset, session_id, trace, debug, cache_control at top level, ...) and what
+// the quirks deny are cut out; max_tokens is renamed as the quirks say; a stream gets "stream_options" with
+// include_usage true, keeping the client's other options. All other bytes stay as they were. False: out of memory.
+bool chat_request_build(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out);
+
+// What one reply needs to be rewritten.
+struct chat_reply {
+  struct str generation_id;     // "gen-…"
+  const struct endpoint *endpoint;
+  uint64_t created;             // unix seconds, used when the provider gives none
+  // found in the reply
+  struct usage usage;
+  struct cost cost;             // filled when usage is known
+  char finish_reason[24];       // normal form: stop, length, tool_calls, content_filter, error; empty: none yet
+  char native_finish_reason[40];
+  char upstream_id[64];
+  uint64_t text_bytes;          // bytes of content and reasoning seen: base of an estimate when usage is missing
+  // trouble
+  enum fault fault;
+  char message[256];
+};
+void chat_reply_init(struct chat_reply *reply, struct str generation_id, const struct endpoint *endpoint,
+                     uint64_t created);
+
+// A whole answer (status 200) of the provider. True: *out has the client's body, with id, provider, model,
+// native_finish_reason, usage.cost, no null members that strict clients refuse, and every member they need (ecosystem 2.3).
+// False: it is no chat completion or carries an error; fault and message say what.
+bool chat_reply_whole(struct chat_reply *reply, struct str body, struct buf *out);
+
+// A stream. Keep it small: one lives as long as each open stream.
+struct chat_stream;
+struct chat_stream *chat_stream_new(struct chat_reply *reply);  // NULL: out of memory. `reply` must outlive it.
+void chat_stream_drop(struct chat_stream *s);
+enum chat_stream_result {
+  CHAT_MORE,    // *out may have got an event for the client
+  CHAT_DONE,    // the provider's end has come ([DONE]): call chat_stream_end
+  CHAT_BROKEN,  // error event, or senseless data: reply->fault and message; nothing was written
+};
+// Takes the data of one event of the provider and appends what the client gets ("data: {...}\n\n", or nothing).
+// Chunks get our id, provider and model and lose null members; usage is kept back for the end.
+enum chat_stream_result chat_stream_event(struct chat_stream *s, struct str data, struct buf *out);
+// True once something that counts as output (content, reasoning, tool call, refusal, finish) has been written.
+bool chat_stream_spoke(const struct chat_stream *s);
+// The provider's stream is over. With a finish_reason seen: writes the one usage chunk (choices [], usage with cost) and
+// "data: [DONE]\n\n", returns true. Without: returns false and sets FAULT_UPSTREAM_CUT: the caller writes an error chunk.
+// `saw_done`: [DONE] came. Estimates usage when the provider gave none (prompt from request_bytes).
+bool chat_stream_end(struct chat_stream *s, bool saw_done, uint64_t request_bytes, struct buf *out);
+// The error chunk of OpenRouter (MAP 14): error{code,message,metadata{error_type}} and choices[0] with
+// finish_reason "error". No [DONE] follows.
+void chat_stream_error(struct buf *out, const struct chat_reply *reply, enum fault fault, struct str message);
+
+// Reads a provider's HTTP error (any of the shapes in providers/*.md): class and message for the client and the record.
+enum fault chat_error_read(unsigned status, struct str body, struct arena *arena, struct str *message);
+// OpenRouter's envelope. `metadata_json`: members to add inside metadata ("\"provider_name\":\"OpenAI\""), or empty.
+void chat_error_write(struct buf *out, enum fault fault, struct str message, struct str metadata_json);
