@@ -197,3 +197,19 @@ bool protocol_parse(struct str name, enum protocol *out) {
 bool protocol_built(enum protocol protocol) {
   return protocol < PROTOCOL_COUNT && protocols[protocol].built;
 }
+
+void provider_table_markdown(struct buf *out) {
+  buf_lit(out, "| slug | name | protocol | base URL | key variables | works |\n|---|---|---|---|---|---|\n");
+  for (size_t i = 0; i < provider_row_count; i++) {
+    const struct provider_row *row = &provider_rows[i];
+    buf_printf(out, "| `%s` | %s | %s | ", row->id, row->name, protocol_name(row->protocol));
+    if (row->base_url)
+      buf_printf(out, "`%s`", row->base_url);
+    else
+      buf_lit(out, "to be configured");
+    buf_lit(out, " | ");
+    for (size_t k = 0; k < 3 && row->env_keys[k]; k++) buf_printf(out, "%s`%s`", k ? ", " : "", row->env_keys[k]);
+    if (!row->env_keys[0]) buf_lit(out, "-");
+    buf_printf(out, " | %s |\n", protocol_built(row->protocol) ? "yes" : "not yet");
+  }
+}
