@@ -41,6 +41,8 @@ struct builder {
   size_t model_count;
   struct endpoint *endpoints;
   size_t endpoint_count, endpoint_cap;
+  uint32_t parameters;                               // of all endpoints of the model at hand
+  const struct provider *shipped_at[UINT8_MAX + 1];  // by the rows' provider number; NULL: not configured
   struct name_lists lists;
 };
 
@@ -156,6 +158,7 @@ static bool providers_build(struct builder *b) {
   if (!b->providers || !b->skipped) return false;
   for (size_t i = 0; i < config->provider_count; i++) b->skipped[i] = !provider_add(b, &config->providers[i]);
   if (config->demo && !configured_demo(config)) provider_add(b, &(struct config_provider){.id = STR("demo")});
+  for (unsigned i = 0; shipped_provider(i).len; i++) b->shipped_at[i] = find_provider(b, shipped_provider(i));
   return true;
 }
 
@@ -177,13 +180,13 @@ static bool is_free(const struct provider *p) {
 
 // --- endpoints ---
 
-static struct endpoint *endpoint_push(struct builder *b, const struct endpoint *e, struct model *model) {
+static void endpoint_push(struct builder *b, const struct endpoint *e, struct model *model, uint32_t parameters) {
   assert(b->endpoint_count < b->endpoint_cap);
   struct endpoint *place = &b->endpoints[b->endpoint_count];
   *place = *e;
   place->model = model;
   place->index = (uint32_t)b->endpoint_count++;
-  return place;
+  b->parameters |= parameters;
 }
 
 static void endpoint_from_shipped(struct builder *b, const struct shipped_endpoint *row,
@@ -211,7 +214,7 @@ static void pricing_override(struct pricing *base, const struct pricing *given) 
 static const struct shipped_endpoint *shipped_at(const struct shipped_model *model, struct str provider) {
   for (size_t i = 0; model && i < model->endpoint_count; i++) {
     const struct shipped_endpoint *row = &shipped_endpoints_of(model)[i];
-    if (str_eq(shipped_provider(row), provider)) return row;
+    if (str_eq(shipped_provider(row->provider), provider)) return row;
   }
   return NULL;
 }
@@ -275,18 +278,18 @@ static void endpoints_given(struct builder *b, struct slot *slot, struct model *
     struct endpoint e;
     if (!endpoint_from_config(b, slot, given, &e)) continue;
     price_check(b, slot, given, &e);
-    endpoint_push(b, &e, model);
+    endpoint_push(b, &e, model, names_parameter_mask(e.supported_parameters));
   }
 }
 
 static void endpoints_shipped(struct builder *b, const struct slot *slot, struct model *model) {
   for (size_t i = 0; slot->shipped && i < slot->shipped->endpoint_count; i++) {
     const struct shipped_endpoint *row = &shipped_endpoints_of(slot->shipped)[i];
-    const struct provider *provider = find_provider(b, shipped_provider(row));
+    const struct provider *provider = b->shipped_at[row->provider];
     if (!provider) continue;
     struct endpoint e;
     endpoint_from_shipped(b, row, provider, &e);
-    endpoint_push(b, &e, model);
+    endpoint_push(b, &e, model, row->parameters);
   }
 }
 
@@ -305,14 +308,12 @@ static uint32_t modalities_of(const struct slot *slot, bool input) {
 
 // What its endpoints can do together.
 static void model_sum(struct builder *b, struct model *m) {
-  uint32_t parameters = 0;
   for (size_t i = 0; i < m->endpoint_count; i++) {
     const struct endpoint *e = &m->endpoints[i];
     if (e->context_length > m->context_length) m->context_length = e->context_length;
     if (e->max_completion_tokens > m->max_completion_tokens) m->max_completion_tokens = e->max_completion_tokens;
-    parameters |= names_parameter_mask(e->supported_parameters);
   }
-  m->supported_parameters = names_list(&b->lists, b->arena, parameters);
+  m->supported_parameters = names_list(&b->lists, b->arena, b->parameters);
 }
 
 static void model_fill(struct builder *b, const struct slot *slot, struct model *m) {
@@ -345,7 +346,7 @@ static void no_endpoint(struct builder *b, const struct slot *slot) {
   buf_init(&known, 1024);
   for (size_t i = 0; i < slot->shipped->endpoint_count; i++) {
     if (i) buf_lit(&known, ", ");
-    buf_str(&known, shipped_provider(&shipped_endpoints_of(slot->shipped)[i]));
+    buf_str(&known, shipped_provider(shipped_endpoints_of(slot->shipped)[i].provider));
   }
   PROBLEM(b, given->line, "model %.*s has no endpoint: configure one of the providers %.*s, or give its endpoints",
           STR_ARGS(slot->id), STR_ARGS(buf_view(&known)));
@@ -355,6 +356,7 @@ static void no_endpoint(struct builder *b, const struct slot *slot) {
 static void model_add(struct builder *b, struct slot *slot) {
   struct model *m = &b->models[b->model_count];
   const struct endpoint *first = &b->endpoints[b->endpoint_count];
+  b->parameters = 0;
   if (slot->given && slot->given->endpoint_count)
     endpoints_given(b, slot, m);
   else
@@ -423,7 +425,7 @@ static int slot_order(const void *a, const void *b) {
 
 static bool shipped_is_served(const struct builder *b, const struct shipped_model *model) {
   for (size_t i = 0; i < model->endpoint_count; i++) {
-    if (find_provider(b, shipped_provider(&shipped_endpoints_of(model)[i]))) return true;
+    if (b->shipped_at[shipped_endpoints_of(model)[i].provider]) return true;
   }
   return false;
 }

@@ -42,7 +42,7 @@ const struct shipped_endpoint *shipped_find_upstream(struct str provider, struct
     const struct shipped_endpoint *endpoints = shipped_endpoints_of(&shipped_models[i]);
     for (size_t k = 0; k < shipped_models[i].endpoint_count; k++) {
       if (!str_eq(str_from_cstr(endpoints[k].upstream), upstream)) continue;
-      if (!str_eq(shipped_provider(&endpoints[k]), provider)) continue;
+      if (!str_eq(shipped_provider(endpoints[k].provider), provider)) continue;
       *model = &shipped_models[i];
       return &endpoints[k];
     }
@@ -50,9 +50,8 @@ const struct shipped_endpoint *shipped_find_upstream(struct str provider, struct
   return NULL;
 }
 
-struct str shipped_provider(const struct shipped_endpoint *endpoint) {
-  assert(endpoint->provider < COUNT(shipped_providers));
-  return str_from_cstr(shipped_providers[endpoint->provider]);
+struct str shipped_provider(unsigned number) {
+  return number < COUNT(shipped_providers) ? str_from_cstr(shipped_providers[number]) : (struct str){0};
 }
 
 struct str shipped_tokenizer(const struct shipped_model *model) {

@@ -9,7 +9,7 @@
 #include "llm/usage.h"
 
 struct shipped_endpoint {
-  uint8_t provider;                         // index into a table of slugs; see shipped_provider
+  uint8_t provider;                         // see shipped_provider
   const char *upstream;                     // the provider's own name for the model
   const char *prices;                       // decimals in a fixed order, "-" for one not known; see shipped_pricing
   uint32_t context, max_output, max_input;  // tokens; 0 unknown
@@ -36,9 +36,9 @@ const struct shipped_endpoint *shipped_endpoints_of(const struct shipped_model *
 // A provider's offer by its own name for a model, whatever our id; NULL when it does not ship. *model is its model.
 const struct shipped_endpoint *shipped_find_upstream(struct str provider, struct str upstream,
                                                      const struct shipped_model **model);
-struct str shipped_provider(const struct shipped_endpoint *endpoint);
 struct str shipped_tokenizer(const struct shipped_model *model);
-// The name of a bit; {NULL, 0} behind the last.
+// The slug of a provider's number, the name of a bit; {NULL, 0} behind the last.
+struct str shipped_provider(unsigned number);
 struct str shipped_parameter(unsigned bit);
 struct str shipped_modality(unsigned bit);
 void shipped_pricing(const struct shipped_endpoint *endpoint, struct pricing *out);

@@ -38,11 +38,12 @@ static void test_endpoints(void **state) {
     const struct shipped_model *m = &shipped_models[i];
     for (size_t k = 0; k < m->endpoint_count; k++) {
       const struct shipped_endpoint *e = &shipped_endpoints_of(m)[k];
-      if (!provider_row_find(shipped_provider(e)))
-        fail_msg("%s: no provider %.*s", m->id, STR_ARGS(shipped_provider(e)));
+      if (!provider_row_find(shipped_provider(e->provider)))
+        fail_msg("%s: no provider %.*s", m->id, STR_ARGS(shipped_provider(e->provider)));
       struct pricing p;
       shipped_pricing(e, &p);
-      if (p.prompt < 0 || p.completion < 0) fail_msg("%s: price at %.*s", m->id, STR_ARGS(shipped_provider(e)));
+      if (p.prompt < 0 || p.completion < 0)
+        fail_msg("%s: price at %.*s", m->id, STR_ARGS(shipped_provider(e->provider)));
       // A dollar a token would be a slip of six places.
       if (p.prompt > 1000000000000 || p.completion > 1000000000000) fail_msg("%s is dear: %s", m->id, e->prices);
       if (shipped_parameter(0).len && e->parameters >> 26) fail_msg("%s: unknown parameter bit", m->id);
@@ -55,7 +56,7 @@ static void test_known_facts(void **state) {
   const struct shipped_model *mini = shipped_find(STR("openai/gpt-4o-mini")), *other = NULL;
   assert_non_null(mini);
   const struct shipped_endpoint *first = shipped_endpoints_of(mini);
-  assert_true(str_eq(shipped_provider(first), STR("openai")));
+  assert_true(str_eq(shipped_provider(first->provider), STR("openai")));
   assert_string_equal(first->upstream, "gpt-4o-mini");
   assert_int_equal(first->context, 128000);
   assert_int_equal(first->max_output, 16384);
