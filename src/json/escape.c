@@ -8,10 +8,8 @@ static int hex_value(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-const char *escape_end(const char *p, const char *end, enum json_error *error, const char **at) {
-  *error = JSON_TRUNCATED;
-  *at = end;
-  if (end - p < 2) return NULL;
+const char *escape_end(const char *p, const char *end, const char **wrong) {
+  if (end - p < 2) return *wrong = end, NULL;
   switch (p[1]) {
     case '"':
     case '\\':
@@ -22,13 +20,12 @@ const char *escape_end(const char *p, const char *end, enum json_error *error, c
     case 'r':
     case 't': return p + 2;
     case 'u': break;
-    default: *error = JSON_BAD_SYNTAX; return *at = p + 1, NULL;
+    default: return *wrong = p + 1, NULL;
   }
-  for (int i = 2; i < 6; i++) {
-    if (p + i == end) return NULL;
-    if (hex_value(p[i]) < 0) return *error = JSON_BAD_SYNTAX, *at = p + i, NULL;
-  }
-  return p + 6;
+  const char *digits = p + 2;
+  for (int i = 0; i < 4; i++)
+    if (digits + i == end || hex_value(digits[i]) < 0) return *wrong = digits + i, NULL;
+  return digits + 4;
 }
 
 static uint32_t hex4(const char *p) {

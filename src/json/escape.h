@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 #include "base/str.h"
-#include "json/json.h"
 
-// Checks the escape at p (a backslash): behind it, or NULL with *error (and *at, the byte that is wrong).
-const char *escape_end(const char *p, const char *end, enum json_error *error, const char **at);
+// Checks the escape at p (a backslash). Returns where it ends, or NULL with *wrong at the byte that should be another;
+// that is `end` when the text is cut off.
+const char *escape_end(const char *p, const char *end, const char **wrong);
 
 // Decodes the escape at *p of a checked string, a surrogate pair as one, and moves *p behind it. Returns the number of
 // bytes in `out`. A lone surrogate is written as if it were a character (escape_is_lone knows it again).

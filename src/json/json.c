@@ -75,8 +75,9 @@ static const char *string_rest(struct scan *scan, const char *p, bool *escaped) 
     if (*p == '"') return p;
     if (*p == '\\') {
       *escaped = true;
-      p = escape_end(p, end, &scan->error, &scan->error_at);
-      if (!p) return NULL;
+      const char *wrong;
+      p = escape_end(p, end, &wrong);
+      if (UNLIKELY(!p)) return unexpected(scan, wrong);
       continue;
     }
     if ((unsigned char)*p < 0x20) return fail(scan, JSON_BAD_SYNTAX, p);
