@@ -40,7 +40,7 @@ const char *json_error_text(enum json_error error) {
   return "unknown error";
 }
 
-__attribute__((cold, noinline)) static const char *fail(struct scan *scan, enum json_error error, const char *at) {
+__attribute__((cold, noinline)) static const char *refuse(struct scan *scan, enum json_error error, const char *at) {
   scan->error = error;
   scan->error_at = at;
   return NULL;
@@ -48,7 +48,7 @@ __attribute__((cold, noinline)) static const char *fail(struct scan *scan, enum 
 
 // Something else stands here than the grammar wants, or nothing at all.
 __attribute__((cold, noinline)) static const char *unexpected(struct scan *scan, const char *at) {
-  return fail(scan, at == scan->end ? JSON_TRUNCATED : JSON_BAD_SYNTAX, at);
+  return refuse(scan, at == scan->end ? JSON_TRUNCATED : JSON_BAD_SYNTAX, at);
 }
 
 static inline const char *skip_space(const char *p, const char *end) {
@@ -63,7 +63,7 @@ static inline bool is_digit(const char *p, const char *end) {
 __attribute__((cold, noinline)) static const char *bad_utf8(struct scan *scan, const char *p) {
   bool cut;
   unsigned len = utf8_bad_length(p, scan->end, &cut);
-  return cut ? fail(scan, JSON_TRUNCATED, p + len) : fail(scan, JSON_BAD_UTF8, p);
+  return cut ? refuse(scan, JSON_TRUNCATED, p + len) : refuse(scan, JSON_BAD_UTF8, p);
 }
 
 // The rest of a string from its first byte that is not plain: the closing quote, or NULL. *escaped is set when there
@@ -71,7 +71,7 @@ __attribute__((cold, noinline)) static const char *bad_utf8(struct scan *scan, c
 static const char *string_rest(struct scan *scan, const char *p, bool *escaped) {
   const char *end = scan->end;
   for (;; p = plain_end(p, end)) {
-    if (p == end) return fail(scan, JSON_TRUNCATED, p);
+    if (p == end) return refuse(scan, JSON_TRUNCATED, p);
     if (*p == '"') return p;
     if (*p == '\\') {
       *escaped = true;
@@ -80,7 +80,7 @@ static const char *string_rest(struct scan *scan, const char *p, bool *escaped) 
       if (UNLIKELY(!p)) return unexpected(scan, wrong);
       continue;
     }
-    if ((unsigned char)*p < 0x20) return fail(scan, JSON_BAD_SYNTAX, p);
+    if ((unsigned char)*p < 0x20) return refuse(scan, JSON_BAD_SYNTAX, p);
     do {
       unsigned len = utf8_length(p, end);
       if (!len) return bad_utf8(scan, p);
@@ -124,7 +124,7 @@ static const char *literal_end(struct scan *scan, const char *p, struct str word
   return p;
 }
 
-__attribute__((cold, noinline)) static bool grow(struct json_doc *doc) {
+__attribute__((cold, noinline)) static bool grow_tape(struct json_doc *doc) {
   size_t cap = doc->cap ? (size_t)doc->cap * 2 : 64;
   if (cap > UINT32_MAX) cap = UINT32_MAX;
   struct json_node *nodes = cap > doc->cap ? realloc(doc->nodes, cap * sizeof *nodes) : NULL;
@@ -138,7 +138,7 @@ __attribute__((cold, noinline)) static bool grow(struct json_doc *doc) {
 static inline bool record(struct scan *scan, const char *start, const char *end, enum json_type type, bool escaped) {
   struct json_doc *doc = scan->doc;
   if (scan->depth > scan->depth_max) return true;
-  if (UNLIKELY(doc->count == doc->cap) && !grow(doc)) return fail(scan, JSON_NO_MEMORY, start), false;
+  if (UNLIKELY(doc->count == doc->cap) && !grow_tape(doc)) return (void)refuse(scan, JSON_NO_MEMORY, start), false;
   uint32_t index = doc->count++;
   doc->nodes[index] = (struct json_node){
       .start = (uint32_t)(start - scan->begin),
@@ -161,7 +161,7 @@ static inline const char *scan_key(struct scan *scan, const char *p) {
   if (scan->depth == 1) {
     uint32_t start = (uint32_t)(p + 1 - scan->begin), end = (uint32_t)(close - scan->begin);
     enum json_error error = keys_add(&scan->keys, scan->begin, start, end, escaped);
-    if (UNLIKELY(error)) return fail(scan, error, p);
+    if (UNLIKELY(error)) return refuse(scan, error, p);
   }
   if (UNLIKELY(!record(scan, p, close + 1, JSON_STRING, escaped))) return NULL;
   p = skip_space(close + 1, scan->end);
@@ -205,7 +205,7 @@ static inline const char *scan_scalar(struct scan *scan, const char *p) {
 // Enters the container at p. False when it is one too deep or memory is out.
 static inline bool enter(struct scan *scan, const char *p) {
   bool object = *p == '{';
-  if (UNLIKELY(scan->depth == LIMIT_JSON_DEPTH)) return fail(scan, JSON_TOO_DEEP, p), false;
+  if (UNLIKELY(scan->depth == LIMIT_JSON_DEPTH)) return (void)refuse(scan, JSON_TOO_DEEP, p), false;
   uint32_t node = scan->depth <= scan->depth_max ? scan->doc->count : JSON_NONE;
   if (UNLIKELY(!record(scan, p, p, object ? JSON_OBJECT : JSON_ARRAY, false))) return false;
   scan->levels[scan->depth++] = (struct level){node, object};

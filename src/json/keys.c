@@ -53,7 +53,7 @@ static struct key *find_slot(const struct keys *keys, const char *text, const st
 }
 
 // Room for one more at a load of at most one half.
-static bool grow(struct keys *keys, const char *text) {
+static bool make_room(struct keys *keys, const char *text) {
   if (keys->slots && keys->count < keys->slot_count / 2) return true;
   struct keys bigger = {.slot_count = keys->slots ? keys->slot_count * 2 : 4 * KEYS_INSIDE};
   bigger.slots = calloc(bigger.slot_count, sizeof *bigger.slots);
@@ -72,7 +72,7 @@ static bool grow(struct keys *keys, const char *text) {
 }
 
 static enum json_error add_hashed(struct keys *keys, const char *text, struct key key) {
-  if (!grow(keys, text)) return JSON_NO_MEMORY;
+  if (!make_room(keys, text)) return JSON_NO_MEMORY;
   key.hash = key_hash(text, &key);
   struct key *slot = find_slot(keys, text, &key);
   if (slot->end) return JSON_DUPLICATE_KEY;

@@ -22,7 +22,7 @@ unsigned utf8_write(char out[4], uint32_t code) {
     return 1;
   }
   unsigned tails = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-  out[0] = (char)((0xF00u >> tails & 0xF0u) | code >> 6 * tails);
+  out[0] = (char)((0xFF00u >> (tails + 1) & 0xFFu) | code >> 6 * tails);
   for (unsigned i = 1; i <= tails; i++) out[i] = (char)(0x80 | (code >> 6 * (tails - i) & 0x3F));
   return tails + 1;
 }
