@@ -2,36 +2,29 @@
 
 #include "json/utf8.h"
 
-static int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#define NO_HEX 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16
+const uint8_t escape_hex[256] = {
+    NO_HEX, NO_HEX, NO_HEX, 0,      1,      2,      3,      4,      5,      6,      7,      8,      9,      16, 16, 16,
+    16,     16,     16,     16,     10,     11,     12,     13,     14,     15,     16,     16,     16,     16, 16, 16,
+    16,     16,     16,     NO_HEX, 16,     10,     11,     12,     13,     14,     15,     16,     16,     16, 16, 16,
+    16,     16,     16,     16,     NO_HEX, NO_HEX, NO_HEX, NO_HEX, NO_HEX, NO_HEX, NO_HEX, NO_HEX, NO_HEX,
+};
 
-const char *escape_end(const char *p, const char *end, const char **wrong) {
-  if (end - p < 2) return *wrong = end, NULL;
-  switch (p[1]) {
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't': return p + 2;
-    case 'u': break;
-    default: return *wrong = p + 1, NULL;
+const uint8_t escape_lengths[256] = {
+    ['"'] = 2, ['\\'] = 2, ['/'] = 2, ['b'] = 2, ['f'] = 2, ['n'] = 2, ['r'] = 2, ['t'] = 2, ['u'] = 6};
+
+const char *escape_wrong(const char *p, const char *end) {
+  const unsigned char *u = (const unsigned char *)p;
+  if (end - p < 2 || escape_lengths[u[1]] != 6) return p + 1;
+  for (p += 2; p < end && escape_hex[(unsigned char)*p] < 16; p++) {
   }
-  const char *digits = p + 2;
-  for (int i = 0; i < 4; i++)
-    if (digits + i == end || hex_value(digits[i]) < 0) return *wrong = digits + i, NULL;
-  return digits + 4;
+  return p;
 }
 
 static uint32_t hex4(const char *p) {
-  uint32_t code = 0;
-  for (int i = 0; i < 4; i++) code = code << 4 | (uint32_t)hex_value(p[i]);
-  return code;
+  const unsigned char *u = (const unsigned char *)p;
+  return (uint32_t)escape_hex[u[0]] << 12 | (uint32_t)escape_hex[u[1]] << 8 | (uint32_t)escape_hex[u[2]] << 4 |
+         escape_hex[u[3]];
 }
 
 unsigned escape_decode(const char **p, const char *end, char out[4]) {

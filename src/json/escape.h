@@ -6,9 +6,21 @@
 
 #include "base/str.h"
 
-// Checks the escape at p (a backslash). Returns where it ends, or NULL with *wrong at the byte that should be another;
-// that is `end` when the text is cut off.
-const char *escape_end(const char *p, const char *end, const char **wrong);
+// The value of a hexadecimal digit, 16 or more for other bytes.
+extern const uint8_t escape_hex[256];
+// 2 for the bytes that may follow a backslash, 6 for 'u', else 0.
+extern const uint8_t escape_lengths[256];
+
+// The length of the escape at p (a backslash); 0 when it is wrong or cut off.
+static inline unsigned escape_length(const char *p, const char *end) {
+  const unsigned char *u = (const unsigned char *)p;
+  unsigned len = end - p >= 2 ? escape_lengths[u[1]] : 0;
+  if (len == 2) return 2;
+  if (len > (size_t)(end - p) || len == 0) return 0;
+  return (escape_hex[u[2]] | escape_hex[u[3]] | escape_hex[u[4]] | escape_hex[u[5]]) < 16 ? 6 : 0;
+}
+// Where escape_length says 0: the byte that should be another, or `end`.
+const char *escape_wrong(const char *p, const char *end);
 
 // Decodes the escape at *p of a checked string, a surrogate pair as one, and moves *p behind it. Returns the number of
 // bytes in `out`. A lone surrogate is written as if it were a character (escape_is_lone knows it again).

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "json/bulk.h"
 #include "json/escape.h"
 #include "json/keys.h"
 #include "json/plain.h"
@@ -70,22 +71,21 @@ __attribute__((cold, noinline)) static const char *bad_utf8(struct scan *scan, c
 // is a backslash and otherwise left alone.
 static const char *string_rest(struct scan *scan, const char *p, bool *escaped) {
   const char *end = scan->end;
-  for (;; p = plain_end(p, end)) {
+  for (;;) {
+    p = plain_end(bulk_end(p, end, escaped), end);
     if (p == end) return refuse(scan, JSON_TRUNCATED, p);
+    unsigned len;
     if (*p == '"') return p;
     if (*p == '\\') {
       *escaped = true;
-      const char *wrong;
-      p = escape_end(p, end, &wrong);
-      if (UNLIKELY(!p)) return unexpected(scan, wrong);
-      continue;
+      len = escape_length(p, end);
+      if (UNLIKELY(!len)) return unexpected(scan, escape_wrong(p, end));
+    } else {
+      if ((unsigned char)*p < 0x20) return refuse(scan, JSON_BAD_SYNTAX, p);
+      len = utf8_length(p, end);
+      if (UNLIKELY(!len)) return bad_utf8(scan, p);
     }
-    if ((unsigned char)*p < 0x20) return refuse(scan, JSON_BAD_SYNTAX, p);
-    do {
-      unsigned len = utf8_length(p, end);
-      if (!len) return bad_utf8(scan, p);
-      p += len;
-    } while (p < end && (unsigned char)*p >= 0x80);
+    p += len;
   }
 }
 

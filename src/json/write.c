@@ -52,7 +52,7 @@ void json_splice(struct buf *out, struct str text, const struct json_edit *edits
     assert(edits[i].from >= at);
     assert(edits[i].to >= edits[i].from);
     assert(edits[i].to <= text.len);
-    buf_append(out, text.ptr + at, edits[i].from - at);
+    if (at < edits[i].from) buf_append(out, text.ptr + at, edits[i].from - at);
     buf_str(out, edits[i].with);
     at = edits[i].to;
   }

@@ -9,19 +9,19 @@ struct random_json {
   struct buf *out;
 };
 
-static uint32_t random_below(struct random_json *r, uint32_t n) {
+static inline uint32_t random_below(struct random_json *r, uint32_t n) {
   r->state ^= r->state << 13;
   r->state ^= r->state >> 7;
   r->state ^= r->state << 17;
   return (uint32_t)(r->state >> 20) % n;
 }
 
-static void random_space(struct random_json *r) {
+static inline void random_space(struct random_json *r) {
   static const char *const spaces[] = {" ", "\n", "\t", "\r\n", "\n        ", "  "};
   if (random_below(r, 4) == 0) buf_str(r->out, str_from_cstr(spaces[random_below(r, 6)]));
 }
 
-static void random_inside(struct random_json *r) {
+static inline void random_inside(struct random_json *r) {
   static const char *const pieces[] = {
       "a",
       "plain text that is longer than one vector of thirty-two bytes",
@@ -43,7 +43,7 @@ static void random_inside(struct random_json *r) {
   for (uint32_t n = random_below(r, 8); n; n--) buf_str(r->out, str_from_cstr(pieces[random_below(r, 16)]));
 }
 
-static void random_number(struct random_json *r) {
+static inline void random_number(struct random_json *r) {
   static const char *const numbers[] = {"0",
                                         "-0",
                                         "7",
@@ -60,9 +60,9 @@ static void random_number(struct random_json *r) {
   buf_str(r->out, str_from_cstr(numbers[random_below(r, 13)]));
 }
 
-static void random_value(struct random_json *r, unsigned depth);
+static inline void random_value(struct random_json *r, unsigned depth);
 
-static void random_container(struct random_json *r, unsigned depth, bool object) {
+static inline void random_container(struct random_json *r, unsigned depth, bool object) {
   buf_char(r->out, object ? '{' : '[');
   random_space(r);
   uint32_t count = random_below(r, depth ? 5 : 40);
@@ -83,7 +83,7 @@ static void random_container(struct random_json *r, unsigned depth, bool object)
   buf_char(r->out, object ? '}' : ']');
 }
 
-static void random_value(struct random_json *r, unsigned depth) {
+static inline void random_value(struct random_json *r, unsigned depth) {
   switch (random_below(r, depth < 5 ? 7 : 5)) {
     case 0: buf_lit(r->out, "true"); break;
     case 1: buf_lit(r->out, "false"); break;
@@ -100,7 +100,7 @@ static void random_value(struct random_json *r, unsigned depth) {
 }
 
 // One object text.
-static void random_object(struct buf *out, uint64_t seed) {
+static inline void random_object(struct buf *out, uint64_t seed) {
   struct random_json r = {seed * 0x9E3779B97F4A7C15u + 1, out};
   for (int i = 0; i < 8; i++) random_below(&r, 2);
   random_container(&r, 0, true);

@@ -12,27 +12,27 @@ struct reference {
   const unsigned char *p, *end;
 };
 
-static int reference_peek(const struct reference *r) {
+static inline int reference_peek(const struct reference *r) {
   return r->p < r->end ? *r->p : -1;
 }
 
-static bool reference_take(struct reference *r, int c) {
+static inline bool reference_take(struct reference *r, int c) {
   if (reference_peek(r) != c) return false;
   r->p++;
   return true;
 }
 
-static void reference_space(struct reference *r) {
+static inline void reference_space(struct reference *r) {
   while (r->p < r->end && strchr(" \t\r\n", *r->p) && *r->p) r->p++;
 }
 
-static bool reference_digits(struct reference *r) {
+static inline bool reference_digits(struct reference *r) {
   const unsigned char *from = r->p;
   while (r->p < r->end && *r->p >= '0' && *r->p <= '9') r->p++;
   return r->p > from;
 }
 
-static bool reference_number(struct reference *r) {
+static inline bool reference_number(struct reference *r) {
   reference_take(r, '-');
   if (!reference_take(r, '0') && !reference_digits(r)) return false;
   if (reference_take(r, '.') && !reference_digits(r)) return false;
@@ -41,7 +41,7 @@ static bool reference_number(struct reference *r) {
   return reference_digits(r);
 }
 
-static bool reference_utf8(struct reference *r) {
+static inline bool reference_utf8(struct reference *r) {
   unsigned first = *r->p++;
   if (first < 0x80) return true;
   unsigned tails = first >> 5 == 6 ? 1 : first >> 4 == 14 ? 2 : first >> 3 == 30 ? 3 : 0;
@@ -55,7 +55,7 @@ static bool reference_utf8(struct reference *r) {
   return code >= least[tails] && code <= 0x10FFFF && !(code >= 0xD800 && code <= 0xDFFF);
 }
 
-static bool reference_string(struct reference *r) {
+static inline bool reference_string(struct reference *r) {
   if (!reference_take(r, '"')) return false;
   while (r->p < r->end) {
     if (reference_take(r, '"')) return true;
@@ -77,13 +77,13 @@ static bool reference_string(struct reference *r) {
   return false;
 }
 
-static bool reference_word(struct reference *r, const char *word) {
+static inline bool reference_word(struct reference *r, const char *word) {
   while (*word)
     if (!reference_take(r, *word++)) return false;
   return true;
 }
 
-static bool reference_value(struct reference *r, unsigned depth) {
+static inline bool reference_value(struct reference *r, unsigned depth) {
   int c = reference_peek(r);
   if (c == '"') return reference_string(r);
   if (c == 't') return reference_word(r, "true");
@@ -110,7 +110,7 @@ static bool reference_value(struct reference *r, unsigned depth) {
 }
 
 // Everything but duplicate keys.
-static bool reference_valid(struct str text) {
+static inline bool reference_valid(struct str text) {
   struct reference r = {(const unsigned char *)text.ptr, (const unsigned char *)text.ptr + text.len};
   reference_space(&r);
   if (!reference_value(&r, 0)) return false;
