@@ -81,24 +81,10 @@ static enum json_error add_hashed(struct keys *keys, const char *text, struct ke
   return JSON_OK;
 }
 
-// One bit of 64 from length, first and last byte. An escaped key may equal any other and has all bits.
-static uint64_t filter_bit(const char *text, const struct key *key) {
-  uint32_t len = key->end - key->start;
-  if (key->escaped) return UINT64_MAX;
-  if (len == 0) return 1;
-  uint32_t mixed = len * 29 + (unsigned char)text[key->start] * 7 + (unsigned char)text[key->end - 1] * 3;
-  return (uint64_t)1 << (mixed & 63);
-}
-
-enum json_error keys_add(struct keys *keys, const char *text, uint32_t start, uint32_t end, bool escaped) {
-  struct key key = {.start = start, .end = end, .escaped = escaped};
-  if (keys->slots || keys->count == KEYS_INSIDE) return add_hashed(keys, text, key);
-  uint64_t bit = filter_bit(text, &key);
-  if (keys->filter & bit) {
-    for (uint32_t i = 0; i < keys->count; i++)
-      if (same_key(text, &keys->inside[i], &key)) return JSON_DUPLICATE_KEY;
-  }
-  keys->filter |= bit;
+enum json_error keys_add_slowly(struct keys *keys, const char *text, struct key key) {
+  if (keys->count >= KEYS_INSIDE) return add_hashed(keys, text, key);
+  for (uint32_t i = 0; i < keys->count; i++)
+    if (same_key(text, &keys->inside[i], &key)) return JSON_DUPLICATE_KEY;
   keys->inside[keys->count++] = key;
   return JSON_OK;
 }
