@@ -1,0 +1,4 @@
+// The scanner's tests once more, with the code for processors that have neither SSE2 nor AVX2.
+#undef __SSE2__
+#include "json/plain.c"
+#include "test_json.c"
