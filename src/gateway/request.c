@@ -79,11 +79,12 @@ static enum fault authenticate(struct request *r, const struct http_head *head, 
   return fault;
 }
 
+// "gen-<unix seconds>-<20 alphanumerics>", as OpenRouter's.
 static void generation_id_make(struct request *r) {
-  char random[20];
-  rand_alnum(&r->worker->rand, random, sizeof random);
-  snprintf(r->generation_id, sizeof r->generation_id, "gen-%llu-%.20s",
-           (unsigned long long)(r->arrived_us / 1000000), random);
+  int at = snprintf(r->generation_id, sizeof r->generation_id, "gen-%llu-",
+                    (unsigned long long)(r->arrived_us / 1000000 % 10000000000u));
+  rand_alnum(&r->worker->rand, r->generation_id + at, 20);
+  r->generation_id[at + 20] = 0;
 }
 
 static enum fault admit(struct request *r, const struct http_head *head, struct str *why) {
