@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "net/conn.h"
 
 enum {
@@ -542,7 +543,7 @@ static void exchange_send(struct upstream *u) {
   struct iovec part = {p->out.ptr, p->out.len};
   bool sent = conn_write(&u->conn, &part, 1);
   if (p->out.cap > KEEP_SCRATCH) buf_free(&p->out);
-  x->sent_ns = loop_now_ns(p->loop);
+  x->sent_ns = time_mono_ns();
   if (!sent) upstream_fail(u, FAULT_UPSTREAM_CUT, "closed the connection while the request was sent");
 }
 
@@ -807,4 +808,11 @@ void exchange_pause(struct exchange *x, bool pause) {
   phase_timer(u, pause ? x->times.total_ms : x->times.idle_ms);
   // TLS may hold bytes that no event will announce: the next read is made by hand, at the end of the turn.
   if (!pause && conn_has_buffered(&u->conn)) read_reply(u);
+}
+
+void exchange_linger(struct exchange *x, unsigned ms) {
+  if (x->conn && x->conn->paused) exchange_pause(x, false);
+  if (!x->conn) return;
+  x->times.idle_ms = ms;
+  phase_timer(x->conn, ms);
 }

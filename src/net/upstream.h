@@ -78,6 +78,8 @@ void exchange_start(struct exchange *x, struct origin *o, struct exchange_times 
 void exchange_cancel(struct exchange *x);
 // Back-pressure: stops or resumes reading the reply.
 void exchange_pause(struct exchange *x, bool pause);
+// The owner has all it needs: the reply's end is awaited for `ms` at most, so that the connection can be kept.
+void exchange_linger(struct exchange *x, unsigned ms);
 static inline bool exchange_is_on(const struct exchange *x) {
   return x->conn || x->pprev;
 }
