@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "llm/demo_models.h"
 #include "llm/names.h"
 #include "llm/shipped.h"
 #include "provider/table.h"
@@ -24,8 +25,9 @@ enum slot_kind { SLOT_CONFIGURED, SLOT_DEMO, SLOT_SHIPPED };
 struct slot {
   struct str id;
   enum slot_kind kind;
-  const struct config_model *given;     // NULL for SLOT_SHIPPED
-  const struct shipped_model *shipped;  // NULL: does not ship
+  const struct config_model *given;      // NULL for SLOT_SHIPPED
+  const struct config_model *endpoints;  // what has the endpoints, when they are not those of `shipped`
+  const struct shipped_model *shipped;   // NULL: does not ship
 };
 
 struct builder {
@@ -91,10 +93,6 @@ static bool provider_check(struct builder *b, const struct config_provider *give
     PROBLEM(b, given->line, "provider %.*s is there twice", STR_ARGS(p->id));
     return false;
   }
-  if (!row && !given->protocol_given) {
-    PROBLEM(b, given->line, "provider %.*s is not a known one: give its protocol and base_url", STR_ARGS(p->id));
-    return false;
-  }
   if (!protocol_built(p->protocol)) {
     if (!b->environment) {
       PROBLEM(b, given->line, "provider %.*s speaks the protocol %s, which this version does not", STR_ARGS(p->id),
@@ -103,7 +101,9 @@ static bool provider_check(struct builder *b, const struct config_provider *give
     return false;
   }
   if (!p->base_url.len) {
-    if (!b->environment) PROBLEM(b, given->line, "provider %.*s needs a base_url", STR_ARGS(p->id));
+    if (!b->environment)
+      PROBLEM(b, given->line, "provider %.*s needs a base_url%s", STR_ARGS(p->id),
+              row ? "" : ", because it is not one whose address is known");
     return false;
   }
   if (row && row->env_keys[0] && !row->local && !given->base_url.len && !p->key_count) {
@@ -273,8 +273,8 @@ static void price_check(struct builder *b, const struct slot *slot, const struct
 }
 
 static void endpoints_given(struct builder *b, struct slot *slot, struct model *model) {
-  for (size_t i = 0; i < slot->given->endpoint_count; i++) {
-    const struct config_endpoint *given = &slot->given->endpoints[i];
+  for (size_t i = 0; i < slot->endpoints->endpoint_count; i++) {
+    const struct config_endpoint *given = &slot->endpoints->endpoints[i];
     struct endpoint e;
     if (!endpoint_from_config(b, slot, given, &e)) continue;
     price_check(b, slot, given, &e);
@@ -297,8 +297,8 @@ static void endpoints_shipped(struct builder *b, const struct slot *slot, struct
 
 static uint32_t modalities_of(const struct slot *slot, bool input) {
   uint32_t mask = 0;
-  for (size_t i = 0; slot->given && i < slot->given->endpoint_count; i++) {
-    const struct config_endpoint *given = &slot->given->endpoints[i];
+  for (size_t i = 0; slot->endpoints && i < slot->endpoints->endpoint_count; i++) {
+    const struct config_endpoint *given = &slot->endpoints->endpoints[i];
     mask |= names_modality_mask(input ? given->input_modalities : given->output_modalities);
   }
   if (!mask && slot->shipped) mask = input ? slot->shipped->input : slot->shipped->output;
@@ -337,7 +337,7 @@ static void model_fill(struct builder *b, const struct slot *slot, struct model 
 
 static void no_endpoint(struct builder *b, const struct slot *slot) {
   const struct config_model *given = slot->given;
-  if (given->endpoint_count) return;  // what is wrong with them has been said
+  if (slot->endpoints) return;  // what is wrong with them has been said
   if (!slot->shipped) {
     PROBLEM(b, given->line, "model %.*s is not a known one: give its endpoints", STR_ARGS(slot->id));
     return;
@@ -357,7 +357,7 @@ static void model_add(struct builder *b, struct slot *slot) {
   struct model *m = &b->models[b->model_count];
   const struct endpoint *first = &b->endpoints[b->endpoint_count];
   b->parameters = 0;
-  if (slot->given && slot->given->endpoint_count)
+  if (slot->endpoints)
     endpoints_given(b, slot, m);
   else
     endpoints_shipped(b, slot, m);
@@ -369,47 +369,6 @@ static void model_add(struct builder *b, struct slot *slot) {
   }
   model_fill(b, slot, m);
   b->model_count++;
-}
-
-// --- demo ---
-
-// {id, name, description, upstream names}
-static const struct {
-  const char *id, *name, *description, *upstream[2];
-} demo_rows[] = {
-    {"demo/echo", "Demo: echo", "Simulated. Answers at once with the last user message.", {"echo"}},
-    {"demo/lorem", "Demo: lorem", "Simulated. Streams a paragraph at a human pace.", {"lorem"}},
-    {"demo/tools", "Demo: tools", "Simulated. Calls the first tool it is given.", {"tools"}},
-    {"demo/flaky",
-     "Demo: flaky",
-     "Simulated. Its first endpoint always fails with 503, so that fallback can be seen.",
-     {"flaky-down", "flaky-up"}},
-};
-enum { DEMO_COUNT = sizeof demo_rows / sizeof *demo_rows, DEMO_CONTEXT = 32768, DEMO_OUTPUT = 4096 };
-
-// The demo models as if they had been configured.
-static struct config_model *demo_models(struct builder *b) {
-  struct config_model *models = arena_zalloc(b->arena, DEMO_COUNT * sizeof *models);
-  struct config_endpoint *endpoints = arena_zalloc(b->arena, DEMO_COUNT * 2 * sizeof *endpoints);
-  if (!models || !endpoints) return NULL;
-  struct pricing pricing = PRICING_UNSET;  // USD a million tokens: 0.1 in, 0.4 out
-  pricing.prompt = 100000000;
-  pricing.completion = 400000000;
-  for (size_t i = 0; i < DEMO_COUNT; i++, endpoints += 2) {
-    models[i] = (struct config_model){.id = str_from_cstr(demo_rows[i].id),
-                                      .name = str_from_cstr(demo_rows[i].name),
-                                      .description = str_from_cstr(demo_rows[i].description),
-                                      .endpoints = endpoints};
-    for (size_t k = 0; k < 2 && demo_rows[i].upstream[k]; k++) {
-      endpoints[k] = (struct config_endpoint){.provider = STR("demo"),
-                                              .model = str_from_cstr(demo_rows[i].upstream[k]),
-                                              .context_length = DEMO_CONTEXT,
-                                              .max_completion_tokens = DEMO_OUTPUT,
-                                              .pricing = pricing};
-      models[i].endpoint_count++;
-    }
-  }
-  return models;
 }
 
 // --- slots ---
@@ -436,15 +395,20 @@ static size_t slots_collect(struct builder *b, const struct config_model *demo, 
   size_t count = 0;
   for (size_t i = 0; i < config->model_count; i++) {
     const struct config_model *given = &config->models[i];
-    slots[count++] = (struct slot){given->id, SLOT_CONFIGURED, given, shipped_find(given->id)};
+    slots[count++] = (struct slot){.id = given->id,
+                                   .kind = SLOT_CONFIGURED,
+                                   .given = given,
+                                   .endpoints = given->endpoint_count ? given : NULL,
+                                   .shipped = shipped_find(given->id)};
   }
-  for (size_t i = 0; demo && i < DEMO_COUNT; i++) slots[count++] = (struct slot){demo[i].id, SLOT_DEMO, &demo[i], NULL};
+  for (size_t i = 0; demo && i < DEMO_MODELS; i++)
+    slots[count++] = (struct slot){.id = demo[i].id, .kind = SLOT_DEMO, .given = &demo[i], .endpoints = &demo[i]};
   // Models found on a server of this machine do not hide those of the providers whose keys were found.
   if (config->model_count && !b->environment) return count;
   for (size_t i = 0; i < shipped_model_count; i++) {
     const struct shipped_model *model = &shipped_models[i];
     if (!shipped_is_served(b, model)) continue;
-    slots[count++] = (struct slot){str_from_cstr(model->id), SLOT_SHIPPED, NULL, model};
+    slots[count++] = (struct slot){.id = str_from_cstr(model->id), .kind = SLOT_SHIPPED, .shipped = model};
   }
   return count;
 }
@@ -458,13 +422,15 @@ static size_t slots_unique(struct builder *b, struct slot *slots, size_t count) 
       slots[kept++] = slots[i];
     } else if (slots[i].kind == SLOT_CONFIGURED) {
       PROBLEM(b, slots[i].given->line, "model %.*s is there twice", STR_ARGS(slots[i].id));
+    } else if (slots[i].kind == SLOT_DEMO && !slots[kept - 1].endpoints) {
+      slots[kept - 1].endpoints = slots[i].endpoints;  // a demo model that the configuration only names
     }
   }
   return kept;
 }
 
 static size_t endpoints_at_most(const struct slot *slot) {
-  if (slot->given && slot->given->endpoint_count) return slot->given->endpoint_count;
+  if (slot->endpoints) return slot->endpoints->endpoint_count;
   return slot->shipped ? slot->shipped->endpoint_count : 0;
 }
 
@@ -481,8 +447,8 @@ static bool models_build(struct builder *b, struct slot *slots, const struct con
 static bool build(struct builder *b) {
   if (!providers_build(b)) return false;
   const struct config_model *demo = NULL;
-  if (b->config->demo && find_provider(b, STR("demo")) && !(demo = demo_models(b))) return false;
-  struct slot *slots = malloc((b->config->model_count + DEMO_COUNT + shipped_model_count) * sizeof *slots);
+  if (b->config->demo && find_provider(b, STR("demo")) && !(demo = demo_models(b->arena))) return false;
+  struct slot *slots = malloc((b->config->model_count + DEMO_MODELS + shipped_model_count) * sizeof *slots);
   if (!slots) return false;
   bool ok = models_build(b, slots, demo);
   free(slots);

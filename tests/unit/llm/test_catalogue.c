@@ -105,6 +105,22 @@ static void test_nothing_configured_is_demo(void **state) {
   assert_non_null(catalogue_find(&f->catalogue, STR("demo/tools")));
 }
 
+static void test_demo_models_can_be_named(void **state) {
+  struct fixture *f = *state;
+  struct config_model models[] = {{.id = STR("demo/flaky"), .name = STR("Mine")}, {.id = STR("demo/echo")}};
+  f->config.models = models;
+  f->config.model_count = 2;
+  assert_true(build(f));
+  assert_sound(&f->catalogue);
+  assert_int_equal(f->catalogue.model_count, 4);
+  const struct model *flaky = catalogue_find(&f->catalogue, STR("demo/flaky"));
+  assert_true(str_eq(flaky->name, STR("Mine")));
+  assert_int_equal(flaky->endpoint_count, 2);
+  f->config.demo = false;
+  assert_false(build(f));
+  assert_problem(f, "model demo/echo is not a known one");
+}
+
 static void test_demo_off(void **state) {
   struct fixture *f = *state;
   f->config.demo = false;
@@ -257,7 +273,7 @@ static void test_problems_all_at_once(void **state) {
   assert_false(build(f));
   assert_problem(f, "provider openai is there twice");
   assert_problem(f, "provider anthropic speaks the protocol anthropic");
-  assert_problem(f, "provider acme is not a known one");
+  assert_problem(f, "provider acme needs a base_url, because it is not one whose address is known");
   assert_problem(f, "api_key: ${GROQ_API_KEY}");
   assert_problem(f, "provider own needs a base_url");
   assert_problem(f, "provider cloudflare needs a base_url");
@@ -327,6 +343,7 @@ static void test_out_of_memory(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_nothing_configured_is_demo),
+      TEST(test_demo_models_can_be_named),
       TEST(test_demo_off),
       TEST(test_providers_only_bring_all_their_models),
       TEST(test_configuration_overrides_rows),
