@@ -6,6 +6,17 @@
 #include "config/problem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
+
+// libfyaml 0.7.12 loses 1 KiB in fy_atom_format_text for a single-quoted scalar with eight '' in a row. The unit tests
+// run without this, so a parser that we forget to destroy is still found.
+const char *__lsan_default_suppressions(void) {
+  return "leak:libfyaml.so\n";
+}
+const char *__lsan_default_options(void) {
+  return "print_suppressions=0";
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct arena arena = {.max = 64 * 1024 * 1024};
