@@ -45,8 +45,10 @@ static void check(struct arena *arena, struct result *result) {
   if (catalogue_build(arena, &result->config, &result->catalogue, &more)) return;
   for (size_t i = 0; i < more.count; i++) {
     struct config_problems before = {all->items, known, all->cap};
-    if (!has_line(&before, more.items[i].line))
-      config_problem_add(arena, all, more.items[i].line, more.items[i].column, "%.*s", STR_ARGS(more.items[i].text));
+    const struct config_problem *one = &more.items[i];
+    if (has_line(&before, one->line)) continue;
+    unsigned column = one->line && !one->column ? 1 : one->column;
+    config_problem_add(arena, all, one->line, column, "%.*s", STR_ARGS(one->text));
   }
   config_problems_sort(all);
 }

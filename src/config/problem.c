@@ -62,7 +62,8 @@ void config_problems_print(const struct config_problems *problems, struct str pa
   for (size_t i = 0; i < problems->count; i++) {
     const struct config_problem *problem = &problems->items[i];
     fprintf(stderr, "%.*s%s", STR_ARGS(path), path.len ? ":" : "");
-    if (problem->line) fprintf(stderr, "%u:%u:", problem->line, problem->column);
+    // Who knows only the line means its beginning.
+    if (problem->line) fprintf(stderr, "%u:%u:", problem->line, problem->column ? problem->column : 1);
     fprintf(stderr, "%s%.*s\n", path.len || problem->line ? " " : "", STR_ARGS(problem->text));
   }
 }

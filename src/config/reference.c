@@ -9,11 +9,12 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "config/problem.h"
 
 enum { SECRET_FILE_MAX = 64 * 1024, VALUE_MAX = 256 * 1024 };
 
 static bool fail(struct arena *arena, struct str path, const char *trouble, struct str *why) {
-  *why = arena_printf(arena, "cannot read '%.*s': %s", STR_ARGS(path), trouble);
+  *why = arena_printf(arena, "cannot read '%.*s': %s", STR_ARGS(problem_show(arena, path)), trouble);
   return false;
 }
 

@@ -27,6 +27,7 @@ struct frame {
 struct builder {
   struct arena *arena;
   struct config_problems *problems;
+  struct str text;
   struct yaml_node *root;
   struct anchor *anchors;  // newest first
   size_t anchor_count;
@@ -139,6 +140,14 @@ static void attach(struct builder *b, struct yaml_node *node) {
   }
 }
 
+// libfyaml 0.7 puts the mark of a quoted scalar behind the opening quote, that of an alias behind the *. Nothing else
+// can put such a character before them.
+static struct fy_mark mark_before(const struct builder *b, const struct fy_mark *mark, char sign) {
+  struct fy_mark at = mark ? *mark : (struct fy_mark){0};
+  if (at.input_pos && at.input_pos <= b->text.len && at.column && b->text.ptr[at.input_pos - 1] == sign) at.column--;
+  return at;
+}
+
 static struct str token_text(struct fy_token *token) {
   size_t len = 0;
   const char *text = token ? fy_token_get_text(token, &len) : NULL;
@@ -161,16 +170,17 @@ static void anchor_set(struct builder *b, struct fy_token *token, struct yaml_no
   b->anchors = anchor;
 }
 
-static void on_alias(struct builder *b, struct fy_token *token, const struct fy_mark *mark) {
+static void on_alias(struct builder *b, struct fy_token *token, const struct fy_mark *behind) {
+  struct fy_mark at = mark_before(b, behind, '*');
   struct str name = token_text(token);
   const struct anchor *anchor = b->anchors;
   while (anchor && !str_eq(anchor->name, name)) anchor = anchor->next;
   if (!anchor) {
-    fail(b, mark, "this alias (*name) has no anchor (&name) above it; quote the value if the * belongs to it");
+    fail(b, &at, "this alias (*name) has no anchor (&name) above it; quote the value if the * belongs to it");
   } else if (anchor->node->open) {
-    fail(b, mark, "this alias stands inside its own anchor");
+    fail(b, &at, "this alias stands inside its own anchor");
   } else if (anchor->node->size > YAML_NODES_MAX - b->total) {
-    fail(b, mark, "the file has too many parts (100,000, aliases counted each time)");
+    fail(b, &at, "the file has too many parts (100,000, aliases counted each time)");
   } else {
     b->total += anchor->node->size;
     attach(b, anchor->node);
@@ -178,13 +188,16 @@ static void on_alias(struct builder *b, struct fy_token *token, const struct fy_
 }
 
 static void on_scalar(struct builder *b, const struct fy_event *event, const struct fy_mark *mark) {
-  struct yaml_node *node = node_new(b, YAML_SCALAR, mark);
-  if (!node) return;
   struct fy_token *token = event->scalar.value;
   enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+  struct fy_mark quote;
+  if (mark && (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)) {
+    quote = mark_before(b, mark, style == FYSS_SINGLE_QUOTED ? '\'' : '"');
+    mark = &quote;
+  }
+  struct yaml_node *node = node_new(b, YAML_SCALAR, mark);
+  if (!node) return;
   node->plain = style == FYSS_PLAIN;
-  // libfyaml's mark lies behind the opening quote.
-  if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && node->column > 1) node->column--;
   node->text = arena_str(b->arena, token_text(token));
   if (!node->text.ptr) {
     fail_memory(b);
@@ -315,12 +328,12 @@ static struct str line_of(struct str text, int number) {
   return line;
 }
 
-static void report_syntax(struct builder *b, struct fy_diag *diag, struct str text) {
+static void report_syntax(struct builder *b, struct fy_diag *diag) {
   void *state = NULL;
   struct fy_diag_error *error;
   while ((error = fy_diag_errors_iterate(diag, &state))) {
     if (error->type != FYET_ERROR) continue;
-    bool reference = str_find(line_of(text, error->line), STR("${"), 0) != SIZE_MAX;
+    bool reference = str_find(line_of(b->text, error->line), STR("${"), 0) != SIZE_MAX;
     config_problem_add(b->arena, b->problems, error->line > 0 ? (unsigned)error->line : 0,
                        error->column > 0 ? (unsigned)error->column : 0, "not valid YAML: %s%s", error->msg,
                        reference ? "; between { } write \"${NAME}\" in quotes" : "");
@@ -330,7 +343,7 @@ static void report_syntax(struct builder *b, struct fy_diag *diag, struct str te
   fail(b, NULL, "not valid YAML");
 }
 
-static void run(struct builder *b, struct fy_parser *parser, struct fy_diag *diag, struct str text) {
+static void run(struct builder *b, struct fy_parser *parser, struct fy_diag *diag) {
   bool more = true;
   while (more) {
     struct fy_event *event = fy_parser_parse(parser);
@@ -339,12 +352,12 @@ static void run(struct builder *b, struct fy_parser *parser, struct fy_diag *dia
     fy_parser_event_free(parser, event);
   }
   // Without an event: the end, or an error. Without a document and without an error: no content.
-  if (more && !b->failed) report_syntax(b, diag, text);
+  if (more && !b->failed) report_syntax(b, diag);
 }
 
 struct yaml_node *yaml_parse(struct arena *arena, struct str text, struct config_problems *problems) {
-  struct builder b = {.arena = arena, .problems = problems};
   if (str_starts(text, STR("\xEF\xBB\xBF"))) text = str_skip(text, 3);
+  struct builder b = {.arena = arena, .problems = problems, .text = text};
   if (!check_utf8(&b, text)) return NULL;
 
   struct fy_diag_cfg diag_config;
@@ -359,7 +372,7 @@ struct yaml_node *yaml_parse(struct arena *arena, struct str text, struct config
   if (!parser || fy_parser_set_string(parser, text.len ? text.ptr : "\n", text.len ? text.len : 1)) {
     fail_memory(&b);
   } else {
-    run(&b, parser, diag, text);
+    run(&b, parser, diag);
   }
   fy_parser_destroy(parser);
   fy_diag_destroy(diag);
