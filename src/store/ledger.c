@@ -3,10 +3,16 @@
 
 #include <string.h>
 
-enum { BATCH = 2000, SUMS = 64 };
+#include "llm/generation_id.h"
+
+enum {
+  BATCH = 2000,
+  SUMS = 64,
+  PROBES = 16,  // a seq that is taken by another id (the clock went back): the next ones are tried
+};
 
 static const char insert_sql[] =
-    "INSERT OR IGNORE INTO generations VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    "INSERT OR IGNORE INTO generations VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 static const char add_usage_sql[] =
     "INSERT INTO key_usage VALUES(?,?,?,?,?,?) ON CONFLICT(key_id, day) DO UPDATE SET requests=requests+excluded.requests,"
     " prompt=prompt+excluded.prompt, completion=completion+excluded.completion, cost_pico=cost_pico+excluded.cost_pico";
@@ -14,7 +20,7 @@ static const char add_usage_sql[] =
 bool store_ledger_prepare(struct store *s) {
   return sqlite3_prepare_v3(s->db, insert_sql, -1, SQLITE_PREPARE_PERSISTENT, &s->insert, NULL) == SQLITE_OK &&
          sqlite3_prepare_v3(s->db, add_usage_sql, -1, SQLITE_PREPARE_PERSISTENT, &s->add_usage, NULL) == SQLITE_OK &&
-         sqlite3_prepare_v3(s->db, "SELECT * FROM generations WHERE id=?", -1, SQLITE_PREPARE_PERSISTENT,
+         sqlite3_prepare_v3(s->db, "SELECT * FROM generations WHERE seq=?", -1, SQLITE_PREPARE_PERSISTENT,
                             &s->select_generation, NULL) == SQLITE_OK;
 }
 
@@ -85,6 +91,26 @@ static void bind_count(sqlite3_stmt *st, int at, uint64_t n) {
     sqlite3_bind_null(st, at);
 }
 
+// Steps the insert at the first free place for this id. *fresh false: the row is there already.
+static bool insert_step(struct store *s, struct str id, bool *fresh) {
+  int64_t seq = generation_seq(id);
+  *fresh = false;
+  for (int probe = 0; probe < PROBES; probe++) {
+    sqlite3_bind_int64(s->insert, 1, seq + probe);
+    bool ok = sqlite3_step(s->insert) == SQLITE_DONE;
+    *fresh = ok && sqlite3_changes(s->db) > 0;
+    sqlite3_reset(s->insert);
+    if (!ok || *fresh) return ok;
+    sqlite3_stmt *st = s->select_generation;
+    sqlite3_bind_int64(st, 1, seq + probe);
+    bool same = sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 1) == (int)id.len &&
+                memcmp(sqlite3_column_text(st, 1), id.ptr, id.len) == 0;
+    sqlite3_reset(st);
+    if (same) return true;
+  }
+  return false;
+}
+
 static bool insert(void *context, const struct record *r) {
   struct batch *b = context;
   sqlite3_stmt *st = b->store->insert;
@@ -92,7 +118,7 @@ static bool insert(void *context, const struct record *r) {
                               r->upstream_model, r->upstream_id, r->finish_reason, r->native_finish_reason,
                               r->api_type,     r->user,          r->session_id,    r->app_title,
                               r->http_referer, r->user_agent,    r->error,         r->attempts_json};
-  int at = 1;
+  int at = 2;
   store_bind_text(st, at++, r->id);
   sqlite3_bind_int64(st, at++, (int64_t)r->created_us);
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) store_bind_text(st, at++, texts[i]);
@@ -109,9 +135,7 @@ static bool insert(void *context, const struct record *r) {
   sqlite3_bind_int64(st, at++, r->cost.total);
   sqlite3_bind_int64(st, at++, r->cost.prompt);
   sqlite3_bind_int64(st, at++, r->cost.completion);
-  bool ok = sqlite3_step(st) == SQLITE_DONE;
-  bool fresh = ok && sqlite3_changes(b->store->db) > 0;
-  sqlite3_reset(st);
+  bool fresh, ok = insert_step(b->store, r->id, &fresh);
   if (fresh) b->inserted++;
   if (ok && fresh) ok = sum_add(b, r);
   b->failed |= !ok;
@@ -184,7 +208,7 @@ static void row_read(sqlite3_stmt *st, struct arena *arena, struct record *r) {
                                &r->upstream_model, &r->upstream_id, &r->finish_reason, &r->native_finish_reason,
                                &r->api_type,     &r->user,          &r->session_id,    &r->app_title,
                                &r->http_referer, &r->user_agent,    &r->error,         &r->attempts_json};
-  int at = 0;
+  int at = 1;  // behind seq
   r->id = store_text(st, at++, arena);
   r->created_us = (uint64_t)sqlite3_column_int64(st, at++);
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) *texts[i] = store_text(st, at++, arena);
@@ -209,19 +233,25 @@ static void row_read(sqlite3_stmt *st, struct arena *arena, struct record *r) {
 bool store_generation(struct store *s, struct arena *arena, struct str id, struct record *out, bool *found,
                       struct str *why) {
   sqlite3_stmt *st = s->select_generation;
-  store_bind_text(st, 1, id);
-  int rc = sqlite3_step(st);
-  *found = rc == SQLITE_ROW;
-  if (*found) row_read(st, arena, out);
-  if (rc != SQLITE_ROW && rc != SQLITE_DONE) *why = store_trouble(s, arena, "reading the ledger");
-  sqlite3_reset(st);
+  int64_t seq = generation_seq(id);
+  int rc = SQLITE_ROW;
+  *found = false;
+  for (int probe = 0; probe < PROBES && !*found && rc == SQLITE_ROW; probe++) {
+    sqlite3_bind_int64(st, 1, seq + probe);
+    rc = sqlite3_step(st);
+    *found = rc == SQLITE_ROW && str_eq(id, str_from((const char *)sqlite3_column_text(st, 1),
+                                                     (size_t)sqlite3_column_bytes(st, 1)));
+    if (*found) row_read(st, arena, out);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) *why = store_trouble(s, arena, "reading the ledger");
+    sqlite3_reset(st);
+  }
   return rc == SQLITE_ROW || rc == SQLITE_DONE;
 }
 
 bool store_recent(struct store *s, struct arena *arena, size_t most, void (*row)(void *context, const struct record *),
                   void *context, struct str *why) {
   sqlite3_stmt *st;
-  int rc = sqlite3_prepare_v2(s->db, "SELECT * FROM generations ORDER BY id DESC LIMIT ?", -1, &st, NULL);
+  int rc = sqlite3_prepare_v2(s->db, "SELECT * FROM generations ORDER BY seq DESC LIMIT ?", -1, &st, NULL);
   if (rc == SQLITE_OK) sqlite3_bind_int64(st, 1, (sqlite3_int64)most);
   while (rc == SQLITE_OK || rc == SQLITE_ROW) {
     rc = sqlite3_step(st);

@@ -7,9 +7,10 @@ static const char *const steps[] = {
     " id TEXT PRIMARY KEY, name TEXT NOT NULL, prefix TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,"
     " management INTEGER NOT NULL, disabled INTEGER NOT NULL, limit_pico INTEGER,"
     " created INTEGER NOT NULL, updated INTEGER NOT NULL, expires INTEGER) WITHOUT ROWID;"
-    // Money is in 1e-12 USD, times of requests in microseconds. Ids begin with the second: rows go in nearly in order.
+    // Money is in 1e-12 USD, times of requests in microseconds. `seq` follows from the id and grows with time
+    // (llm/generation_id.h): rows are appended, and the id needs no index of its own.
     "CREATE TABLE generations("
-    " id TEXT PRIMARY KEY, created_us INTEGER NOT NULL, key_id TEXT, model TEXT, provider TEXT, provider_name TEXT,"
+    " seq INTEGER PRIMARY KEY, id TEXT NOT NULL, created_us INTEGER NOT NULL, key_id TEXT, model TEXT, provider TEXT, provider_name TEXT,"
     " upstream_model TEXT, upstream_id TEXT, finish_reason TEXT, native_finish_reason TEXT, api_type TEXT, user TEXT,"
     " session_id TEXT, app_title TEXT, http_referer TEXT, user_agent TEXT, error TEXT, attempts TEXT,"
     " status INTEGER NOT NULL, fault TEXT, streamed INTEGER NOT NULL, cancelled INTEGER NOT NULL,"
@@ -18,7 +19,7 @@ static const char *const steps[] = {
     " completion INTEGER NOT NULL, total INTEGER NOT NULL, cached INTEGER, cache_write INTEGER, reasoning INTEGER,"
     " audio_prompt INTEGER, audio_completion INTEGER, image_completion INTEGER,"
     " cost_pico INTEGER NOT NULL, cost_prompt_pico INTEGER NOT NULL, cost_completion_pico INTEGER NOT NULL"
-    ") WITHOUT ROWID;"
+    ");"
     // What each key has spent a day (UTC), kept with every batch, so that no key's sum ever needs all its rows.
     "CREATE TABLE key_usage("
     " key_id TEXT NOT NULL, day INTEGER NOT NULL, requests INTEGER NOT NULL, prompt INTEGER NOT NULL,"
