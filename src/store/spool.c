@@ -1,7 +1,7 @@
 // The layout of a segment:
 //
 //   header (64 bytes): magic, size of a record's fixed part, `released`: offset up to which the store has committed
-//   record: size (4, written last), checksum (8), fixed part, strings; padded to 8
+//   record: size (4, written last), checksum (8), struct packed, the strings; padded to 8
 //   ... zeros, or END where the writer went on to the next segment
 #define _GNU_SOURCE
 #include "store/spool.h"
@@ -21,7 +21,11 @@
 
 #include "base/log.h"
 
-enum { HEADER = 64, STRING_MAX = 512 };
+enum {
+  HEADER = 64,
+  STRING_MAX = 512,
+  SPARES = 4,  // drained segments that wait to be used again
+};
 #define END UINT32_MAX
 static const char magic[8] = "SBSPOOL1";
 
@@ -58,7 +62,7 @@ struct spool {
   size_t read_at;
   _Atomic(uint64_t) released;
   // between them
-  _Atomic(struct segment *) spare;
+  _Atomic(struct segment *) spares[SPARES];
   _Atomic(uint64_t) segments;
 };
 
@@ -75,6 +79,17 @@ enum { STRINGS = sizeof strings / sizeof strings[0] };
 static struct str *string_at(struct record *r, int i) {
   return (struct str *)((char *)r + strings[i]);
 }
+
+// A record without its pointers.
+struct packed {
+  uint64_t created_us;
+  uint32_t latency_ms, generation_ms, gateway_us;
+  uint16_t status, fault;
+  uint8_t streamed, cancelled;
+  uint16_t lengths[STRINGS];
+  struct usage usage;
+  struct cost cost;
+};
 
 static uint64_t checksum(const char *bytes, size_t n) {
   uint64_t h = 0x9E3779B97F4A7C15u ^ n, word;
@@ -104,7 +119,7 @@ static void segment_format(struct segment *g, size_t used) {
   memset(g->base, 0, used);
   struct head *h = (struct head *)g->base;
   memcpy(h->magic, magic, sizeof magic);
-  h->record_size = sizeof(struct record);
+  h->record_size = sizeof(struct packed);
   atomic_store_explicit(&h->released, HEADER, memory_order_relaxed);
   atomic_store_explicit(&g->next, NULL, memory_order_relaxed);
 }
@@ -133,6 +148,25 @@ static struct segment *segment_create(struct spool *s) {
   segment_format(g, HEADER);
   atomic_fetch_add(&s->segments, 1);
   return g;
+}
+
+static struct segment *spare_take(struct spool *s) {
+  for (int i = 0; i < SPARES; i++) {
+    struct segment *g = atomic_exchange_explicit(&s->spares[i], NULL, memory_order_acquire);
+    if (g) return g;
+  }
+  return NULL;
+}
+
+static bool spare_put(struct spool *s, struct segment *g) {
+  for (int i = 0; i < SPARES; i++) {
+    struct segment *none = NULL;
+    if (atomic_compare_exchange_strong_explicit(&s->spares[i], &none, g, memory_order_release, memory_order_relaxed))
+      return true;
+  }
+  segment_remove(g);
+  atomic_fetch_sub(&s->segments, 1);
+  return false;
 }
 
 // --- open, close ---
@@ -168,8 +202,7 @@ struct spool *spool_open(struct arena *arena, struct str dir, unsigned writer, u
 void spool_close(struct spool *s) {
   if (!s) return;
   bool drained = spool_backlog(s) == 0;
-  struct segment *spare = atomic_exchange(&s->spare, NULL);
-  if (spare) segment_remove(spare);
+  for (struct segment *g; (g = spare_take(s));) segment_remove(g);
   for (struct segment *g = s->head, *next; g; g = next) {
     next = atomic_load(&g->next);
     if (drained) {
@@ -192,7 +225,7 @@ static struct str shortened(struct str text) {
 }
 
 static bool next_segment(struct spool *s) {
-  struct segment *g = atomic_exchange_explicit(&s->spare, NULL, memory_order_acquire);
+  struct segment *g = spare_take(s);
   if (!g) g = segment_create(s);
   if (!g) return false;
   struct entry *e = (struct entry *)(s->tail->base + s->at);
@@ -204,32 +237,42 @@ static bool next_segment(struct spool *s) {
 }
 
 bool spool_append(struct spool *s, const struct record *record) {
-  struct record fixed = *record;
-  size_t size = offsetof(struct entry, bytes) + sizeof fixed;
+  struct str texts[STRINGS];
+  size_t size = offsetof(struct entry, bytes) + sizeof(struct packed);
   for (int i = 0; i < STRINGS; i++) {
-    struct str *text = string_at(&fixed, i);
-    *text = shortened(*text);
-    size += text->len;
+    texts[i] = shortened(*string_at((struct record *)record, i));
+    size += texts[i].len;
   }
-  size = (size + 7) & ~(size_t)7;
-  assert(size <= SPOOL_RECORD_MAX);
+  size_t padded = (size + 7) & ~(size_t)7;
+  assert(padded <= SPOOL_RECORD_MAX);
   // There is always room left for the END mark.
-  if (s->at + size + sizeof(struct entry) > SPOOL_SEGMENT && !next_segment(s)) {
+  if (s->at + padded + sizeof(struct entry) > SPOOL_SEGMENT && !next_segment(s)) {
     atomic_fetch_add_explicit(&s->lost, 1, memory_order_relaxed);
     return false;
   }
   struct entry *e = (struct entry *)(s->tail->base + s->at);
-  char *to = e->bytes + sizeof fixed;
+  struct packed *p = (struct packed *)e->bytes;
+  *p = (struct packed){
+      .created_us = record->created_us,
+      .latency_ms = record->latency_ms,
+      .generation_ms = record->generation_ms,
+      .gateway_us = record->gateway_us,
+      .status = record->status,
+      .fault = record->fault,
+      .streamed = record->streamed,
+      .cancelled = record->cancelled,
+      .usage = record->usage,
+      .cost = record->cost,
+  };
+  char *to = e->bytes + sizeof *p;
   for (int i = 0; i < STRINGS; i++) {
-    struct str *text = string_at(&fixed, i);
-    if (text->len) memcpy(to, text->ptr, text->len);
-    to += text->len;
-    text->ptr = NULL;
+    p->lengths[i] = (uint16_t)texts[i].len;
+    if (texts[i].len) memcpy(to, texts[i].ptr, texts[i].len);
+    to += texts[i].len;
   }
-  memcpy(e->bytes, &fixed, sizeof fixed);
-  e->checksum = checksum(e->bytes, size - offsetof(struct entry, bytes));
-  atomic_store_explicit(&e->size, (uint32_t)size, memory_order_release);
-  s->at += size;
+  e->checksum = checksum(e->bytes, padded - offsetof(struct entry, bytes));
+  atomic_store_explicit(&e->size, (uint32_t)padded, memory_order_release);
+  s->at += padded;
   atomic_store_explicit(&s->appended, atomic_load_explicit(&s->appended, memory_order_relaxed) + 1,
                         memory_order_release);
   return true;
@@ -241,13 +284,10 @@ uint64_t spool_lost(const struct spool *s) {
 
 bool spool_ready(struct spool *s) {
   if (s->at + 2 * SPOOL_RECORD_MAX <= SPOOL_SEGMENT) return true;
-  if (atomic_load_explicit(&s->spare, memory_order_relaxed)) return true;
-  struct segment *g = segment_create(s), *none = NULL;
+  struct segment *g = spare_take(s);
+  if (!g) g = segment_create(s);
   if (!g) return false;
-  if (!atomic_compare_exchange_strong(&s->spare, &none, g)) {  // the reader was faster
-    segment_remove(g);
-    atomic_fetch_sub(&s->segments, 1);
-  }
+  spare_put(s, g);  // when the reader was faster, its segments are there
   return true;
 }
 
@@ -262,17 +302,28 @@ static bool entry_read(const char *base, size_t at, struct record *out, size_t *
   if (*size == 0 || *size == END) return false;
   size_t payload = *size - offsetof(struct entry, bytes);
   *damaged = true;
-  if (*size < sizeof *e + sizeof *out || *size > SPOOL_SEGMENT - at || *size % 8) return false;
+  if (*size < sizeof *e + sizeof(struct packed) || *size > SPOOL_SEGMENT - at || *size % 8) return false;
   if (checksum(e->bytes, payload) != e->checksum) return false;
-  memcpy(out, e->bytes, sizeof *out);
-  const char *from = e->bytes + sizeof *out;
-  size_t left = payload - sizeof *out;
+  const struct packed *p = (const struct packed *)e->bytes;
+  *out = (struct record){
+      .created_us = p->created_us,
+      .latency_ms = p->latency_ms,
+      .generation_ms = p->generation_ms,
+      .gateway_us = p->gateway_us,
+      .status = p->status,
+      .fault = p->fault,
+      .streamed = p->streamed,
+      .cancelled = p->cancelled,
+      .usage = p->usage,
+      .cost = p->cost,
+  };
+  const char *from = e->bytes + sizeof *p;
+  size_t left = payload - sizeof *p;
   for (int i = 0; i < STRINGS; i++) {
-    struct str *text = string_at(out, i);
-    if (text->len > left) return false;
-    text->ptr = from;
-    from += text->len;
-    left -= text->len;
+    if (p->lengths[i] > left) return false;
+    *string_at(out, i) = str_from(from, p->lengths[i]);
+    from += p->lengths[i];
+    left -= p->lengths[i];
   }
   *damaged = false;
   return true;
@@ -306,14 +357,12 @@ size_t spool_read(struct spool *s, size_t most, bool (*take)(void *context, cons
 
 // The reader is done with its first segment: zeroed, it serves the writer again.
 static void recycle(struct spool *s) {
-  struct segment *g = s->head, *none = NULL;
+  struct segment *g = s->head;
   s->head = atomic_load_explicit(&g->next, memory_order_acquire);
   size_t used = s->read_at + sizeof(struct entry);
   s->read_at = HEADER;
   segment_format(g, used);
-  if (atomic_compare_exchange_strong_explicit(&s->spare, &none, g, memory_order_release, memory_order_relaxed)) return;
-  segment_remove(g);
-  atomic_fetch_sub(&s->segments, 1);
+  spare_put(s, g);
 }
 
 void spool_release(struct spool *s, size_t count) {
@@ -383,7 +432,7 @@ static size_t replay_file(struct replay_file *f, bool (*take)(void *, const stru
   const struct head *h = (const struct head *)g->base;
   static const char zero[8];
   bool blank = memcmp(h->magic, zero, 8) == 0;
-  if (memcmp(h->magic, magic, sizeof magic) == 0 && h->record_size == sizeof(struct record)) {
+  if (memcmp(h->magic, magic, sizeof magic) == 0 && h->record_size == sizeof(struct packed)) {
     size_t at = (size_t)atomic_load(&((struct head *)g->base)->released), size;
     struct record record;
     f->damaged = at < HEADER || at > SPOOL_SEGMENT || at % 8;
