@@ -1,5 +1,6 @@
 // JSON (RFC 8259), strict: a validating scanner that leaves an index of byte ranges ("tape") into the text, and helpers
-// to read, write and splice. The text is never changed and never copied: numbers, key order and unknown members survive.
+// to read, write and splice. The text is never changed and never copied: numbers, key order and unknown members
+// survive.
 //
 //   {"a":[1,"x"],"b":null}   nodes:  0 object  1 key "a"  2 array  3 number 1  4 string "x"  5 key "b"  6 null
 //
@@ -57,6 +58,7 @@ enum json_type json_type(const struct json_doc *doc, uint32_t node);
 // True when the node is there and of this type.
 bool json_is(const struct json_doc *doc, uint32_t node, enum json_type type);
 // The value of a key in an object (the key may be spelt with escapes); JSON_NONE when absent or not an object.
+// Of a key that comes twice (only possible in inner objects) the last one counts, as with nearly every other reader.
 uint32_t json_get(const struct json_doc *doc, uint32_t object, struct str key);
 // First child of a container (the first key, for an object), or JSON_NONE; the node behind, or JSON_NONE at the end.
 uint32_t json_first(const struct json_doc *doc, uint32_t container);

@@ -13,6 +13,9 @@ enum fault {
   FAULT_NOT_FOUND,         // no such route or resource
   FAULT_METHOD,            // the route does not take this method
   FAULT_UNPROCESSABLE,     // understood but impossible
+  FAULT_HEAD_TOO_LARGE,    // too many or too long header fields
+  FAULT_EXPECTATION,       // an Expect field we cannot meet
+  FAULT_HTTP_VERSION,      // neither HTTP/1.0 nor 1.1
   // the client's key
   FAULT_UNAUTHENTICATED,   // missing, wrong, disabled or expired key
   FAULT_FORBIDDEN,         // the wrong kind of key
@@ -35,6 +38,7 @@ enum fault {
   FAULT_CLIENT_GONE,       // nobody is left to answer
   FAULT_CLIENT_SLOW,       // the request did not arrive in time (408)
   FAULT_SHUTDOWN,          // the gateway is going down
+  FAULT_NO_RECORD,         // the store or its spool cannot take it now
   FAULT_NOT_BUILT,         // not in this version
   FAULT_INTERNAL,
   FAULT_COUNT

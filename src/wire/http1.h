@@ -61,7 +61,7 @@ struct chunked {
   uint8_t state;
   uint8_t digits;
   uint16_t extension;  // bytes of the present chunk's extension
-  uint32_t trailer;    // bytes of trailers
+  uint32_t trailer;    // bytes of trailers, all together
   uint64_t left;       // data bytes still to come in the present chunk
 };
 // Takes bytes from `in`, sets *taken, and hands over the next run of body bytes in *data (may be empty).

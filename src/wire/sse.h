@@ -23,7 +23,8 @@ struct sse_event {
 // All-zero is a valid start, but for `joined`, whose ceiling must be set with sse_init.
 struct sse {
   bool started;       // the BOM has been dealt with
-  size_t searched;    // bytes at the start of the next input that are known to hold no event end
+  size_t line;        // where the line under way begins, in the bytes not taken
+  size_t searched;    // bytes of them that are known to hold no end of that line
   struct buf joined;  // only used for events of several data lines
 };
 void sse_init(struct sse *s, size_t event_max);
