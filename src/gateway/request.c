@@ -20,6 +20,7 @@
 #include "gateway/path.h"
 #include "gateway/relay.h"
 #include "gateway/response.h"
+#include "llm/generation_id.h"
 #include "policy/choose.h"
 #include "provider/openai.h"
 
@@ -79,12 +80,11 @@ static enum fault authenticate(struct request *r, const struct http_head *head, 
   return fault;
 }
 
-// "gen-<unix seconds>-<20 alphanumerics>", as OpenRouter's.
 static void generation_id_make(struct request *r) {
-  int at = snprintf(r->generation_id, sizeof r->generation_id, "gen-%llu-",
-                    (unsigned long long)(r->arrived_us / 1000000 % 10000000000u));
-  rand_alnum(&r->worker->rand, r->generation_id + at, 20);
-  r->generation_id[at + 20] = 0;
+  struct worker *w = r->worker;
+  // Never twice the same moment on one loop: the ledger's order follows from it.
+  w->last_id_us = r->arrived_us > w->last_id_us ? r->arrived_us : w->last_id_us + 1;
+  generation_id(r->generation_id, w->last_id_us, w->number, &w->rand);
 }
 
 static enum fault admit(struct request *r, const struct http_head *head, struct str *why) {

@@ -9,6 +9,7 @@
 #include "gateway/client.h"
 #include "gateway/route.h"
 #include "gateway/worker.h"
+#include "llm/generation_id.h"
 #include "llm/record.h"
 #include "net/upstream.h"
 #include "store/store.h"
@@ -75,7 +76,7 @@ struct request {
   uint8_t unknown_hash[32];
   char key_id[40];       // of the caller's key
   struct key_spend *key_spend;
-  char generation_id[36];  // empty unless inference
+  char generation_id[GENERATION_ID_SIZE];  // empty unless inference
   char *body;              // owned
   size_t body_len, body_cap;
   uint64_t body_expected;  // Content-Length

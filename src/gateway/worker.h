@@ -35,6 +35,7 @@ struct worker {
   struct keyring *keyring;
   struct key_hasher *hasher;
   struct rand rand;
+  uint64_t last_id_us;  // of the newest generation id
   struct client *clients;  // all open ones
   unsigned client_count;
   bool draining;

@@ -1,26 +1,30 @@
 // The ledger: batches of records in, single rows out.
 //
-// A row's place `at` is its microsecond of arrival and, below, one of 2,048 slots:
-//
-//   at = created_us * 2048 + slot        slot: first a hash of the id, the next one round when another id has that
-//
-// So rows are appended, in order, to one tree without any other index, which is what makes a row cost a microsecond
-// instead of three to ten; a record that comes a second time (killed between commit and release) meets itself at its
-// place and is left out; and an id, which carries its second, is found by looking through that second's rows.
+// A row's place `seq` follows from its id and grows with time (llm/generation_id.h). So rows are appended, in order, to
+// one tree without any other index, which is what makes a row cost one microsecond instead of three to ten; a record
+// that comes a second time (killed between commit and release) meets itself at its place and is left out; and an id is
+// found by looking at its place. When another id sits there already (the clock went back), the next free place is
+// taken.
 #include <string.h>
 
+#include "llm/generation_id.h"
 #include "store/detail.h"
 #include "store/private.h"
 
-enum { BATCH = 8192, SUMS = 64, SLOTS = 2048 };
-#define CREATED_MAX ((uint64_t)1 << 52)  // in microseconds: the year 2112
+enum { BATCH = 8192, SUMS = 64, PROBES = 256 };
 
 enum flag { FLAG_STREAMED = 1, FLAG_CANCELLED = 2, FLAG_USAGE_KNOWN = 4, FLAG_USAGE_ESTIMATED = 8 };
 
 // The order of bind_row and read_row.
-#define COLUMNS                                                                                           \
-  "at, id, key_id, model, provider, status, fault, flags, latency_ms, generation_ms, gateway_us, prompt," \
-  " completion, cached, reasoning, cost_pico, cost_prompt_pico, cost_completion_pico, detail"
+#define COLUMNS                                                                                                \
+  "seq, id, created_us, key_id, model, provider, status, fault, flags, latency_ms, generation_ms, gateway_us," \
+  " prompt, completion, cached, reasoning, cost_pico, cost_prompt_pico, cost_completion_pico, detail"
+
+// Valid until the statement moves on.
+static struct str text_in_place(sqlite3_stmt *st, int column) {
+  const char *text = (const char *)sqlite3_column_text(st, column);
+  return str_from(text, text ? (size_t)sqlite3_column_bytes(st, column) : 0);
+}
 
 bool store_ledger_prepare(struct store *s) {
   const struct {
@@ -30,14 +34,14 @@ bool store_ledger_prepare(struct store *s) {
       {&s->begin, "BEGIN IMMEDIATE"},
       {&s->commit, "COMMIT"},
       {&s->rollback, "ROLLBACK"},
-      {&s->insert, "INSERT OR IGNORE INTO generations(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
-      {&s->id_at, "SELECT id FROM generations WHERE at=?"},
+      {&s->insert, "INSERT OR IGNORE INTO generations(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+      {&s->id_at, "SELECT id FROM generations WHERE seq=?"},
       {&s->add_usage,
        "INSERT INTO key_usage VALUES(?,?,?,?,?,?) ON CONFLICT(key_id, day) DO UPDATE SET "
        "requests=requests+excluded.requests,"
        " prompt=prompt+excluded.prompt, completion=completion+excluded.completion, "
        "cost_pico=cost_pico+excluded.cost_pico"},
-      {&s->find, "SELECT " COLUMNS " FROM generations WHERE at>=? AND at<? AND id=?"},
+      {&s->row_at, "SELECT " COLUMNS " FROM generations WHERE seq=?"},
       {&s->data_version, "PRAGMA data_version"},
   };
   buf_init(&s->detail, 256 * 1024);
@@ -50,7 +54,7 @@ bool store_ledger_prepare(struct store *s) {
 
 void store_ledger_finalize(struct store *s) {
   sqlite3_stmt **statements[] = {&s->begin, &s->commit,    &s->rollback, &s->insert,
-                                 &s->id_at, &s->add_usage, &s->find,     &s->data_version};
+                                 &s->id_at, &s->add_usage, &s->row_at,   &s->data_version};
   for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
     sqlite3_finalize(*statements[i]);
     *statements[i] = NULL;
@@ -121,18 +125,7 @@ static bool sum_add(struct batch *b, const struct record *r) {
   return true;
 }
 
-static int64_t place(uint64_t created_us, uint64_t slot) {
-  if (created_us >= CREATED_MAX) created_us = CREATED_MAX - 1;
-  return (int64_t)(created_us * SLOTS + slot % SLOTS);
-}
-
-static uint64_t hash_of(struct str id) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < id.len; i++) hash = (hash ^ (unsigned char)id.ptr[i]) * 0x100000001b3u;
-  return hash >> 32;
-}
-
-// All but `at`.
+// All but `seq`.
 static void bind_row(struct store *s, const struct record *r) {
   sqlite3_stmt *st = s->insert;
   buf_clear(&s->detail);
@@ -142,32 +135,31 @@ static void bind_row(struct store *s, const struct record *r) {
   int64_t flags = (r->streamed ? FLAG_STREAMED : 0) | (r->cancelled ? FLAG_CANCELLED : 0) |
                   (r->usage.known ? FLAG_USAGE_KNOWN : 0) | (r->usage.estimated ? FLAG_USAGE_ESTIMATED : 0);
   sqlite3_bind_text(st, 2, r->id.len ? r->id.ptr : "", (int)r->id.len, SQLITE_STATIC);
-  store_bind_text(st, 3, r->key_id);
-  store_bind_text(st, 4, r->model);
-  store_bind_text(st, 5, r->provider);
-  sqlite3_bind_int64(st, 6, r->status);
+  sqlite3_bind_int64(st, 3, (int64_t)r->created_us);
+  store_bind_text(st, 4, r->key_id);
+  store_bind_text(st, 5, r->model);
+  store_bind_text(st, 6, r->provider);
+  sqlite3_bind_int64(st, 7, r->status);
   // By name: the numbers of enum fault may move from one version to the next.
-  store_bind_text(st, 7, r->fault ? str_from_cstr(fault_row((enum fault)r->fault)->name) : (struct str){0});
-  sqlite3_bind_int64(st, 8, flags);
-  sqlite3_bind_int64(st, 9, r->latency_ms);
-  sqlite3_bind_int64(st, 10, r->generation_ms);
-  sqlite3_bind_int64(st, 11, r->gateway_us);
-  sqlite3_bind_int64(st, 12, (int64_t)r->usage.prompt);
-  sqlite3_bind_int64(st, 13, (int64_t)r->usage.completion);
-  sqlite3_bind_int64(st, 14, (int64_t)r->usage.cached);
-  sqlite3_bind_int64(st, 15, (int64_t)r->usage.reasoning);
-  sqlite3_bind_int64(st, 16, r->cost.total);
-  sqlite3_bind_int64(st, 17, r->cost.prompt);
-  sqlite3_bind_int64(st, 18, r->cost.completion);
-  sqlite3_bind_text(st, 19, detail.ptr, (int)detail.len, SQLITE_STATIC);
+  store_bind_text(st, 8, r->fault ? str_from_cstr(fault_row((enum fault)r->fault)->name) : (struct str){0});
+  sqlite3_bind_int64(st, 9, flags);
+  sqlite3_bind_int64(st, 10, r->latency_ms);
+  sqlite3_bind_int64(st, 11, r->generation_ms);
+  sqlite3_bind_int64(st, 12, r->gateway_us);
+  sqlite3_bind_int64(st, 13, (int64_t)r->usage.prompt);
+  sqlite3_bind_int64(st, 14, (int64_t)r->usage.completion);
+  sqlite3_bind_int64(st, 15, (int64_t)r->usage.cached);
+  sqlite3_bind_int64(st, 16, (int64_t)r->usage.reasoning);
+  sqlite3_bind_int64(st, 17, r->cost.total);
+  sqlite3_bind_int64(st, 18, r->cost.prompt);
+  sqlite3_bind_int64(st, 19, r->cost.completion);
+  sqlite3_bind_text(st, 20, detail.ptr, (int)detail.len, SQLITE_STATIC);
 }
 
-// Is the row at this place the one with this id?
-static bool is_same(struct store *s, int64_t at, struct str id) {
-  sqlite3_bind_int64(s->id_at, 1, at);
-  bool same =
-      sqlite3_step(s->id_at) == SQLITE_ROW &&
-      str_eq(str_from((const char *)sqlite3_column_text(s->id_at, 0), (size_t)sqlite3_column_bytes(s->id_at, 0)), id);
+// Does the row at this place, if there is one, have this id?
+static bool is_same(struct store *s, int64_t seq, struct str id) {
+  sqlite3_bind_int64(s->id_at, 1, seq);
+  bool same = sqlite3_step(s->id_at) == SQLITE_ROW && str_eq(text_in_place(s->id_at, 0), id);
   sqlite3_reset(s->id_at);
   return same;
 }
@@ -176,17 +168,16 @@ static bool insert(void *context, const struct record *r) {
   struct batch *b = context;
   struct store *s = b->store;
   bind_row(s, r);
-  uint64_t first = hash_of(r->id);
-  for (uint64_t slot = first; slot < first + SLOTS; slot++) {
-    int64_t at = place(r->created_us, slot);
-    sqlite3_bind_int64(s->insert, 1, at);
+  int64_t first = generation_seq(r->id);
+  for (int64_t seq = first; seq < first + PROBES; seq++) {
+    sqlite3_bind_int64(s->insert, 1, seq);
     if (!store_step(s->insert)) break;
     if (sqlite3_changes(s->db) == 1) {
       b->inserted++;
       if (!sum_add(b, r)) break;
       return true;
     }
-    if (is_same(s, at, r->id)) return true;
+    if (is_same(s, seq, r->id)) return true;
   }
   b->failed = true;
   return false;
@@ -258,65 +249,57 @@ static enum fault fault_named(struct str name) {
 }
 
 static bool read_row(sqlite3_stmt *st, struct arena *arena, struct record *r) {
-  int64_t flags = sqlite3_column_int64(st, 7);
+  int64_t flags = sqlite3_column_int64(st, 8);
   *r = (struct record){
-      .created_us = (uint64_t)sqlite3_column_int64(st, 0) / SLOTS,
       .id = store_text(st, 1, arena),
-      .key_id = store_text(st, 2, arena),
-      .model = store_text(st, 3, arena),
-      .provider = store_text(st, 4, arena),
-      .status = (uint16_t)sqlite3_column_int(st, 5),
-      .fault = (uint16_t)fault_named(store_text(st, 6, arena)),
+      .created_us = (uint64_t)sqlite3_column_int64(st, 2),
+      .key_id = store_text(st, 3, arena),
+      .model = store_text(st, 4, arena),
+      .provider = store_text(st, 5, arena),
+      .status = (uint16_t)sqlite3_column_int(st, 6),
+      .fault = (uint16_t)fault_named(text_in_place(st, 7)),
       .streamed = flags & FLAG_STREAMED,
       .cancelled = flags & FLAG_CANCELLED,
-      .latency_ms = (uint32_t)sqlite3_column_int64(st, 8),
-      .generation_ms = (uint32_t)sqlite3_column_int64(st, 9),
-      .gateway_us = (uint32_t)sqlite3_column_int64(st, 10),
+      .latency_ms = (uint32_t)sqlite3_column_int64(st, 9),
+      .generation_ms = (uint32_t)sqlite3_column_int64(st, 10),
+      .gateway_us = (uint32_t)sqlite3_column_int64(st, 11),
       .usage = {.known = flags & FLAG_USAGE_KNOWN,
                 .estimated = flags & FLAG_USAGE_ESTIMATED,
-                .prompt = (uint64_t)sqlite3_column_int64(st, 11),
-                .completion = (uint64_t)sqlite3_column_int64(st, 12),
-                .cached = (uint64_t)sqlite3_column_int64(st, 13),
-                .reasoning = (uint64_t)sqlite3_column_int64(st, 14)},
-      .cost = {.total = sqlite3_column_int64(st, 15),
-               .prompt = sqlite3_column_int64(st, 16),
-               .completion = sqlite3_column_int64(st, 17)},
+                .prompt = (uint64_t)sqlite3_column_int64(st, 12),
+                .completion = (uint64_t)sqlite3_column_int64(st, 13),
+                .cached = (uint64_t)sqlite3_column_int64(st, 14),
+                .reasoning = (uint64_t)sqlite3_column_int64(st, 15)},
+      .cost = {.total = sqlite3_column_int64(st, 16),
+               .prompt = sqlite3_column_int64(st, 17),
+               .completion = sqlite3_column_int64(st, 18)},
   };
-  const char *detail = (const char *)sqlite3_column_text(st, 18);
-  return detail_read(str_from(detail, detail ? (size_t)sqlite3_column_bytes(st, 18) : 0), arena, r);
-}
-
-// The second in "gen-<unix seconds>-...".
-static bool second_of(struct str id, uint64_t *second) {
-  struct str piece;
-  return str_split(&id, '-', &piece) && str_eq(piece, STR("gen")) && str_split(&id, '-', &piece) &&
-         str_to_u64(piece, CREATED_MAX / 1000000 - 1, second);
+  return detail_read(text_in_place(st, 19), arena, r);
 }
 
 bool store_generation(struct store *s, struct arena *arena, struct str id, struct record *out, bool *found,
                       struct str *why) {
-  uint64_t second;
+  sqlite3_stmt *st = s->row_at;
+  int64_t first = generation_seq(id);
+  int rc = SQLITE_ROW;
+  bool memory = true;
   *found = false;
-  if (!second_of(id, &second)) return true;
-  sqlite3_bind_int64(s->find, 1, place(second * 1000000, 0));
-  sqlite3_bind_int64(s->find, 2, place((second + 1) * 1000000, 0));
-  store_bind_text(s->find, 3, id);
-  int rc = sqlite3_step(s->find);
-  bool ok = rc == SQLITE_DONE;
-  if (rc == SQLITE_ROW) {
-    ok = *found = read_row(s->find, arena, out);
-    if (!ok) *why = STR("out of memory");
-  } else if (!ok) {
-    *why = store_trouble(s, arena, "cannot read the ledger");
+  // Places are taken without holes: the first empty one ends the search.
+  for (int64_t seq = first; seq < first + PROBES && rc == SQLITE_ROW && !*found; seq++) {
+    sqlite3_bind_int64(st, 1, seq);
+    rc = sqlite3_step(st);
+    *found = rc == SQLITE_ROW && str_eq(text_in_place(st, 1), id);
+    if (*found) memory = read_row(st, arena, out);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) *why = store_trouble(s, arena, "cannot read the ledger");
+    sqlite3_reset(st);
   }
-  sqlite3_reset(s->find);
-  return ok;
+  if (!memory) *why = STR("out of memory");
+  return memory && (rc == SQLITE_ROW || rc == SQLITE_DONE);
 }
 
 bool store_recent(struct store *s, struct arena *arena, size_t most, void (*row)(void *context, const struct record *),
                   void *context, struct str *why) {
   sqlite3_stmt *st = NULL;
-  int rc = sqlite3_prepare_v2(s->db, "SELECT " COLUMNS " FROM generations ORDER BY at DESC LIMIT ?", -1, &st, NULL);
+  int rc = sqlite3_prepare_v2(s->db, "SELECT " COLUMNS " FROM generations ORDER BY seq DESC LIMIT ?", -1, &st, NULL);
   if (rc == SQLITE_OK) {
     sqlite3_bind_int64(st, 1, most > INT64_MAX ? INT64_MAX : (sqlite3_int64)most);
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {

@@ -9,9 +9,10 @@ static const char *const steps[] = {
     " management INTEGER NOT NULL, disabled INTEGER NOT NULL, limit_pico INTEGER,"
     " created INTEGER NOT NULL, updated INTEGER NOT NULL, expires INTEGER) WITHOUT ROWID;"
     "CREATE TABLE settings(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    // Rows lie in order of arrival and nothing else is indexed: writing one is an append (ledger.c tells more of `at`).
+    // Rows lie in order of time and nothing else is indexed: writing one is an append (ledger.c tells more of `seq`).
     "CREATE TABLE generations("
-    " at INTEGER PRIMARY KEY, id TEXT NOT NULL, key_id TEXT, model TEXT, provider TEXT, status INTEGER NOT NULL,"
+    " seq INTEGER PRIMARY KEY, id TEXT NOT NULL, created_us INTEGER NOT NULL, key_id TEXT, model TEXT, provider TEXT, "
+    "status INTEGER NOT NULL,"
     " fault TEXT, flags INTEGER NOT NULL, latency_ms INTEGER NOT NULL, generation_ms INTEGER NOT NULL,"
     " gateway_us INTEGER NOT NULL, prompt INTEGER NOT NULL, completion INTEGER NOT NULL, cached INTEGER NOT NULL,"
     " reasoning INTEGER NOT NULL, cost_pico INTEGER NOT NULL, cost_prompt_pico INTEGER NOT NULL,"
@@ -21,7 +22,8 @@ static const char *const steps[] = {
     " key_id TEXT NOT NULL, day INTEGER NOT NULL, requests INTEGER NOT NULL, prompt INTEGER NOT NULL,"
     " completion INTEGER NOT NULL, cost_pico INTEGER NOT NULL, PRIMARY KEY(key_id, day)) WITHOUT ROWID;"
     // For people with the sqlite3 program or another tool at the file (docs/operations.md).
-    "CREATE VIEW ledger AS SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', at / 2048 / 1e6, 'unixepoch') AS created, key_id, "
+    "CREATE VIEW ledger AS SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', created_us / 1e6, 'unixepoch') AS created, "
+    "key_id, "
     "model,"
     " provider, status, fault, flags & 1 AS streamed, flags >> 1 & 1 AS cancelled, latency_ms, generation_ms, "
     "gateway_us,"

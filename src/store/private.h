@@ -17,7 +17,7 @@ enum {
 struct store {
   sqlite3 *db;
   // kept prepared: sqlite3_finalize(NULL) is harmless, so that half of them may be missing
-  sqlite3_stmt *begin, *commit, *rollback, *insert, *id_at, *add_usage, *find, *data_version;
+  sqlite3_stmt *begin, *commit, *rollback, *insert, *id_at, *add_usage, *row_at, *data_version;
   struct buf detail;  // of the row being inserted
   int lock_fd;        // of DATA_DIR/lock; -1: not held (the CLI)
   // thread

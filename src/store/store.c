@@ -133,11 +133,11 @@ static bool open_database(struct store *s, struct arena *arena, struct str dir, 
   }
   sqlite3_busy_timeout(s->db, 5000);
   sqlite3_extended_result_codes(s->db, 1);
-  // Pages of 8 KiB halve the number of writes; the size counts only for a new file. NORMAL: a killed process loses
+  // Pages of 16 KiB quarter the number of writes; the size counts only for a new file. NORMAL: a killed process loses
   // nothing, a power cut may lose the last moments, the file stays sound.
   bool ok = rc == SQLITE_OK &&
             store_exec(s,
-                       "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                       "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
                        "PRAGMA cache_size=-1000; SELECT count(*) FROM sqlite_schema") &&
             store_exec(s, own ? "PRAGMA wal_autocheckpoint=1000" : "PRAGMA wal_autocheckpoint=0");
   umask(old);  // the log and its index are made by the first access

@@ -1,6 +1,7 @@
 // What the store costs, without a gateway around it: appending to a spool, moving records into the database, hashing a
 // key.
 //   gcc -std=gnu17 -O2 -Isrc tests/bench/micro_store.c src/store/*.c src/json/*.c src/base/*.c src/llm/fault.c
+//   src/llm/generation_id.c
 //       -lsqlite3 -lcrypto -lpthread -o micro_store && ./micro_store [records] [rows a batch]
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "base/rand.h"
 #include "base/time.h"
+#include "llm/generation_id.h"
 #include "store/keyhash.h"
 #include "store/store.h"
 
@@ -29,11 +31,10 @@ static long resident_kb(void) {
 }
 
 // As a short chat request leaves it; arrivals 20 µs apart.
-static void make_record(struct record *r, struct rand *random, uint64_t n, char id[64]) {
+static void make_record(struct record *r, struct rand *random, uint64_t n, char id[GENERATION_ID_SIZE]) {
   uint64_t created_us = 1760000000000000u + n * 20;
-  int at = snprintf(id, 64, "gen-%llu-", (unsigned long long)(created_us / 1000000));
-  rand_alnum(random, id + at, 20);
-  *r = (struct record){.id = str_from(id, (size_t)at + 20),
+  generation_id(id, created_us, 0, random);
+  *r = (struct record){.id = str_from(id, GENERATION_ID_SIZE - 1),
                        .created_us = created_us,
                        .key_id = STR("key_0123456789abcdef"),
                        .model = STR("openai/gpt-4o-mini"),
@@ -66,7 +67,7 @@ static void bench_ledger(const char *dir, uint64_t records, uint64_t batch) {
   }
   store_attach(s, spool);
   struct record *rows = calloc(batch, sizeof *rows);
-  char(*ids)[64] = calloc(batch, sizeof *ids);
+  char(*ids)[GENERATION_ID_SIZE] = calloc(batch, sizeof *ids);
   double append = 0, drain = 0;
   for (uint64_t n = 0; n < records; n += batch) {
     for (uint64_t i = 0; i < batch; i++) make_record(&rows[i], &random, n + i, ids[i]);
@@ -86,7 +87,7 @@ static void bench_ledger(const char *dir, uint64_t records, uint64_t batch) {
   struct record found;
   bool is_there;
   if (!store_generation(s, &arena, rows[batch / 2].id, &found, &is_there, &why) || !is_there) abort();
-  printf("finding one generation among 50,000 of its second: %.0f us\n", cpu_us() - start);
+  printf("finding a generation: %.0f us\n", cpu_us() - start);
   free(rows);
   free(ids);
   spool_close(spool);
