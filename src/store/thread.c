@@ -67,7 +67,7 @@ static void look_at_keys(struct store *s, struct pace *p) {
   uint64_t version = store_keys_version(s);
   if (version == p->keys_version) return;
   p->keys_version = version;
-  s->on_keys_changed(s->context);
+  if (s->on_keys_changed) s->on_keys_changed(s->context);
 }
 
 static void *thread_main(void *context) {

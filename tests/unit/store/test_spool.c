@@ -1,29 +1,12 @@
 // The spool: order, hand-over, ceiling, what a later process finds, and what a kill at any byte leaves.
 #define _GNU_SOURCE
-#include <setjmp.h>
+#include "fixture.h"
+// after cmocka.h's own needs
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <sys/wait.h>
-// cmocka.h wants the headers above first
-#include <cmocka.h>
 
 #include "base/time.h"
 #include "store/spool.c"
-
-struct fixture {
-  char dir[64];
-  struct arena arena;
-  struct str why;
-};
-
-static int setup(void **state) {
-  struct fixture *f = calloc(1, sizeof *f);
-  strcpy(f->dir, "/tmp/spool-test-XXXXXX");
-  if (!mkdtemp(f->dir)) return -1;
-  *state = f;
-  return 0;
-}
 
 static void remove_files(const char *path) {
   DIR *dir = opendir(path);
@@ -31,27 +14,10 @@ static void remove_files(const char *path) {
   if (dir) closedir(dir);
 }
 
-static int teardown(void **state) {
-  struct fixture *f = *state;
-  remove_files(f->dir);
-  rmdir(f->dir);
-  arena_free(&f->arena);
-  free(f);
-  return 0;
-}
-
 static struct spool *open_spool(struct fixture *f, uint64_t bytes_max) {
   struct spool *s = spool_open(&f->arena, str_from_cstr(f->dir), 0, bytes_max, &f->why);
   if (!s) print_error("%.*s\n", STR_ARGS(f->why));
   return s;
-}
-
-static size_t count_files(const char *path, const char *suffix) {
-  size_t count = 0;
-  DIR *dir = opendir(path);
-  for (struct dirent *e; (e = readdir(dir));) count += str_ends(str_from_cstr(e->d_name), str_from_cstr(suffix));
-  closedir(dir);
-  return count;
 }
 
 // --- Records that know their number ---
@@ -410,7 +376,7 @@ static void test_killed_anywhere_everything_told_is_there(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
   const struct CMUnitTest tests[] = {
       TEST(test_every_member_survives),
       TEST(test_long_strings_are_cut_between_characters),
