@@ -20,7 +20,8 @@ enum {
   // A segment filled this far is left early when nothing waits in it and another lies ready: so a spool that is drained
   // in time keeps writing to the same few warm pages instead of walking through two whole segments.
   LEAVE_EARLY = 256 * 1024,
-  SEGMENTS_KEPT = 2
+  ALTERNATING = 2,  // segments in use while the store keeps up
+  SPARES = 3,       // drained ones kept after a burst, for the next one
 };
 _Static_assert(sizeof(struct record_head) + RECORD_WIRE_MAX + 16 <= SPOOL_RECORD_MAX, "a record fits its ceiling");
 
@@ -32,7 +33,7 @@ struct segment {
 };
 
 // The segments are a list from `head` (reader) to `tail` (writer). Drained ones go from the reader back to the writer
-// through the one place `spare`. Each side has its own cache lines; neither ever waits for the other.
+// through the places `spares`. Each side has its own cache lines; neither ever waits for the other.
 struct spool {
   // the writer's
   struct segment *tail;
@@ -47,7 +48,7 @@ struct spool {
   uint32_t head_at;  // offset of the first record not yet released
   _Atomic uint64_t released;
   // both
-  _Alignas(64) _Atomic(struct segment *) spare;
+  _Alignas(64) _Atomic(struct segment *) spares[SPARES];
   _Atomic unsigned segments;  // that exist, wherever they are
 };
 
@@ -114,10 +115,14 @@ static void segment_drop(struct spool *s, struct segment *segment, bool keep_fil
 }
 
 static struct segment *take_spare(struct spool *s) {
-  if (!atomic_load_explicit(&s->spare, memory_order_relaxed)) return NULL;
-  struct segment *spare = atomic_exchange_explicit(&s->spare, NULL, memory_order_acquire);
-  if (spare) segment_begin(s, spare);
-  return spare;
+  for (unsigned i = 0; i < SPARES; i++) {
+    if (!atomic_load_explicit(&s->spares[i], memory_order_relaxed)) continue;
+    struct segment *spare = atomic_exchange_explicit(&s->spares[i], NULL, memory_order_acquire);
+    if (!spare) continue;
+    segment_begin(s, spare);
+    return spare;
+  }
+  return NULL;
 }
 
 // A segment to go on in: an old one, or a new one while the ceiling allows.
@@ -152,7 +157,7 @@ struct spool *spool_open(struct arena *arena, struct str dir, unsigned writer, u
   memset(s, 0, sizeof *s);
   s->writer = writer;
   s->segments_max = bytes_max / SPOOL_SEGMENT < UINT32_MAX ? (unsigned)(bytes_max / SPOOL_SEGMENT) : UINT32_MAX;
-  if (s->segments_max < SEGMENTS_KEPT) s->segments_max = SEGMENTS_KEPT;
+  if (s->segments_max < ALTERNATING) s->segments_max = ALTERNATING;
   s->dir = str_dup(dir);
   DIR *listing = NULL;
   if (!s->dir) {
@@ -182,8 +187,7 @@ void spool_close(struct spool *s) {
     next = atomic_load_explicit(&segment->next, memory_order_acquire);
     segment_drop(s, segment, keep);
   }
-  struct segment *spare = atomic_load_explicit(&s->spare, memory_order_acquire);
-  if (spare) segment_drop(s, spare, false);
+  for (struct segment *spare; (spare = take_spare(s));) segment_drop(s, spare, false);
   if (s->reserve) segment_drop(s, s->reserve, false);
   assert(atomic_load(&s->segments) == 0);
   free(s->dir);
@@ -206,7 +210,7 @@ static bool next_segment(struct spool *s) {
 
 static void leave_early(struct spool *s) {
   if (s->reserve || spool_backlog(s)) return;
-  bool may_make = atomic_load_explicit(&s->segments, memory_order_relaxed) < SEGMENTS_KEPT;
+  bool may_make = atomic_load_explicit(&s->segments, memory_order_relaxed) < ALTERNATING;
   struct segment *segment = may_make ? segment_get(s) : take_spare(s);
   if (segment) go_on_in(s, segment);
 }
@@ -297,11 +301,18 @@ size_t spool_read(struct spool *s, size_t most, bool (*take)(void *context, cons
   return taken;
 }
 
-// Gives a drained segment back to the writer, or removes it when one lies there already.
+// Gives a drained segment back to the writer, or removes it when enough lie there already. Only the first one's memory
+// stays resident: the writer takes that first.
 static void recycle(struct spool *s, struct segment *segment) {
-  struct segment *none = NULL;
-  if (!atomic_compare_exchange_strong_explicit(&s->spare, &none, segment, memory_order_release, memory_order_relaxed))
-    segment_drop(s, segment, false);
+  for (unsigned i = 0; i < SPARES; i++) {
+    struct segment *none = NULL;
+    if (atomic_load_explicit(&s->spares[i], memory_order_relaxed)) continue;
+    if (i) madvise(segment->header, SPOOL_SEGMENT, MADV_DONTNEED);
+    if (atomic_compare_exchange_strong_explicit(&s->spares[i], &none, segment, memory_order_release,
+                                                memory_order_relaxed))
+      return;
+  }
+  segment_drop(s, segment, false);
 }
 
 static void leave_head(struct spool *s, struct segment *next) {
