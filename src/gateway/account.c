@@ -68,7 +68,8 @@ static void add_answer(struct request *r, struct record *row, enum fault fault) 
 
 void account(struct request *r, enum fault fault, struct str message) {
   struct inference *in = r->inference;
-  uint64_t now = time_mono_ns();
+  // A whole answer has just been timed.
+  uint64_t now = in && in->first_ns && !in->chat.stream ? in->first_ns : time_mono_ns();
   if (in) {
     assert(!in->recorded);
     in->recorded = true;
@@ -89,6 +90,7 @@ void account(struct request *r, enum fault fault, struct str message) {
       .cancelled = fault == FAULT_CLIENT_GONE,
   };
   uint64_t first = in && in->first_ns ? in->first_ns : now;
+  if (!r->ready_ns) r->ready_ns = now;  // refused before its body was there
   row.latency_ms = (uint32_t)((first - r->ready_ns) / 1000000);
   row.generation_ms = (uint32_t)((now - first) / 1000000);
   if (in) add_answer(r, &row, fault);

@@ -50,6 +50,12 @@ static struct str credential(const struct http_head *head) {
   return value.len ? value : http_field_get(head, STR("api-key"));
 }
 
+static void key_id_note(struct request *r, struct str id) {
+  size_t n = id.len < sizeof r->key_id - 1 ? id.len : sizeof r->key_id - 1;
+  memcpy(r->key_id, id.ptr, n);
+  r->key_id[n] = 0;
+}
+
 // Who asks, and whether they may. FAULT_NONE: the key is noted on the request.
 static enum fault authenticate(struct request *r, const struct http_head *head, enum route_access access,
                                struct str *why) {
@@ -71,12 +77,12 @@ static enum fault authenticate(struct request *r, const struct http_head *head, 
     *why = STR("This API key is not known here. `signalbox keys list` shows the keys there are.");
     return FAULT_UNAUTHENTICATED;
   }
-  enum fault fault = key_check(key, uses[access], time_unix_us() / 1000000, why);
+  enum fault fault = key_check(key, uses[access], r->arrived_us / 1000000, why);
   if (fault != FAULT_NONE && fault != FAULT_PAYMENT) return fault;
   r->has_key = true;
   r->key_is_management = key->management;
   r->key_spend = key->spend;
-  snprintf(r->key_id, sizeof r->key_id, "%.*s", STR_ARGS(key->id));
+  key_id_note(r, key->id);
   return fault;
 }
 
@@ -132,7 +138,6 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
   r->arena.chunk_size = 1024;
   r->free_task.run = free_now;
   r->arrived_us = time_unix_us();
-  r->ready_ns = time_mono_ns();
   metric_add(&w->metrics, METRIC_requests_total, 1);
   struct str origin = http_field_get(head, STR("origin"));
   if (origin.len && request_config(r)->cors_origins.count) r->origin = arena_str(&r->arena, origin);
@@ -237,7 +242,7 @@ static void on_keys_looked_up(struct request *r) {
   r->has_key = true;
   r->key_is_management = key->management;
   r->key_spend = key->spend;
-  snprintf(r->key_id, sizeof r->key_id, "%.*s", STR_ARGS(key->id));
+  key_id_note(r, key->id);
   request_run(r);
 }
 
@@ -331,7 +336,7 @@ static void attempt_start(struct request *r) {
   const struct endpoint *e = in->targets[in->target];
   const struct provider *p = e->provider;
   in->request = r;
-  in->attempt_ns = time_mono_ns();
+  in->attempt_ns = in->attempt_count ? time_mono_ns() : r->ready_ns;
   in->head_ns = 0;
   in->upstream_status = 0;
   chat_reply_init(&in->reply, str_from_cstr(r->generation_id), e, r->arrived_us / 1000000);

@@ -71,10 +71,8 @@ bool json_string(const struct json_doc *doc, uint32_t node, struct arena *arena,
   return true;
 }
 
-bool json_string_is(const struct json_doc *doc, uint32_t node, struct str value) {
-  if (!json_is(doc, node, JSON_STRING)) return false;
+bool json_escaped_string_is(const struct json_doc *doc, uint32_t node, struct str value) {
   struct str raw = inside(doc, node);
-  if (!doc->nodes[node].escaped) return str_eq(raw, value);
   const char *p = raw.ptr, *end = raw.ptr + raw.len;
   while (p < end) {
     char bytes[4];
