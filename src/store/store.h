@@ -29,8 +29,8 @@ struct key_row {
   uint8_t hash[32];
   bool management, disabled, declared;  // declared: from the configuration, not in the store
   bool has_limit;
-  money_pico limit;       // USD
-  uint64_t created, updated, expires;  // unix seconds; expires 0: never
+  money_pico limit;                                      // USD
+  uint64_t created, updated, expires;                    // unix seconds; expires 0: never
   money_pico spent, spent_day, spent_week, spent_month;  // UTC; weeks begin on Monday
 };
 // 32 bytes, read or made. False with *why.
