@@ -384,6 +384,10 @@ struct gateway *gateway_start(struct arena *arena, const struct gateway_options 
 static void worker_free(struct loop_thread *t) {
   struct worker *w = &t->worker;
   listener_close_all(t->listeners);
+  // Jobs that came back from the store, replies whose end was still awaited.
+  if (w->loop) loop_finish(w->loop);
+  if (w->pool) upstream_pool_abort(w->pool);
+  if (w->loop) loop_finish(w->loop);
   worker_snapshot_release(w->snapshot);
   upstream_pool_free(w->pool);
   keyring_drop(w->keyring);
