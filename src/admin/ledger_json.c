@@ -183,7 +183,8 @@ void key_json(struct buf *out, const struct key_row *k) {
   flag(out, "is_provisioning_key", k->management);
   buf_lit(
       out,
-      ",\"workspace_id\":\"default\",\"organization_id\":null,\"allowed_data_regions\":[],"
+      ",\"workspace_id\":\"default\",\"organization_id\":null,\"allowed_data_regions\":[\"global\"],"
+      "\"free_model_daily_requests\":{\"used\":0,\"limit\":-1,\"remaining\":-1},\"external_user\":null,"
       "\"rate_limit\":{\"requests\":-1,\"interval\":\"10s\",\"note\":\"There is no rate limit; this member is kept for "
       "old clients.\"}}}");
 }
@@ -207,5 +208,5 @@ void keys_item_json(struct buf *out, const struct key_row *k) {
   spending(out, k);
   when(out, "created_at", k->created * 1000000);
   when(out, "updated_at", k->updated * 1000000);
-  buf_lit(out, ",\"workspace_id\":\"default\"}");
+  buf_lit(out, ",\"workspace_id\":\"default\",\"external_user\":null}");
 }
