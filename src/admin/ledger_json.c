@@ -93,7 +93,7 @@ static void provider_responses(struct buf *out, const struct record *r) {
   buf_char(out, ']');
 }
 
-void generation_json(struct buf *out, const struct record *r) {
+void generation_item_json(struct buf *out, const struct record *r) {
   static const char *const unknown[] = {"app_id",
                                         "preset_id",
                                         "request_id",
@@ -110,7 +110,7 @@ void generation_json(struct buf *out, const struct record *r) {
                                         "moderation_latency",
                                         NULL};
   const struct usage *u = &r->usage;
-  buf_lit(out, "{\"data\":{");
+  buf_char(out, '{');
   text(out, "id", r->id);
   text(out, "upstream_id", r->upstream_id);
   when(out, "created_at", r->created_us);
@@ -149,7 +149,13 @@ void generation_json(struct buf *out, const struct record *r) {
   number(out, "status", r->status);
   text(out, "error", r->error);
   nulls(out, unknown);
-  buf_lit(out, "}}");
+  buf_char(out, '}');
+}
+
+void generation_json(struct buf *out, const struct record *r) {
+  buf_lit(out, "{\"data\":");
+  generation_item_json(out, r);
+  buf_char(out, '}');
 }
 
 // What /key and /keys share: limit, usage in its windows, expiry.
