@@ -315,3 +315,19 @@ bool store_recent(struct store *s, struct arena *arena, size_t most, void (*row)
   sqlite3_finalize(st);
   return rc == SQLITE_DONE;
 }
+
+bool store_totals(struct store *s, struct arena *arena, struct store_totals *out, struct str *why) {
+  static const char sql[] =
+      "SELECT coalesce(sum(requests),0), coalesce(sum(prompt),0), coalesce(sum(completion),0), "
+      "coalesce(sum(cost_pico),0)"
+      " FROM key_usage";
+  sqlite3_stmt *st = NULL;
+  bool ok = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW;
+  if (ok)
+    *out = (struct store_totals){(uint64_t)sqlite3_column_int64(st, 0), (uint64_t)sqlite3_column_int64(st, 1),
+                                 (uint64_t)sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3)};
+  else
+    *why = store_trouble(s, arena, "cannot read the ledger");
+  sqlite3_finalize(st);
+  return ok;
+}

@@ -70,8 +70,8 @@ static bool take_lock(struct store *s, struct arena *arena, struct str dir, stru
   ssize_t n = pread(s->lock_fd, pid, sizeof pid - 1, 0);
   if (n > 0) pid[strcspn(pid, "\n")] = 0;
   *why = arena_printf(
-      arena, "another signalbox%s%s already runs on data_dir %.*s. Stop it, or give this one another data_dir.",
-      n > 0 ? ", process " : "", pid, STR_ARGS(dir));
+      arena, "another signalbox%s%s%s already runs on data_dir %.*s. Stop it, or give this one another data_dir.",
+      n > 0 ? " (process " : "", pid, n > 0 ? ")" : "", STR_ARGS(dir));
   return false;
 }
 

@@ -52,7 +52,7 @@ static void test_one_gateway_a_data_dir(void **state) {
   struct fixture *f = *state;
   struct store *s = must_open(f, true);
   assert_null(store_open(&f->arena, fixture_dir(f), true, &f->why));
-  assert_contains(f->why, "another signalbox, process ");
+  assert_contains(f->why, "another signalbox (process ");
   assert_contains(f->why, arena_printf(&f->arena, "%ld", (long)getpid()).ptr);
   struct store *cli = must_open(f, false);  // needs no lock
   store_close(cli);
