@@ -24,7 +24,7 @@ import time
 import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PATIENCE_S = 30  # for anything that should happen at once
+PATIENCE_S = float(os.environ.get("FLOW_PATIENCE_S", "30"))  # for anything that should happen at once
 KEY = "sk-test-inference-0123456789abcdef"
 MANAGEMENT_KEY = "sk-test-management-0123456789abcdef"
 PROMPT_PRICE = "0.00000015"
