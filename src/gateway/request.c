@@ -128,6 +128,8 @@ static enum fault admit(struct request *r, const struct http_head *head, struct 
   return FAULT_NONE;
 }
 
+enum { UNKNOWN_KEY_BODY = 64 * 1024 };  // nobody unknown is given more memory than this
+
 struct request *request_begin(struct client *c, const struct http_head *head, bool *refused) {
   struct worker *w = c->worker;
   struct request *r = calloc(1, sizeof *r);
@@ -150,7 +152,8 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
   }
   struct str why = {0};
   enum fault fault = admit(r, head, &why);
-  if (fault == FAULT_UNAUTHENTICATED && r->key_unknown && gateway_can_look_up_keys(w->gateway)) {
+  bool small = !head->chunked && head->content_length <= UNKNOWN_KEY_BODY;
+  if (fault == FAULT_UNAUTHENTICATED && r->key_unknown && small && gateway_can_look_up_keys(w->gateway)) {
     fault = FAULT_NONE;  // perhaps it was made a moment ago by another process: asked once the body is here
   }
   if (fault == FAULT_NONE) {
@@ -318,6 +321,7 @@ static bool on_build(struct exchange *x, struct buf *out) {
   body_at = out->len;
   if (!chat_request_build(&in->chat, e, out)) return false;
   openai_length(out, length_at, out->len - body_at);
+  if (!r->sent_ns) r->sent_ns = time_mono_ns();
   return true;
 }
 
