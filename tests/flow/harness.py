@@ -438,7 +438,7 @@ class Raw:
 class Mock:
     """An OpenAI-compatible provider. What it answers is decided by `plan(request body) -> dict`:
 
-        text       of the answer (default "Hello from the mock")
+        text       of the answer (default "Hello from the mock"), or text_bytes: its length
         usage      (prompt, completion) tokens
         delay      seconds before the answer begins
         chunks     of a stream;  gap: seconds between them
@@ -512,7 +512,7 @@ class Mock:
 
     def _answer(self, connection, body, plan):
         self._pause(connection, plan.get("delay", 0))
-        text = plan.get("text", "Hello from the mock")
+        text = "x" * plan["text_bytes"] if "text_bytes" in plan else plan.get("text", "Hello from the mock")
         prompt, completion = plan.get("usage", (10, 5))
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         common = {"id": "chatcmpl-mock", "created": 1700000000, "model": body["model"]}

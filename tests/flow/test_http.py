@@ -1,21 +1,27 @@
 """The HTTP server as a hostile or clumsy client meets it."""
 
 import json
+import socket
 import time
 import unittest
 
 from harness import KEY, Closed, Gateway, Mock, chat_body, config, finish, plan
 
 SHORT_MS = 300
+WRITE_MS = 2000  # the kernel tells of room only when a third of its few MB is free: progress comes in jumps
 CHAT = "/api/v1/chat/completions"
 
 
 def setUpModule():
-    global mock, gateway, hasty
+    global mock, gateway, hasty, big
     mock = Mock()
     gateway = Gateway(config(mock)).start()
     hasty = Gateway(config(mock, server={
-        "header_timeout_ms": SHORT_MS, "body_timeout_ms": SHORT_MS, "idle_timeout_ms": 3 * SHORT_MS})).start()
+        "header_timeout_ms": SHORT_MS, "body_timeout_ms": SHORT_MS, "idle_timeout_ms": 3 * SHORT_MS,
+        "write_timeout_ms": WRITE_MS})).start()
+
+    # Every known model of a vendor: a long list.
+    big = Gateway(config(providers=[{"id": "openai", "api_key": "sk-unused"}])).start()
 
 
 def tearDownModule():
@@ -454,6 +460,34 @@ class Slow(unittest.TestCase):
             self.assertTrue(raw.is_closed())
 
 
+    def test_slow_reader_that_moves_is_kept(self):
+        """write_timeout_ms is for a client that takes nothing, not for a long answer over a thin line."""
+        text = "x" * 12_000_000  # more than the kernel's buffers hold
+        for stream in (False, True):
+            with self.subTest(stream=stream), hasty.connect() as raw:
+                raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                raw.request("POST", CHAT, chat_body(plan(text_bytes=len(text), chunks=1), stream))
+                head = raw.response_head()
+                self.assertEqual(head.status, 200)
+                for _ in range(60):  # longer than idle and write timeout together
+                    raw.more()
+                    time.sleep(0.06)
+                raw.socket.settimeout(30)
+                wanted = b"0\r\n\r\n" if stream else b"}"
+                while not raw.pending.endswith(wanted):
+                    raw.more()
+                self.assertGreater(len(raw.pending), len(text))
+
+    def test_reader_that_stops_is_closed(self):
+        for stream in (False, True):
+            with self.subTest(stream=stream), hasty.connect() as raw:
+                raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                raw.request("POST", CHAT, chat_body(plan(text_bytes=8_000_000, chunks=1), stream))
+                raw.response_head()
+                time.sleep(2 * WRITE_MS / 1000 + 0.5)
+                self.assertLess(len(raw.rest()), 8_000_000)
+
+
 class Memory(unittest.TestCase):
     def test_pipelined_flood_does_not_pile_up(self):
         """A client that sends without reading, while its first request waits, is not read without end."""
@@ -471,6 +505,19 @@ class Memory(unittest.TestCase):
                 pass
             self.assertLess(sent, 64 << 20, "the gateway took all of it")
             self.assertLess(gateway.rss_kb() - before, 8 * 1024)
+
+    def test_pipelined_answers_nobody_reads(self):
+        """Requests with large answers: what is not read must not be made."""
+        with big.connect() as raw:
+            raw.socket.settimeout(0.5)
+            before = big.rss_kb()
+            try:
+                for _ in range(200):
+                    raw.send(b"GET /api/v1/models HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
+            except TimeoutError:
+                pass
+            time.sleep(0.5)
+            self.assertLess(big.rss_kb() - before, 16 * 1024)
 
     def test_many_small_requests_do_not_grow_memory(self):
         def rounds(n):
