@@ -102,6 +102,7 @@ static void linger(struct client *c) {
 static void refuse(struct client *c, unsigned status, const char *why) {
   enum fault fault = status == 431   ? FAULT_HEAD_TOO_LARGE
                      : status == 505 ? FAULT_HTTP_VERSION
+                     : status == 408 ? FAULT_CLIENT_SLOW
                      : status == 417 ? FAULT_EXPECTATION
                      : status == 501 ? FAULT_NOT_BUILT
                                      : FAULT_BAD_REQUEST;
@@ -307,17 +308,19 @@ static void on_drained(struct conn *conn) {
 
 static void on_timer(struct timer *timer) {
   struct client *c = (struct client *)((char *)timer - offsetof(struct client, timer));
+  if (conn_blocked(&c->conn) && c->conn.unsent_at != c->unsent_at) {
+    c->unsent_at = c->conn.unsent_at;  // slow, but alive
+    timer_set(c->worker->loop, &c->timer, config_of(c)->write_timeout_ms);
+    return;
+  }
   switch ((enum client_phase)c->phase) {
     case CLIENT_IDLE:
     case CLIENT_CLOSING: client_close(c); return;
     case CLIENT_HEAD: refuse(c, 408, "The request head did not arrive in time."); return;
     case CLIENT_BODY: request_on_slow(c->request); return;
     case CLIENT_BUSY:
-      if (conn_blocked(&c->conn) && c->conn.unsent_at == c->unsent_at) {
+      if (conn_blocked(&c->conn)) {
         client_close(c);  // it stopped reading
-      } else if (conn_blocked(&c->conn)) {
-        c->unsent_at = c->conn.unsent_at;  // slow, but alive
-        timer_set(c->worker->loop, &c->timer, config_of(c)->write_timeout_ms);
       } else if (c->request) {
         request_on_quiet(c->request);
       }
