@@ -119,8 +119,9 @@ static bool conn_read(struct conn *c) {
     char *end = memmem(buffer, (size_t)n, "\r\n\r\n", 4);
     if (!end) return false;  // a head in two reads does not happen on loopback
     if (memcmp(buffer, "HTTP/1.1 200", 12) != 0) failed++;
-    char *length = memmem(buffer, (size_t)(end - buffer), "Content-Length: ", 16);
-    c->left = length ? strtoll(length + 16, NULL, 10) : -1;
+    *end = 0;
+    char *length = strcasestr(buffer, "\r\ncontent-length:");
+    c->left = length ? strtoll(length + 17, NULL, 10) : -1;
     c->head_seen = true;
     at = end + 4;
     body = (size_t)(buffer + n - at);
