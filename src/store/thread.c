@@ -8,7 +8,7 @@
 
 // A commit costs as much as some fifty rows. So the pause between two grows while few rows come and shrinks while many
 // do, but not beyond what keeps the spools small and warm in the cache.
-enum { BATCH_WANTED = 2000, PAUSE_MIN_MS = 20, PAUSE_MAX_MS = 160, IDLE_MS = 250 };
+enum { BATCH_WANTED = 1000, PAUSE_MIN_MS = 20, PAUSE_MAX_MS = 160, IDLE_MS = 250 };
 enum { RETRY_FIRST_MS = 100, RETRY_MAX_MS = 5000 };
 
 struct pace {

@@ -1,3 +1,4 @@
+// Small things all files of openai_chat.h need: names, texts, the members of our own.
 #include "surface/chat_shared.h"
 
 #include <string.h>
@@ -22,142 +23,64 @@ void chat_fail(struct chat_reply *reply, enum fault fault, struct str message) {
   chat_keep(reply->message, sizeof reply->message, message);
 }
 
-struct str chat_finish_normal(struct str native) {
-  static const struct {
-    struct str native, normal;
-  } rows[] = {
-#define ROW(native, normal) {{native, sizeof native - 1}, {normal, sizeof normal - 1}}
-      ROW("stop", "stop"),
-      ROW("length", "length"),
-      ROW("tool_calls", "tool_calls"),
-      ROW("content_filter", "content_filter"),
-      ROW("error", "error"),
-      ROW("function_call", "tool_calls"),
-      ROW("tool_use", "tool_calls"),
-      ROW("eos", "stop"),
-      ROW("eos_token", "stop"),
-      ROW("stop_sequence", "stop"),
-      ROW("end_turn", "stop"),
-      ROW("max_tokens", "length"),
-      ROW("model_length", "length"),
-      ROW("MAX_TOKENS", "length"),
-      ROW("sensitive", "content_filter"),
-      ROW("SAFETY", "content_filter"),
-      ROW("insufficient_system_resource", "error"),
-      ROW("network_error", "error"),
-#undef ROW
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-    if (str_eq(rows[i].native, native)) return rows[i].normal;
-  return STR("stop");
+bool chat_is_one_of(const struct json_doc *doc, uint32_t node, const struct str *names, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (json_string_is(doc, node, names[i])) return true;
+  return false;
 }
 
-// --- usage ---
-
-static uint64_t count_of(const struct json_doc *doc, uint32_t object, struct str key) {
-  uint64_t n;
-  return json_u64(doc, json_get(doc, object, key), (uint64_t)1 << 50, &n) ? n : 0;
+bool chat_has_text(const struct json_doc *doc, uint32_t node) {
+  return json_is(doc, node, JSON_STRING) && json_raw(doc, node).len > 2;
 }
 
-bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct provider_quirks *quirks,
-                     struct usage *out) {
-  if (!json_is(doc, usage, JSON_OBJECT)) return false;
-  uint32_t in = json_get(doc, usage, STR("prompt_tokens_details"));
-  uint32_t made = json_get(doc, usage, STR("completion_tokens_details"));
-  struct usage u = {
-      .known = true,
-      .prompt = count_of(doc, usage, STR("prompt_tokens")),
-      .completion = count_of(doc, usage, STR("completion_tokens")),
-      .total = count_of(doc, usage, STR("total_tokens")),
-      .cached = count_of(doc, in, STR("cached_tokens")),
-      .cache_write = count_of(doc, in, STR("cache_write_tokens")),
-      .reasoning = count_of(doc, made, STR("reasoning_tokens")),
-      .audio_prompt = count_of(doc, in, STR("audio_tokens")),
-      .audio_completion = count_of(doc, made, STR("audio_tokens")),
-      .image_completion = count_of(doc, made, STR("image_tokens")),
-  };
-  if (json_get(doc, usage, STR("prompt_tokens")) == JSON_NONE &&
-      json_get(doc, usage, STR("completion_tokens")) == JSON_NONE)
-    return false;
-  // Together, Moonshot, Hugging Face; DeepSeek; Perplexity.
-  if (!u.cached) u.cached = count_of(doc, usage, STR("cached_tokens"));
-  if (!u.cached) u.cached = count_of(doc, usage, STR("prompt_cache_hit_tokens"));
-  if (!u.reasoning) u.reasoning = count_of(doc, usage, STR("reasoning_tokens"));
-  if (quirks->reasoning_outside) u.completion += u.reasoning;
-  if (u.cached > u.prompt) u.cached = u.prompt;
-  if (u.cache_write > u.prompt - u.cached) u.cache_write = u.prompt - u.cached;
-  if (u.reasoning > u.completion) u.reasoning = u.completion;
-  if (u.total < u.prompt + u.completion) u.total = u.prompt + u.completion;
-  *out = u;
-  return true;
+struct str chat_inside(const struct json_doc *doc, uint32_t node) {
+  if (!chat_has_text(doc, node)) return (struct str){0};
+  struct str raw = json_raw(doc, node);
+  return str_from(raw.ptr + 1, raw.len - 2);
 }
 
-static void copy_usage_members(const struct json_doc *doc, uint32_t usage, struct buf *out) {
-  static const struct str ours[] = {{"prompt_tokens", 13}, {"completion_tokens", 17}, {"total_tokens", 12},
-                                    {"cost", 4},           {"is_byok", 7},            {"cost_details", 12}};
-  for (uint32_t key = json_first(doc, usage); key != JSON_NONE;) {
-    uint32_t value = json_next(doc, usage, key);
-    bool mine = json_type(doc, value) == JSON_NULL;
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) mine |= json_string_is(doc, key, ours[i]);
-    if (!mine) chat_copy_member(doc, key, value, out);
-    key = json_next(doc, usage, value);
-  }
+bool chat_null_refused(const struct json_doc *doc, uint32_t key, uint32_t value) {
+  static const struct str names[] = {{"system_fingerprint", 18},
+                                     {"usage", 5},
+                                     {"tool_calls", 10},
+                                     {"reasoning_details", 17},
+                                     {"audio", 5},
+                                     {"function_call", 13},
+                                     {"images", 6},
+                                     {"annotations", 11},
+                                     {"error", 5},
+                                     {"moderation", 10},
+                                     {"metadata", 8},
+                                     {"name", 4},
+                                     {"model", 5},
+                                     {"openrouter_metadata", 19}};
+  return json_type(doc, value) == JSON_NULL && chat_is_one_of(doc, key, names, CHAT_COUNT(names));
 }
 
-void chat_usage_write(const struct chat_reply *reply, const struct json_doc *doc, uint32_t usage, struct buf *out) {
-  const struct usage *u = &reply->usage;
-  buf_lit(out, "\"usage\":{\"prompt_tokens\":");
-  buf_u64(out, u->prompt);
-  buf_lit(out, ",\"completion_tokens\":");
-  buf_u64(out, u->completion);
-  buf_lit(out, ",\"total_tokens\":");
-  buf_u64(out, u->total);
-  if (usage != JSON_NONE) copy_usage_members(doc, usage, out);
-  if (u->cached && (usage == JSON_NONE || !json_is(doc, json_get(doc, usage, STR("prompt_tokens_details")), JSON_OBJECT))) {
-    buf_lit(out, ",\"prompt_tokens_details\":{\"cached_tokens\":");
-    buf_u64(out, u->cached);
-    buf_char(out, '}');
-  }
-  buf_lit(out, ",\"cost\":");
-  money_write(out, reply->cost.total);
-  buf_lit(out, ",\"is_byok\":false,\"cost_details\":{\"upstream_inference_cost\":");
-  money_write(out, reply->cost.total);
-  buf_lit(out, ",\"upstream_inference_prompt_cost\":");
-  money_write(out, reply->cost.prompt);
-  buf_lit(out, ",\"upstream_inference_completions_cost\":");
-  money_write(out, reply->cost.completion);
-  buf_lit(out, "}}");
+void chat_copy_member(const struct json_doc *doc, uint32_t key, uint32_t value, struct buf *out) {
+  if (out->len && out->ptr[out->len - 1] != '{') buf_char(out, ',');
+  // The colon and what white space is around it go along.
+  buf_append(out, doc->text.ptr + doc->nodes[key].start, doc->nodes[value].end - doc->nodes[key].start);
 }
 
-// --- members ---
-
-void chat_begin(const struct chat_reply *reply, struct str object, uint64_t created, struct buf *out) {
-  buf_lit(out, "{\"id\":\"");
-  buf_str(out, reply->generation_id);
-  buf_lit(out, "\",\"provider\":");
+void chat_begin(const struct chat_reply *reply, struct str object, struct buf *out) {
+  buf_lit(out, "{\"id\":");
+  json_write_str(out, reply->generation_id);
+  buf_lit(out, ",\"provider\":");
   json_write_str(out, reply->endpoint->provider->name);
   buf_lit(out, ",\"model\":");
   json_write_str(out, reply->endpoint->model->id);
   buf_lit(out, ",\"object\":\"");
   buf_str(out, object);
   buf_lit(out, "\",\"created\":");
-  buf_u64(out, created);
+  buf_u64(out, reply->created);
 }
 
-void chat_copy_member(const struct json_doc *doc, uint32_t key, uint32_t value, struct buf *out) {
-  if (out->len && out->ptr[out->len - 1] != '{') buf_char(out, ',');
-  buf_str(out, json_raw(doc, key));
-  buf_char(out, ':');
-  buf_str(out, json_raw(doc, value));
-}
-
-bool chat_null_refused(const struct json_doc *doc, uint32_t key, uint32_t value) {
-  static const struct str names[] = {{"system_fingerprint", 18}, {"usage", 5},     {"tool_calls", 10},
-                                     {"reasoning_details", 17},  {"audio", 5},     {"function_call", 13},
-                                     {"annotations", 11},        {"images", 6},    {"error", 5},
-                                     {"moderation", 10},         {"metadata", 8}};
-  if (json_type(doc, value) != JSON_NULL) return false;
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (json_string_is(doc, key, names[i])) return true;
-  return false;
+void chat_note_origin(struct chat_reply *reply, const struct json_doc *doc, bool first) {
+  if (!reply->upstream_id[0])
+    chat_keep(reply->upstream_id, sizeof reply->upstream_id, chat_inside(doc, json_get(doc, 0, STR("id"))));
+  // Some clients read it as 32 bits.
+  uint64_t created;
+  if (first && json_u64(doc, json_get(doc, 0, STR("created")), UINT32_MAX, &created) && created)
+    reply->created = created;
 }

@@ -1,30 +1,23 @@
-// Streams of openai_chat.h.
-//
-// Two ways for a chunk. The general way indexes it and writes it anew, member by member. But most chunks differ from the one
-// before only in the text of delta.content, so the general way leaves a template: the bytes before and behind that text, as
-// they came and as they went out. A chunk that has exactly the same bytes around its text takes the short way: compare,
-// find the text's end, copy. Equal bytes give equal output, so nothing can go wrong but speed.
+// Streams of openai_chat.h. A chunk that is like the one before but for its text takes the short way
+// (chat_template.h); any other is indexed and written anew, member by member, and may leave a template behind.
 #include <stdlib.h>
 #include <string.h>
 
 #include "surface/chat_shared.h"
+#include "surface/chat_template.h"
 
-enum { TEMPLATE_MAX = 4096, WASTED_MAX = 16 };
-
-struct template {
-  char *bytes;  // in_before, in_after, out_before, out_after, one behind the other
-  uint16_t in_before, in_after, out_before, out_after;
-  uint8_t wasted;  // learnt again without having been used: chunks that all differ are not worth it
-};
+enum { USAGE_KEPT_MAX = 4096, CHOICES_MAX = 64 };
 
 struct chat_stream {
   struct chat_reply *reply;
-  struct template template;
-  char *usage;  // the last usage object, as the provider wrote it
+  char *usage;  // the last usage object, as the provider wrote it; NULL: none, or too long to keep
   uint32_t usage_len;
-  uint64_t role_sent, finished;  // bits by choice index below 64
-  uint64_t created;
-  bool spoke, finish_seen, tools_seen;
+  bool started;           // a chunk has come
+  bool spoke;             // see chat_stream_spoke
+  bool empty_finish;      // the newest choice gave "" as its finish reason and had nothing to say
+  uint64_t begun, ended;  // choices by index, as bits: role written; finish written
+  struct chat_template template;
+  struct chat_calls calls;
 };
 
 struct chat_stream *chat_stream_new(struct chat_reply *reply) {
@@ -35,7 +28,7 @@ struct chat_stream *chat_stream_new(struct chat_reply *reply) {
 
 void chat_stream_drop(struct chat_stream *s) {
   if (!s) return;
-  free(s->template.bytes);
+  chat_template_free(&s->template);
   free(s->usage);
   free(s);
 }
@@ -44,343 +37,307 @@ bool chat_stream_spoke(const struct chat_stream *s) {
   return s->spoke;
 }
 
-// --- the short way ---
-
-static bool short_way(struct chat_stream *s, struct str data, struct buf *out) {
-  struct template *t = &s->template;
-  if (!t->bytes || data.len < (size_t)t->in_before + t->in_after) return false;
-  const char *in_after = t->bytes + t->in_before;
-  if (memcmp(data.ptr, t->bytes, t->in_before) != 0) return false;
-  size_t end = data.len - t->in_after;
-  if (memcmp(data.ptr + end, in_after, t->in_after) != 0) return false;
-  if (json_string_end(data, t->in_before) != end) return false;
-  size_t text = end - t->in_before;
-  if (!buf_reserve(out, text + t->out_before + t->out_after)) return true;
-  const char *out_before = in_after + t->in_after;
-  char *at = out->ptr + out->len;
-  memcpy(at, out_before, t->out_before);
-  memcpy(at + t->out_before, data.ptr + t->in_before, text);
-  memcpy(at + t->out_before + text, out_before + t->out_before, t->out_after);
-  out->len += text + t->out_before + t->out_after;
-  s->reply->text_bytes += text;
-  if (text) s->spoke = true;
-  t->wasted = 0;
-  return true;
+static uint64_t bit_of(uint64_t index) {
+  return (uint64_t)1 << (index < CHOICES_MAX ? index : CHOICES_MAX - 1);
 }
 
-// Keeps the bytes around the text: [from, to) in the chunk, `out_from` in what was written behind `event_at`.
-static void learn(struct chat_stream *s, struct str data, size_t from, size_t to, const struct buf *out, size_t event_at,
-                  size_t out_from) {
-  struct template *t = &s->template;
-  size_t text = to - from, in_after = data.len - to, out_before = out_from - event_at;
-  size_t out_after = out->len - out_from - text, sum = from + in_after + out_before + out_after;
-  if (out->failed || sum > TEMPLATE_MAX || t->wasted >= WASTED_MAX) return;
-  char *bytes = realloc(t->bytes, sum);
-  if (!bytes) return;
-  memcpy(bytes, data.ptr, from);
-  memcpy(bytes + from, data.ptr + to, in_after);
-  memcpy(bytes + from + in_after, out->ptr + event_at, out_before);
-  memcpy(bytes + from + in_after + out_before, out->ptr + out_from + text, out_after);
-  *t = (struct template){bytes, (uint16_t)from, (uint16_t)in_after, (uint16_t)out_before, (uint16_t)out_after,
-                         (uint8_t)(t->wasted + 1)};
-}
+// --- one chunk on its way through ---
 
-// --- the general way ---
-
-// What one chunk tells about itself while it is written.
 struct chunk {
   const struct json_doc *doc;
   struct buf *out;
-  bool says;              // content, reasoning, a call, a refusal, a finish
-  bool plain;             // may serve as a template
-  uint32_t content;       // node of the only text, or JSON_NONE
-  size_t content_at;      // where its characters went in out
+  size_t event_at;  // where its event begins in out
+  bool says;        // content, reasoning, a call, a refusal, a finish
+  bool carries;     // something else that is worth showing even behind the end
+  // What a template needs. Any second text, and whatever depends on the state of the stream, spoils it.
+  bool spoiled;
+  uint32_t text;  // node of the text; JSON_NONE: none so far
+  size_t text_out, text_out_next;
 };
 
-static bool is_chunk_ours(const struct json_doc *doc, uint32_t key) {
-  static const struct str names[] = {{"id", 2},      {"provider", 8}, {"model", 5},        {"object", 6}, {"created", 7},
-                                     {"choices", 7}, {"usage", 5},    {"obfuscation", 11}, {"x_groq", 6}};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (json_string_is(doc, key, names[i])) return true;
-  return false;
+// Notes a text that may become a template's. Its first character is at `at` in out.
+static void offer(struct chunk *c, uint32_t value, size_t at) {
+  if (c->text != JSON_NONE) c->spoiled = true;
+  c->text = value;
+  c->text_out = at - c->event_at;
 }
 
-// tool_calls of a delta: each piece needs an index, the first one of a call its type.
-static void write_calls(struct chat_stream *s, struct chunk *c, uint32_t calls) {
-  const struct json_doc *doc = c->doc;
-  struct buf *out = c->out;
-  unsigned position = 0;
-  s->tools_seen = true;
-  c->says = true;
-  if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
-  buf_lit(out, "\"tool_calls\":[");
-  for (uint32_t call = json_first(doc, calls); call != JSON_NONE; call = json_next(doc, calls, call), position++) {
-    if (position) buf_char(out, ',');
-    uint32_t index = json_get(doc, call, STR("index")), id = json_get(doc, call, STR("id"));
-    bool indexed = json_is(doc, index, JSON_NUMBER);
-    bool typed = json_is(doc, json_get(doc, call, STR("type")), JSON_STRING) || !json_is(doc, id, JSON_STRING);
-    if ((indexed && typed) || !json_is(doc, call, JSON_OBJECT)) {
-      buf_str(out, json_raw(doc, call));
-      continue;
-    }
-    buf_char(out, '{');
-    if (!indexed) {
-      buf_lit(out, "\"index\":");
-      buf_u64(out, position);
-    }
-    if (!typed) buf_str(out, indexed ? STR("\"type\":\"function\"") : STR(",\"type\":\"function\""));
-    for (uint32_t key = json_first(doc, call); key != JSON_NONE;) {
-      uint32_t value = json_next(doc, call, key);
-      bool skip = (!indexed && json_string_is(doc, key, STR("index"))) ||
-                  (!typed && json_string_is(doc, key, STR("type")));
-      if (!skip) chat_copy_member(doc, key, value, out);
-      key = json_next(doc, call, value);
-    }
-    buf_char(out, '}');
+static bool is_filled(const struct json_doc *doc, uint32_t value) {
+  return chat_has_text(doc, value) || json_first(doc, value) != JSON_NONE;
+}
+
+static void write_text(struct chat_stream *s, struct chunk *c, uint32_t key, uint32_t value) {
+  chat_copy_member(c->doc, key, value, c->out);
+  if (!chat_has_text(c->doc, value)) {
+    c->says |= json_first(c->doc, value) != JSON_NONE;
+    return;
   }
-  buf_char(out, ']');
+  size_t len = chat_inside(c->doc, value).len;
+  offer(c, value, c->out->len - len - 1);
+  c->says = true;
+  s->reply->text_bytes += len;
 }
 
-static bool is_text(const struct json_doc *doc, uint32_t value) {
-  return json_is(doc, value, JSON_STRING) && json_raw(doc, value).len > 2;
+// Clients of OpenRouter read `reasoning`; the others keep the name they know.
+static void write_reasoning_twin(struct chunk *c, uint32_t delta, uint32_t value) {
+  if (!chat_has_text(c->doc, value)) return;
+  if (json_type(c->doc, json_get(c->doc, delta, STR("reasoning"))) != JSON_NULL) return;
+  buf_lit(c->out, ",\"reasoning\":");
+  buf_str(c->out, json_raw(c->doc, value));
+  c->text_out_next = c->out->len - chat_inside(c->doc, value).len - 1 - c->event_at;
 }
 
-static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t key, uint32_t value) {
+static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t delta, uint32_t key, uint32_t value) {
+  static const struct str texts[] = {{"content", 7}, {"reasoning", 9}, {"reasoning_content", 17}};
+  static const struct str telling[] = {
+      {"reasoning_details", 17}, {"refusal", 7},        {"audio", 5},          {"images", 6},
+      {"annotations", 11},       {"function_call", 13}, {"executed_tools", 14}};
+  static const struct str others[] = {{"role", 4}, {"tool_calls", 10}};
   const struct json_doc *doc = c->doc;
-  if (json_string_is(doc, key, STR("role")) || chat_null_refused(doc, key, value)) return;
-  if (json_string_is(doc, key, STR("tool_calls"))) {
-    if (json_first(doc, value) != JSON_NONE) write_calls(s, c, value);
-    c->plain = false;
+  if (chat_is_one_of(doc, key, others, CHAT_COUNT(others)) || chat_null_refused(doc, key, value)) return;
+  bool content = chat_is_one_of(doc, key, texts, 2), reasoning = json_string_is(doc, key, texts[2]);
+  if (json_type(doc, value) == JSON_NULL && json_string_is(doc, key, texts[1]) &&
+      chat_has_text(doc, json_get(doc, delta, texts[2])))
+    return;  // its twin is written instead
+  if (content || reasoning) {
+    write_text(s, c, key, value);
+    if (reasoning) write_reasoning_twin(c, delta, value);
     return;
   }
   chat_copy_member(doc, key, value, c->out);
-  if (json_string_is(doc, key, STR("content")) && json_is(doc, value, JSON_STRING)) {
-    c->content = value;
-    c->content_at = c->out->len - (json_raw(doc, value).len - 1);
-    s->reply->text_bytes += json_raw(doc, value).len - 2;
-    c->says |= is_text(doc, value);
-  } else if (json_string_is(doc, key, STR("content")) || is_text(doc, value) || json_first(doc, value) != JSON_NONE) {
-    // Content in parts, reasoning, reasoning_details, refusal, audio ...: whatever has something in it counts.
-    bool something = is_text(doc, value) || json_first(doc, value) != JSON_NONE;
-    c->says |= something;
-    if (is_text(doc, value)) s->reply->text_bytes += json_raw(doc, value).len - 2;
+  if (is_filled(doc, value) && chat_is_one_of(doc, key, telling, CHAT_COUNT(telling))) {
+    c->says = true;
+    s->reply->text_bytes += chat_inside(doc, value).len;
   }
 }
 
-static void write_delta(struct chat_stream *s, struct chunk *c, uint32_t delta, uint64_t index) {
+static void write_calls(struct chat_stream *s, struct chunk *c, uint32_t calls, uint64_t index, bool end) {
+  struct chat_pieces found = chat_calls_piece(&s->calls, s->reply, index, c->doc, calls, end, c->out);
+  if (json_first(c->doc, calls) == JSON_NONE) return;
+  c->says = true;
+  s->reply->text_bytes += json_raw(c->doc, calls).len / 2;  // half of it is names of members
+  // A template maps its piece to a call; with a new call that may change.
+  if (found.began) s->template.valid = false;
+  if (found.arguments == JSON_NONE)
+    c->spoiled = true;
+  else
+    offer(c, found.arguments, found.arguments_at);
+}
+
+static void write_delta(struct chat_stream *s, struct chunk *c, uint32_t delta, uint64_t index, bool end) {
   const struct json_doc *doc = c->doc;
-  uint64_t bit = index < 64 ? 1ull << index : 0;
-  uint32_t role = json_get(doc, delta, STR("role"));
+  uint64_t bit = bit_of(index);
   buf_lit(c->out, "\"delta\":{");
-  if (is_text(doc, role)) {
-    buf_lit(c->out, "\"role\":");
-    buf_str(c->out, json_raw(doc, role));
-  } else if (!(s->role_sent & bit)) {
+  if (chat_has_text(doc, json_get(doc, delta, STR("role"))) || !(s->begun & bit))
     buf_lit(c->out, "\"role\":\"assistant\"");
-    c->plain = false;
-  }
-  s->role_sent |= bit;
-  for (uint32_t key = json_first(doc, delta); key != JSON_NONE;) {
+  if (!(s->begun & bit)) c->spoiled = true;
+  s->begun |= bit;
+  for (uint32_t key = json_is(doc, delta, JSON_OBJECT) ? json_first(doc, delta) : JSON_NONE; key != JSON_NONE;) {
     uint32_t value = json_next(doc, delta, key);
-    write_delta_member(s, c, key, value);
+    write_delta_member(s, c, delta, key, value);
     key = json_next(doc, delta, value);
   }
+  write_calls(s, c, json_get(doc, delta, STR("tool_calls")), index, end);
   buf_char(c->out, '}');
 }
 
-static bool is_choice_ours(const struct json_doc *doc, uint32_t key) {
-  static const struct str names[] = {
-      {"index", 5}, {"delta", 5}, {"finish_reason", 13}, {"native_finish_reason", 20}, {"usage", 5}, {"message", 7}};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (json_string_is(doc, key, names[i])) return true;
-  return false;
-}
-
-// The finish of a choice: written once, in the normal form.
-static void write_finish(struct chat_stream *s, struct chunk *c, uint32_t finish, uint64_t index) {
-  const struct json_doc *doc = c->doc;
-  uint64_t bit = index < 64 ? 1ull << index : 0;
-  struct str raw = json_raw(doc, finish);
-  bool given = is_text(doc, finish);
-  // Some services never name a reason and leave it empty on the last chunk, which has nothing else.
-  bool empty = json_is(doc, finish, JSON_STRING) && !given && !c->says && s->spoke;
-  if ((!given && !empty) || (s->finished & bit)) {
-    buf_lit(c->out, ",\"finish_reason\":null,\"native_finish_reason\":null");
-    return;
+// The reason is written once, however often it is given.
+static void write_finish(struct chat_stream *s, struct chunk *c, uint32_t choice, struct chat_finish finish,
+                         uint64_t index) {
+  uint32_t given = json_get(c->doc, choice, STR("finish_reason"));
+  if (json_is(c->doc, given, JSON_STRING)) c->spoiled = true;
+  s->empty_finish = json_string_is(c->doc, given, STR("")) && !c->says;
+  if (s->ended & bit_of(index)) finish.normal = (struct str){0};
+  if (finish.normal.len) {
+    s->ended |= bit_of(index);
+    c->says = true;
+    chat_finish_keep(s->reply, &finish);
   }
-  struct str native = given ? str_from(raw.ptr + 1, raw.len - 2) : STR("");
-  struct str normal = given ? chat_finish_normal(native) : s->tools_seen ? STR("tool_calls") : STR("stop");
-  s->finished |= bit;
-  s->finish_seen = true;
-  c->says = true;
-  c->plain = false;
-  buf_lit(c->out, ",\"finish_reason\":\"");
-  buf_str(c->out, normal);
-  buf_lit(c->out, "\",\"native_finish_reason\":");
-  buf_str(c->out, given ? raw : STR("null"));
-  chat_keep(s->reply->finish_reason, sizeof s->reply->finish_reason, normal);
-  chat_keep(s->reply->native_finish_reason, sizeof s->reply->native_finish_reason, native);
+  chat_finish_write(&finish, c->out);
 }
 
 static void write_choice(struct chat_stream *s, struct chunk *c, uint32_t choice, unsigned position) {
+  static const struct str ours[] = {{"index", 5}, {"delta", 5},  {"finish_reason", 13}, {"native_finish_reason", 20},
+                                    {"usage", 5}, {"message", 7}};
   const struct json_doc *doc = c->doc;
   uint64_t index;
-  if (!json_u64(doc, json_get(doc, choice, STR("index")), 1000000, &index)) index = position;
+  if (!json_u64(doc, json_get(doc, choice, STR("index")), UINT32_MAX, &index)) index = position;
+  uint32_t delta = json_get(doc, choice, STR("delta"));
+  bool called =
+      chat_calls_any(&s->calls, index) || json_first(doc, json_get(doc, delta, STR("tool_calls"))) != JSON_NONE;
+  struct chat_finish finish = chat_finish_read(s->reply, doc, choice, called, false);
+  bool end = str_eq(finish.normal, STR("tool_calls")) || str_eq(finish.normal, STR("stop"));
   if (position) buf_char(c->out, ',');
   buf_lit(c->out, "{\"index\":");
   buf_u64(c->out, index);
   buf_char(c->out, ',');
-  write_delta(s, c, json_get(doc, choice, STR("delta")), index);
-  write_finish(s, c, json_get(doc, choice, STR("finish_reason")), index);
-  for (uint32_t key = json_first(doc, choice); key != JSON_NONE;) {
+  write_delta(s, c, delta, index, end);
+  buf_char(c->out, ',');
+  write_finish(s, c, choice, finish, index);
+  for (uint32_t key = json_is(doc, choice, JSON_OBJECT) ? json_first(doc, choice) : JSON_NONE; key != JSON_NONE;) {
     uint32_t value = json_next(doc, choice, key);
-    if (!is_choice_ours(doc, key) && !chat_null_refused(doc, key, value)) {
+    if (!chat_is_one_of(doc, key, ours, CHAT_COUNT(ours)) && !chat_null_refused(doc, key, value)) {
       chat_copy_member(doc, key, value, c->out);
-      // Content-filter results, logprobs with something in them: worth showing.
-      c->says |= json_type(doc, value) == JSON_OBJECT && json_string_is(doc, key, STR("logprobs"));
+      c->carries |= json_is(doc, value, JSON_OBJECT);  // logprobs, results of a content filter
     }
     key = json_next(doc, choice, value);
   }
   buf_char(c->out, '}');
 }
 
+// Members of a chunk that are not ours and not usage. Groq repeats the usage inside x_groq: one usage a stream.
+static void write_others(struct chunk *c) {
+  static const struct str ours[] = {{"id", 2},      {"provider", 8}, {"model", 5}, {"object", 6},
+                                    {"created", 7}, {"choices", 7},  {"usage", 5}, {"obfuscation", 11}};
+  const struct json_doc *doc = c->doc;
+  for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
+    uint32_t value = json_next(doc, 0, key);
+    bool skip = chat_is_one_of(doc, key, ours, CHAT_COUNT(ours)) || chat_null_refused(doc, key, value) ||
+                (json_string_is(doc, key, STR("x_groq")) && json_get(doc, value, STR("usage")) != JSON_NONE);
+    if (!skip) {
+      chat_copy_member(doc, key, value, c->out);
+      c->carries |= json_type(doc, value) >= JSON_ARRAY && !json_string_is(doc, key, STR("x_groq"));
+    }
+    key = json_next(doc, 0, value);
+  }
+}
+
+static void write_chunk(struct chat_stream *s, struct chunk *c, uint32_t choices) {
+  unsigned position = 0;
+  buf_lit(c->out, "data: ");
+  chat_begin(s->reply, STR("chat.completion.chunk"), c->out);
+  buf_lit(c->out, ",\"choices\":[");
+  for (uint32_t choice = json_first(c->doc, choices); choice != JSON_NONE; choice = json_next(c->doc, choices, choice))
+    write_choice(s, c, choice, position++);
+  buf_char(c->out, ']');
+  if (position != 1) c->spoiled = true;
+  write_others(c);
+  buf_lit(c->out, "}\n\n");
+}
+
+// --- usage, kept for the end ---
+
 static bool keep_usage(struct chat_stream *s, const struct json_doc *doc, uint32_t choices) {
-  uint32_t usage = json_get(doc, 0, STR("usage"));
-  if (!json_is(doc, usage, JSON_OBJECT)) usage = json_get(doc, json_get(doc, 0, STR("x_groq")), STR("usage"));
-  if (!json_is(doc, usage, JSON_OBJECT)) usage = json_get(doc, json_first(doc, choices), STR("usage"));
+  uint32_t usage = chat_usage_find(doc, choices);
   struct usage read;
   if (!chat_usage_read(doc, usage, s->reply->endpoint->provider->quirks, &read)) return false;
   s->reply->usage = read;
   struct str raw = json_raw(doc, usage);
-  char *copy = realloc(s->usage, raw.len);
-  if (!copy) return true;
+  s->usage_len = 0;
+  char *copy = raw.len <= USAGE_KEPT_MAX ? realloc(s->usage, raw.len) : NULL;
+  if (!copy) return true;  // the counts are there; only members we do not know are lost
   memcpy(copy, raw.ptr, raw.len);
   s->usage = copy;
   s->usage_len = (uint32_t)raw.len;
   return true;
 }
 
-static bool is_broken(struct chat_stream *s, const struct json_doc *doc, uint32_t choices) {
-  uint32_t error = json_get(doc, 0, STR("error")), first = json_first(doc, choices);
-  uint32_t inside = json_get(doc, first, STR("error"));
-  if (json_is(doc, inside, JSON_OBJECT)) error = inside;
-  bool flat = choices == JSON_NONE && json_string_is(doc, json_get(doc, 0, STR("object")), STR("error"));
-  bool named = json_is(doc, error, JSON_OBJECT) || json_is(doc, error, JSON_STRING);
-  bool finished = json_string_is(doc, json_get(doc, first, STR("finish_reason")), STR("error"));
-  if (!flat && !named && !finished) return false;
-  struct arena arena = {0};
-  struct str message = STR("The provider ended its answer with an error.");
-  enum fault fault = FAULT_UPSTREAM_ERROR;
-  if (flat || named) fault = chat_error_in(doc, named ? error : 0, 502, &arena, &message);
-  chat_fail(s->reply, fault, message);
-  arena_free(&arena);
-  return true;
-}
+// --- events ---
 
-static void note_first(struct chat_stream *s, const struct json_doc *doc) {
-  uint64_t created;
-  uint32_t id = json_get(doc, 0, STR("id"));
-  if (!s->reply->upstream_id[0] && is_text(doc, id))
-    chat_keep(s->reply->upstream_id, sizeof s->reply->upstream_id,
-              str_from(json_raw(doc, id).ptr + 1, json_raw(doc, id).len - 2));
-  // One time of creation for the whole stream, whatever the provider counts.
-  if (!s->created)
-    s->created = json_u64(doc, json_get(doc, 0, STR("created")), UINT32_MAX, &created) && created ? created
-                                                                                                  : s->reply->created;
-}
-
-static void write_chunk(struct chat_stream *s, struct chunk *c, uint32_t choices) {
+static void learn(struct chat_stream *s, const struct chunk *c) {
   const struct json_doc *doc = c->doc;
-  buf_lit(c->out, "data: ");
-  chat_begin(s->reply, STR("chat.completion.chunk"), s->created, c->out);
-  buf_lit(c->out, ",\"choices\":[");
-  unsigned position = 0;
-  for (uint32_t choice = json_first(doc, choices); choice != JSON_NONE; choice = json_next(doc, choices, choice))
-    write_choice(s, c, choice, position++);
-  buf_char(c->out, ']');
-  if (position != 1) c->plain = false;
-  for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
-    uint32_t value = json_next(doc, 0, key);
-    if (!is_chunk_ours(doc, key) && !chat_null_refused(doc, key, value)) chat_copy_member(doc, key, value, c->out);
-    key = json_next(doc, 0, value);
+  const struct json_node *text = &doc->nodes[c->text];
+  struct chat_sample sample = {.in = doc->text,
+                               .out = str_from(c->out->ptr + c->event_at, c->out->len - c->event_at),
+                               .text = text->start + 1,
+                               .text_end = text->end - 1,
+                               .text_out = c->text_out,
+                               .text_out_next = c->text_out_next};
+  uint32_t padding = json_get(doc, 0, STR("obfuscation"));
+  if (json_is(doc, padding, JSON_STRING)) {
+    if (doc->nodes[padding].start < text->end) return;
+    sample.padding = doc->nodes[padding].start + 1;
+    sample.padding_end = doc->nodes[padding].end - 1;
   }
-  buf_lit(c->out, "}\n\n");
+  chat_template_learn(&s->template, &sample);
 }
 
-static enum chat_stream_result general_way(struct chat_stream *s, const struct json_doc *doc, struct buf *out) {
-  uint32_t choices = json_get(doc, 0, STR("choices"));
-  if (is_broken(s, doc, choices)) return CHAT_BROKEN;
+static void general_way(struct chat_stream *s, const struct json_doc *doc, uint32_t choices, struct buf *out) {
   bool usage = keep_usage(s, doc, choices);
-  note_first(s, doc);
-  bool none = json_first(doc, choices) == JSON_NONE;
-  if (none && (usage || choices == JSON_NONE)) return CHAT_MORE;  // only usage, or a kind of event we do not know
-  uint32_t delta = json_get(doc, json_first(doc, choices), STR("delta"));
-  size_t event_at = out->len;
-  bool finished = s->finish_seen;
-  struct chunk c = {.doc = doc, .out = out, .plain = !usage, .content = JSON_NONE};
+  chat_note_origin(s->reply, doc, !s->started);
+  s->started = true;
+  if (!json_is(doc, choices, JSON_ARRAY)) return;  // a kind of event we do not know
+  bool none = json_first(doc, choices) == JSON_NONE, ended = s->ended != 0;
+  struct chunk c = {.doc = doc, .out = out, .event_at = out->len, .spoiled = usage, .text = JSON_NONE};
   write_chunk(s, &c, choices);
-  if (out->failed) return CHAT_MORE;
-  if (finished && !none && !c.says && json_first(doc, delta) == JSON_NONE) {
-    out->len = event_at;  // a chunk behind the finish that says nothing
-    return CHAT_MORE;
+  if (out->failed) return;
+  if (!c.says && !c.carries && (none || ended)) {
+    out->len = c.event_at;  // only usage; or an echo of the end
+    return;
   }
   s->spoke |= c.says;
-  if (c.plain && c.content != JSON_NONE)
-    learn(s, doc->text, doc->nodes[c.content].start + 1, doc->nodes[c.content].end - 1, out, event_at, c.content_at);
-  return CHAT_MORE;
+  if (!c.spoiled && c.text != JSON_NONE) learn(s, &c);
 }
 
 enum chat_stream_result chat_stream_event(struct chat_stream *s, struct str data, struct buf *out) {
-  if (short_way(s, data, out)) return CHAT_MORE;
+  size_t text;
+  if (chat_template_apply(&s->template, data, out, &text)) {
+    s->reply->text_bytes += text;
+    s->spoke |= text != 0;
+    return CHAT_MORE;
+  }
   if (str_eq(str_trim(data), STR("[DONE]"))) return CHAT_DONE;
   struct json_doc doc = {0};
   enum json_error error = json_parse(&doc, data, 7);
-  enum chat_stream_result result = CHAT_BROKEN;
-  if (error == JSON_OK && json_is(&doc, 0, JSON_OBJECT))
-    result = general_way(s, &doc, out);
-  else if (error == JSON_NO_MEMORY)
+  bool broken = true;
+  if (error == JSON_NO_MEMORY) {
     chat_fail(s->reply, FAULT_INTERNAL, STR("Out of memory."));
-  else
+  } else if (error != JSON_OK || !json_is(&doc, 0, JSON_OBJECT)) {
     chat_fail(s->reply, FAULT_UPSTREAM_INVALID, STR("The provider sent an event that is not a JSON object."));
+  } else {
+    uint32_t choices = json_get(&doc, 0, STR("choices"));
+    broken = chat_error_inside(s->reply, &doc, choices);
+    if (!broken) general_way(s, &doc, choices, out);
+  }
   json_doc_free(&doc);
-  return result;
+  return broken ? CHAT_BROKEN : CHAT_MORE;
 }
 
 // --- the end ---
 
-static void write_last(struct chat_stream *s, bool finish, const struct json_doc *usage, struct buf *out) {
-  buf_lit(out, "data: ");
-  chat_begin(s->reply, STR("chat.completion.chunk"), s->created ? s->created : s->reply->created, out);
-  if (finish) {
-    buf_lit(out, ",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"");
-    buf_str(out, str_from_cstr(s->reply->finish_reason));
-    buf_lit(out, "\",\"native_finish_reason\":null}]}\n\n");
-    return;
+// The finish of choices whose provider never gave a reason but ended its stream in order.
+static void write_missing_ends(struct chat_stream *s, struct buf *out) {
+  static const struct json_doc nothing;
+  for (uint64_t index = 0; index < CHOICES_MAX; index++) {
+    if (!(s->begun & ~s->ended & bit_of(index))) continue;
+    struct chat_finish finish = {chat_calls_any(&s->calls, index) ? STR("tool_calls") : STR("stop"), STR("null")};
+    buf_lit(out, "data: ");
+    chat_begin(s->reply, STR("chat.completion.chunk"), out);
+    buf_lit(out, ",\"choices\":[{\"index\":");
+    buf_u64(out, index);
+    buf_lit(out, ",\"delta\":{");
+    chat_calls_piece(&s->calls, s->reply, index, &nothing, JSON_NONE, true, out);
+    buf_lit(out, "},");
+    chat_finish_write(&finish, out);
+    buf_lit(out, "}]}\n\n");
+    chat_finish_keep(s->reply, &finish);
   }
+  s->ended = s->begun;
+}
+
+static void write_usage(struct chat_stream *s, struct buf *out) {
+  struct json_doc doc = {0};
+  bool kept = s->usage_len && json_parse(&doc, str_from(s->usage, s->usage_len), 2) == JSON_OK;
+  buf_lit(out, "data: ");
+  chat_begin(s->reply, STR("chat.completion.chunk"), out);
   buf_lit(out, ",\"choices\":[],");
-  chat_usage_write(s->reply, usage, usage ? 0 : JSON_NONE, out);
-  buf_lit(out, "}\n\ndata: [DONE]\n\n");
+  chat_usage_write(s->reply, kept ? &doc : NULL, kept ? 0 : JSON_NONE, out);
+  buf_lit(out, "}\n\n");
+  json_doc_free(&doc);
 }
 
 bool chat_stream_end(struct chat_stream *s, bool saw_done, uint64_t request_bytes, struct buf *out) {
   struct chat_reply *reply = s->reply;
-  if (!s->finish_seen && (!saw_done || !s->spoke)) {
+  bool complete = s->ended && !(s->begun & ~s->ended);
+  bool meant = s->spoke && (saw_done || s->empty_finish);
+  if (!complete && !meant) {
     chat_fail(reply, FAULT_UPSTREAM_CUT, STR("The provider's stream ended before the answer was complete."));
     return false;
   }
-  if (!s->finish_seen) {  // [DONE] after an answer, and no reason given: it stopped
-    chat_keep(reply->finish_reason, sizeof reply->finish_reason, s->tools_seen ? STR("tool_calls") : STR("stop"));
-    write_last(s, true, NULL, out);
-  }
-  if (!reply->usage.known) {
-    reply->usage = (struct usage){
-        .estimated = true, .prompt = request_bytes / 4, .completion = (reply->text_bytes + 3) / 4};
-    reply->usage.total = reply->usage.prompt + reply->usage.completion;
-  }
+  write_missing_ends(s, out);
+  if (!reply->usage.known) chat_usage_estimate(reply, request_bytes);
   reply->cost = usage_cost(&reply->usage, &reply->endpoint->pricing);
-  struct json_doc doc = {0};
-  bool kept = s->usage && json_parse(&doc, str_from(s->usage, s->usage_len), 3) == JSON_OK;
-  write_last(s, false, kept ? &doc : NULL, out);
-  json_doc_free(&doc);
+  write_usage(s, out);
+  buf_lit(out, "data: [DONE]\n\n");
   return true;
 }
