@@ -184,7 +184,7 @@ class Gateway:
 
     def stop(self, seconds=PATIENCE_S):
         """SIGTERM; what is wrong with the ending is kept for finish(). Returns the exit status."""
-        if not self.process or self.process.poll() is not None and self.process.returncode is None:
+        if not self.process:
             return None
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
@@ -233,7 +233,7 @@ class Gateway:
     def generation(self, generation_id, key=KEY):
         return self.call("GET", "/api/v1/generation?id=" + urllib.parse.quote(generation_id), key=key)
 
-    def cli(self, *words, stdin=None, status=0):
+    def cli(self, *words, status=0):
         """Runs `signalbox WORDS -c CONFIG`."""
         return cli(*words, "-c", self.config_path, status=status, cwd=self.dir)
 
@@ -271,8 +271,14 @@ def finish():
         raise AssertionError("\n".join(problems))
 
 
-def stderr_of_all():
-    return "\n".join(f"--- {g.stderr_path}\n{g.stderr()[-6000:]}" for g in _gateways if g.starts)
+def gateways_begun():
+    return len(_gateways)
+
+
+def stderr_since(mark):
+    """What the gateways made since then, and those still running, have written."""
+    chosen = [g for i, g in enumerate(_gateways) if g.starts and (i >= mark or g.process)]
+    return "\n".join(f"--- {g.stderr_path}\n{g.stderr()[-6000:]}" for g in chosen)
 
 
 # --- raw HTTP ---

@@ -527,7 +527,7 @@ class Memory(unittest.TestCase):
                     for _ in range(100):
                         raw.response()
 
-        rounds(20)
+        rounds(100)  # sanitizers keep what was freed for a while
         before = gateway.rss_kb()
-        rounds(60)
-        self.assertLess(gateway.rss_kb() - before, 4 * 1024)
+        rounds(200)
+        self.assertLess(gateway.rss_kb() - before, 8 * 1024)

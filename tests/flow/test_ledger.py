@@ -96,11 +96,11 @@ class Rows(unittest.TestCase):
 
     def test_client_gone_while_waiting_is_cancelled(self):
         for stream in (False, True):
-            before = self.count("cancelled = 1")
+            before = self.count("fault = 'client_gone'")
             with gateway.connect() as raw:
                 raw.request("POST", CHAT, chat_body(plan(delay=20), stream))
                 wait_for(lambda: mock.waiting, "the request to reach the provider")
-            wait_for(lambda: self.count("cancelled = 1") == before + 1, "the row of the cancelled request")
+            wait_for(lambda: self.count("fault = 'client_gone'") == before + 1, "the row of the cancelled request")
             wait_for(lambda: not mock.waiting, "the provider's connection to be closed")
 
     def test_failed_requests_are_recorded(self):
