@@ -215,6 +215,27 @@ static enum fault read_text(unsigned status, struct str body, struct arena *aren
   return status == 400 || status == 403 ? FAULT_UPSTREAM_ERROR : fault_of_status(status);
 }
 
+// Providers quote a part of the key they refuse. It is the gateway's, and nothing a client or a log should see: what
+// looks like a key (eight letters or more with a digit or a star among them) becomes three stars.
+static struct str without_keys(struct str text, struct arena *arena) {
+  char *to = arena_alloc(arena, text.len * 2 + 1);
+  if (!to || !text.len) return (struct str){0};
+  size_t len = 0, from = 0;
+  for (size_t at = 0; at <= text.len; at++) {
+    char c = at < text.len ? text.ptr[at] : ' ';
+    bool part = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '*' || c == '-' || c == '_';
+    if (part) continue;
+    bool key = false;
+    for (size_t i = from; at - from >= 8 && i < at; i++)
+      key |= text.ptr[i] == '*' || (text.ptr[i] >= '0' && text.ptr[i] <= '9');
+    memcpy(to + len, key ? "***" : text.ptr + from, key ? 3 : at - from);
+    len += key ? 3 : at - from;
+    if (at < text.len) to[len++] = c;
+    from = at + 1;
+  }
+  return str_from(to, len);
+}
+
 enum fault chat_error_read(unsigned status, struct str body, struct arena *arena, struct str *message) {
   struct json_doc doc = {0};
   enum fault fault;
@@ -232,6 +253,7 @@ enum fault chat_error_read(unsigned status, struct str body, struct arena *arena
     fault = read_text(status, body, arena, message);
   }
   json_doc_free(&doc);
+  if (fault == FAULT_UPSTREAM_AUTH) *message = without_keys(*message, arena);
   return fault ? fault : FAULT_UPSTREAM_INVALID;
 }
 

@@ -80,11 +80,11 @@ static void write_text(struct chat_stream *s, struct chunk *c, uint32_t key, uin
 
 // Clients of OpenRouter read `reasoning`; the others keep the name they know.
 static void write_reasoning_twin(struct chunk *c, uint32_t delta, uint32_t value) {
-  if (!chat_has_text(c->doc, value)) return;
+  if (!json_is(c->doc, value, JSON_STRING)) return;
   if (json_type(c->doc, json_get(c->doc, delta, STR("reasoning"))) != JSON_NULL) return;
   buf_lit(c->out, ",\"reasoning\":");
   buf_str(c->out, json_raw(c->doc, value));
-  c->text_out_next = c->out->len - chat_inside(c->doc, value).len - 1 - c->event_at;
+  if (chat_has_text(c->doc, value)) c->text_out_next = c->out->len - chat_inside(c->doc, value).len - 1 - c->event_at;
 }
 
 static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t delta, uint32_t key, uint32_t value) {
@@ -97,7 +97,7 @@ static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t 
   if (chat_is_one_of(doc, key, others, CHAT_COUNT(others)) || chat_null_refused(doc, key, value)) return;
   bool content = chat_is_one_of(doc, key, texts, 2), reasoning = json_string_is(doc, key, texts[2]);
   if (json_type(doc, value) == JSON_NULL && json_string_is(doc, key, texts[1]) &&
-      chat_has_text(doc, json_get(doc, delta, texts[2])))
+      json_is(doc, json_get(doc, delta, texts[2]), JSON_STRING))
     return;  // its twin is written instead
   if (content || reasoning) {
     write_text(s, c, key, value);
