@@ -114,6 +114,9 @@ void request_on_quiet(struct request *r);
 // The request did not arrive in time.
 void request_on_slow(struct request *r);
 
+// When a loop has ended: frees the blocks it kept for more requests.
+void request_free_spares(struct worker *w);
+
 // --- for handlers ---
 
 // Answers with JSON and ends the request; frees it.

@@ -41,6 +41,11 @@ struct worker {
   unsigned client_count;
   struct demo *demos;  // the demo provider's connections
   bool draining;
+  // blocks of requests that are over, to be used again; see request.c
+  struct spare_blocks {
+    void *first;
+    unsigned count;
+  } spare_requests, spare_inferences;
   // used anew in each callback, never kept across a turn
   char *read_buffer;
   struct buf out, body;
