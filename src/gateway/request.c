@@ -345,6 +345,7 @@ static void attempt_start(struct request *r) {
   in->head_ns = 0;
   in->upstream_status = 0;
   chat_reply_init(&in->reply, str_from_cstr(r->generation_id), e, r->arrived_us / 1000000);
+  in->reply.request_bytes = r->body_len;
   r->state = REQUEST_WAITING;
   metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);

@@ -381,7 +381,6 @@ class Expectations:
             self.assertIn("content", choice["message"])
             self.assertIsInstance(choice["finish_reason"], str)
             self._no_nulls(choice["message"])
-        self.assertNotIn("x_groq", body)
 
     def strict_stream(self, events):
         """One [DONE], at the end; before it the only usage, with empty choices; equal id, model, created everywhere."""
