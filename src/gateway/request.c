@@ -38,9 +38,9 @@ const struct catalogue *request_catalogue(const struct request *r) {
 
 // Under AddressSanitizer every block is freed, so that a use after the end is found.
 #ifdef __SANITIZE_ADDRESS__
-enum { SPARES = 0 };
+static const unsigned spares_max = 0;
 #else
-enum { SPARES = 64 };
+static const unsigned spares_max = 64;
 #endif
 
 // A zeroed block, from the list when it has one: the size lies beyond malloc's fast path.
@@ -53,7 +53,7 @@ static void *block_take(struct spare_blocks *spares, size_t size) {
 }
 
 static void block_give(struct spare_blocks *spares, void *block) {
-  if (spares->count >= SPARES) {
+  if (spares->count == spares_max) {
     free(block);
     return;
   }
