@@ -234,8 +234,9 @@ bool request_body(struct request *r, const char *bytes, size_t n) {
   uint64_t limit = request_config(r)->max_body_bytes;
   if (r->body_len + n > limit || !body_reserve(r, n)) {
     client_give_up_body(r->client);
-    struct str why = arena_printf(&r->arena, "The request body is over the limit of %llu bytes (server.max_body_bytes).",
-                                  (unsigned long long)limit);
+    struct str why =
+        arena_printf(&r->arena, "The request body is over the limit of %llu bytes (server.max_body_bytes).",
+                     (unsigned long long)limit);
     path_fail(r, FAULT_TOO_LARGE, why);
     return false;
   }
@@ -440,18 +441,22 @@ void request_reply_json(struct request *r, unsigned status, struct str json) {
 }
 
 void request_reply_options(struct request *r) {
-  reply_send(r, 204, (struct str){0}, (struct str){0},
-             STR("Access-Control-Allow-Methods: GET, POST, PATCH, DELETE, OPTIONS\r\n"
-                 "Access-Control-Allow-Headers: authorization, content-type, http-referer, x-title, x-openrouter-title, "
-                 "x-openrouter-categories, x-openrouter-metadata, x-session-id, x-api-key, x-stainless-lang, "
-                 "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, "
-                 "x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout\r\n"
-                 "Access-Control-Max-Age: 600\r\n"));
+  reply_send(
+      r, 204, (struct str){0}, (struct str){0},
+      STR("Access-Control-Allow-Methods: GET, POST, PATCH, DELETE, OPTIONS\r\n"
+          "Access-Control-Allow-Headers: authorization, content-type, http-referer, x-title, x-openrouter-title, "
+          "x-openrouter-categories, x-openrouter-metadata, x-session-id, x-api-key, x-stainless-lang, "
+          "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, "
+          "x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout\r\n"
+          "Access-Control-Max-Age: 600\r\n"));
 }
 
 static struct str allow_fields(struct request *r) {
-  static const char *const names[] = {[HTTP_GET] = "GET, HEAD", [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
-                                      [HTTP_PATCH] = "PATCH",   [HTTP_DELETE] = "DELETE"};
+  static const char *const names[] = {[HTTP_GET] = "GET, HEAD",
+                                      [HTTP_POST] = "POST",
+                                      [HTTP_PUT] = "PUT",
+                                      [HTTP_PATCH] = "PATCH",
+                                      [HTTP_DELETE] = "DELETE"};
   struct str list = STR("OPTIONS");
   for (unsigned m = 0; m < sizeof names / sizeof names[0]; m++)
     if (r->methods >> m & 1 && names[m]) list = arena_printf(&r->arena, "%.*s, %s", STR_ARGS(list), names[m]);

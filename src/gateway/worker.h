@@ -1,5 +1,5 @@
-// What one event loop owns: its clients, its connections to providers, its spool, its counters. Nothing here is shared with
-// other loops; what comes from outside arrives as tasks.
+// What one event loop owns: its clients, its connections to providers, its spool, its counters. Nothing here is shared
+// with other loops; what comes from outside arrives as tasks.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,7 +36,7 @@ struct worker {
   struct keyring *keyring;
   struct key_hasher *hasher;
   struct rand rand;
-  uint64_t last_id_us;  // of the newest generation id
+  uint64_t last_id_us;     // of the newest generation id
   struct client *clients;  // all open ones
   unsigned client_count;
   struct demo *demos;  // the demo provider's connections

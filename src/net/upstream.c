@@ -35,7 +35,7 @@ enum upstream_state {
 struct upstream {
   struct conn conn;
   struct origin *origin;
-  struct exchange *x;            // NULL when idle
+  struct exchange *x;                      // NULL when idle
   struct upstream *next, *prev;            // idle list, newest first
   struct upstream *all_next, **all_pprev;  // of the pool: every open one
   struct timer timer;
@@ -446,6 +446,7 @@ static bool read_head(struct upstream *u, struct str *in, struct http_head *head
 }
 
 static bool carry_append(struct upstream *u, struct str in) {
+  if (!in.len) return true;
   if (u->carry_len + in.len > LIMIT_UPSTREAM_HEAD + READ_SIZE) return false;
   if (u->carry_len + in.len > u->carry_cap) {
     size_t cap = (u->carry_len + in.len) * 2;

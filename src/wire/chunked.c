@@ -3,16 +3,16 @@
 enum { EXTENSION_MAX = 256, TRAILER_MAX = 8 * 1024, DIGITS_MAX = 15 };
 
 enum state {
-  SIZE,          // hex digits of a chunk's size
-  EXTENSION,     // behind ';', or blanks
-  SIZE_LF,       // the LF that ends the size line
-  DATA,          //
-  DATA_CR,       // the CRLF behind a chunk's data
-  DATA_LF,       //
-  TRAILER_BEGIN, // at the start of a trailer line
-  TRAILER_LINE,  // inside one
-  TRAILER_LF,    //
-  LAST_LF,       // the LF that ends it all
+  SIZE,           // hex digits of a chunk's size
+  EXTENSION,      // behind ';', or blanks
+  SIZE_LF,        // the LF that ends the size line
+  DATA,           //
+  DATA_CR,        // the CRLF behind a chunk's data
+  DATA_LF,        //
+  TRAILER_BEGIN,  // at the start of a trailer line
+  TRAILER_LINE,   // inside one
+  TRAILER_LF,     //
+  LAST_LF,        // the LF that ends it all
   DONE,
   FAILED,
 };

@@ -10,23 +10,23 @@ static const uint8_t char_class[256] = {
 #define T 1  // token
 #define V 2  // field value
 #define U 4  // request target
-    ['\t'] = V,      [' '] = V,       ['!'] = T | V | U, ['"'] = V | U,     ['#'] = T | V,     ['$'] = T | V | U,
-    ['%'] = T | V | U, ['&'] = T | V | U, ['\''] = T | V | U, ['('] = V | U,  [')'] = V | U,     ['*'] = T | V | U,
-    ['+'] = T | V | U, [','] = V | U,  ['-'] = T | V | U, ['.'] = T | V | U, ['/'] = V | U,     ['0'] = T | V | U,
-    ['1'] = T | V | U, ['2'] = T | V | U, ['3'] = T | V | U, ['4'] = T | V | U, ['5'] = T | V | U, ['6'] = T | V | U,
-    ['7'] = T | V | U, ['8'] = T | V | U, ['9'] = T | V | U, [':'] = V | U,  [';'] = V | U,     ['<'] = V | U,
-    ['='] = V | U,   ['>'] = V | U,   ['?'] = V | U,   ['@'] = V | U,     ['['] = V | U,     ['\\'] = V | U,
-    [']'] = V | U,   ['^'] = T | V | U, ['_'] = T | V | U, ['`'] = T | V | U, ['{'] = V | U,  ['|'] = T | V | U,
-    ['}'] = V | U,   ['~'] = T | V | U,
-    ['A'] = T | V | U, ['B'] = T | V | U, ['C'] = T | V | U, ['D'] = T | V | U, ['E'] = T | V | U, ['F'] = T | V | U,
-    ['G'] = T | V | U, ['H'] = T | V | U, ['I'] = T | V | U, ['J'] = T | V | U, ['K'] = T | V | U, ['L'] = T | V | U,
-    ['M'] = T | V | U, ['N'] = T | V | U, ['O'] = T | V | U, ['P'] = T | V | U, ['Q'] = T | V | U, ['R'] = T | V | U,
-    ['S'] = T | V | U, ['T'] = T | V | U, ['U'] = T | V | U, ['V'] = T | V | U, ['W'] = T | V | U, ['X'] = T | V | U,
-    ['Y'] = T | V | U, ['Z'] = T | V | U, ['a'] = T | V | U, ['b'] = T | V | U, ['c'] = T | V | U, ['d'] = T | V | U,
-    ['e'] = T | V | U, ['f'] = T | V | U, ['g'] = T | V | U, ['h'] = T | V | U, ['i'] = T | V | U, ['j'] = T | V | U,
-    ['k'] = T | V | U, ['l'] = T | V | U, ['m'] = T | V | U, ['n'] = T | V | U, ['o'] = T | V | U, ['p'] = T | V | U,
-    ['q'] = T | V | U, ['r'] = T | V | U, ['s'] = T | V | U, ['t'] = T | V | U, ['u'] = T | V | U, ['v'] = T | V | U,
-    ['w'] = T | V | U, ['x'] = T | V | U, ['y'] = T | V | U, ['z'] = T | V | U, [0x80 ... 0xff] = V,
+    ['\t'] = V,          [' '] = V,         ['!'] = T | V | U,  ['"'] = V | U,     ['#'] = T | V,     ['$'] = T | V | U,
+    ['%'] = T | V | U,   ['&'] = T | V | U, ['\''] = T | V | U, ['('] = V | U,     [')'] = V | U,     ['*'] = T | V | U,
+    ['+'] = T | V | U,   [','] = V | U,     ['-'] = T | V | U,  ['.'] = T | V | U, ['/'] = V | U,     ['0'] = T | V | U,
+    ['1'] = T | V | U,   ['2'] = T | V | U, ['3'] = T | V | U,  ['4'] = T | V | U, ['5'] = T | V | U, ['6'] = T | V | U,
+    ['7'] = T | V | U,   ['8'] = T | V | U, ['9'] = T | V | U,  [':'] = V | U,     [';'] = V | U,     ['<'] = V | U,
+    ['='] = V | U,       ['>'] = V | U,     ['?'] = V | U,      ['@'] = V | U,     ['['] = V | U,     ['\\'] = V | U,
+    [']'] = V | U,       ['^'] = T | V | U, ['_'] = T | V | U,  ['`'] = T | V | U, ['{'] = V | U,     ['|'] = T | V | U,
+    ['}'] = V | U,       ['~'] = T | V | U, ['A'] = T | V | U,  ['B'] = T | V | U, ['C'] = T | V | U, ['D'] = T | V | U,
+    ['E'] = T | V | U,   ['F'] = T | V | U, ['G'] = T | V | U,  ['H'] = T | V | U, ['I'] = T | V | U, ['J'] = T | V | U,
+    ['K'] = T | V | U,   ['L'] = T | V | U, ['M'] = T | V | U,  ['N'] = T | V | U, ['O'] = T | V | U, ['P'] = T | V | U,
+    ['Q'] = T | V | U,   ['R'] = T | V | U, ['S'] = T | V | U,  ['T'] = T | V | U, ['U'] = T | V | U, ['V'] = T | V | U,
+    ['W'] = T | V | U,   ['X'] = T | V | U, ['Y'] = T | V | U,  ['Z'] = T | V | U, ['a'] = T | V | U, ['b'] = T | V | U,
+    ['c'] = T | V | U,   ['d'] = T | V | U, ['e'] = T | V | U,  ['f'] = T | V | U, ['g'] = T | V | U, ['h'] = T | V | U,
+    ['i'] = T | V | U,   ['j'] = T | V | U, ['k'] = T | V | U,  ['l'] = T | V | U, ['m'] = T | V | U, ['n'] = T | V | U,
+    ['o'] = T | V | U,   ['p'] = T | V | U, ['q'] = T | V | U,  ['r'] = T | V | U, ['s'] = T | V | U, ['t'] = T | V | U,
+    ['u'] = T | V | U,   ['v'] = T | V | U, ['w'] = T | V | U,  ['x'] = T | V | U, ['y'] = T | V | U, ['z'] = T | V | U,
+    [0x80 ... 0xff] = V,
 };
 
 static inline bool is(char c, uint8_t class) {
@@ -170,8 +170,8 @@ static enum http_method method_of(struct str name) {
   static const struct {
     struct str name;
     enum http_method method;
-  } known[] = {{{"POST", 4}, HTTP_POST},     {{"GET", 3}, HTTP_GET},     {{"HEAD", 4}, HTTP_HEAD},
-               {{"DELETE", 6}, HTTP_DELETE}, {{"PATCH", 5}, HTTP_PATCH}, {{"PUT", 3}, HTTP_PUT},
+  } known[] = {{{"POST", 4}, HTTP_POST},      {{"GET", 3}, HTTP_GET},     {{"HEAD", 4}, HTTP_HEAD},
+               {{"DELETE", 6}, HTTP_DELETE},  {{"PATCH", 5}, HTTP_PATCH}, {{"PUT", 3}, HTTP_PUT},
                {{"OPTIONS", 7}, HTTP_OPTIONS}};
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
     if (str_eq(name, known[i].name)) return known[i].method;
@@ -180,10 +180,11 @@ static enum http_method method_of(struct str name) {
 
 // "HTTP/1.x" with one digit.
 static enum http_result version_of(struct str text, unsigned *minor, struct http_refusal *refusal) {
-  if (text.len != 8 || !str_starts(text, STR("HTTP/")) || text.ptr[6] != '.' || text.ptr[5] < '0' || text.ptr[5] > '9' ||
-      text.ptr[7] < '0' || text.ptr[7] > '9')
+  if (text.len != 8 || !str_starts(text, STR("HTTP/")) || text.ptr[6] != '.' || text.ptr[5] < '0' ||
+      text.ptr[5] > '9' || text.ptr[7] < '0' || text.ptr[7] > '9')
     return refuse(refusal, 400, "The first line is no HTTP.");
-  if (text.ptr[5] != '1' || text.ptr[7] > '1') return refuse(refusal, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
+  if (text.ptr[5] != '1' || text.ptr[7] > '1')
+    return refuse(refusal, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
   *minor = (unsigned)(text.ptr[7] - '0');
   return HTTP_DONE;
 }

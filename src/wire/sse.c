@@ -9,8 +9,8 @@ void sse_free(struct sse *s) {
   buf_free(&s->joined);
 }
 
-// The line at `at`: its end, and where the next begins. False: it is not complete. A CR that is the last byte may be half a
-// CRLF: it ends the line only when more has come, unless it is the blank line of an event (see sse_next).
+// The line at `at`: its end, and where the next begins. False: it is not complete. A CR that is the last byte may be
+// half a CRLF: it ends the line only when more has come, unless it is the blank line of an event (see sse_next).
 static bool line_at(struct str in, size_t at, size_t *end, size_t *next) {
   const char *p = in.ptr + at, *stop = in.ptr + in.len;
   const char *nl = memchr(p, '\n', (size_t)(stop - p));

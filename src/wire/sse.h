@@ -30,8 +30,8 @@ struct sse {
 void sse_init(struct sse *s, size_t event_max);
 void sse_free(struct sse *s);
 
-// Looks at the bytes not yet taken, contiguous from the first. SSE_EVENT and SSE_COMMENT: *taken bytes are done with; call
-// again with what is behind. SSE_MORE: *taken is 0 (or covers skipped blank lines and comments); the caller keeps the rest
-// and calls again when there is more. Event strings point into `in` or into s->joined and live until the next call.
-// Work is linear also when bytes come one by one.
+// Looks at the bytes not yet taken, contiguous from the first. SSE_EVENT and SSE_COMMENT: *taken bytes are done with;
+// call again with what is behind. SSE_MORE: *taken is 0 (or covers skipped blank lines and comments); the caller keeps
+// the rest and calls again when there is more. Event strings point into `in` or into s->joined and live until the next
+// call. Work is linear also when bytes come one by one.
 enum sse_result sse_next(struct sse *s, struct str in, size_t *taken, struct sse_event *event);
