@@ -42,50 +42,75 @@ static void when(struct buf *out, const char *name, uint64_t unix_us) {
   buf_printf(out, "\"%.*s.%03uZ\"", (int)n, moment, (unsigned)(unix_us / 1000 % 1000));
 }
 
+// Copies a member that is there and of this type; strict clients take a missing member, but no null, for most of these.
+static void copied(struct buf *out, const char *name, const struct json_doc *doc, uint32_t node, enum json_type type) {
+  if (!json_is(doc, node, type)) return;
+  json_write_key(out, str_from_cstr(name));
+  buf_str(out, json_raw(doc, node));
+}
+
+static void attempt(struct buf *out, const struct json_doc *doc, uint32_t a) {
+  uint32_t status = json_get(doc, a, STR("status"));
+  uint64_t code = 0;
+  buf_char(out, '{');
+  copied(out, "provider_name", doc, json_get(doc, a, STR("provider")), JSON_STRING);
+  copied(out, "model_permaslug", doc, json_get(doc, a, STR("model")), JSON_STRING);
+  copied(out, "latency", doc, json_get(doc, a, STR("latency_ms")), JSON_NUMBER);
+  flag(out, "is_byok", false);
+  // A provider that never answered has no status.
+  if (json_u64(doc, status, 999, &code) && code)
+    number(out, "status", code);
+  else
+    text(out, "status", (struct str){0});
+  buf_char(out, '}');
+}
+
 // The attempts that failed, as they were recorded, and the one that answered.
 static void provider_responses(struct buf *out, const struct record *r) {
+  struct json_doc doc = {0};
   json_write_key(out, STR("provider_responses"));
   buf_char(out, '[');
-  struct json_doc doc = {0};
+  bool any = false;
   if (r->attempts_json.len && json_parse(&doc, r->attempts_json, 2) == JSON_OK) {
-    for (uint32_t a = json_first(&doc, 0); a != JSON_NONE; a = json_next(&doc, 0, a)) {
-      if (out->ptr[out->len - 1] != '[') buf_char(out, ',');
-      buf_lit(out, "{\"provider_name\":");
-      buf_str(out, json_raw(&doc, json_get(&doc, a, STR("provider"))));
-      buf_lit(out, ",\"model_permaslug\":");
-      buf_str(out, json_raw(&doc, json_get(&doc, a, STR("model"))));
-      uint64_t status = 0;
-      // A provider that never answered has no status: null.
-      bool answered = json_u64(&doc, json_get(&doc, a, STR("status")), 999, &status) && status;
-      buf_lit(out, ",\"status\":");
-      buf_str(out, answered ? json_raw(&doc, json_get(&doc, a, STR("status"))) : STR("null"));
-      buf_lit(out, ",\"latency\":");
-      buf_str(out, json_raw(&doc, json_get(&doc, a, STR("latency_ms"))));
-      buf_lit(out, ",\"is_byok\":false}");
+    for (uint32_t a = json_first(&doc, 0); a != JSON_NONE; a = json_next(&doc, 0, a), any = true) {
+      if (any) buf_char(out, ',');
+      attempt(out, &doc, a);
     }
   }
   json_doc_free(&doc);
   if (!r->fault && r->provider.len) {
-    if (out->ptr[out->len - 1] != '[') buf_char(out, ',');
+    if (any) buf_char(out, ',');
     buf_char(out, '{');
-    text(out, "provider_name", r->provider_name);
+    json_write_key(out, STR("provider_name"));
+    json_write_str(out, r->provider_name.len ? r->provider_name : r->provider);
     text(out, "model_permaslug", r->model);
-    number(out, "status", 200);
     number(out, "latency", r->latency_ms);
     if (r->upstream_id.len) text(out, "id", r->upstream_id);
-    buf_lit(out, ",\"is_byok\":false}");
+    flag(out, "is_byok", false);
+    number(out, "status", 200);
+    buf_char(out, '}');
   }
   buf_char(out, ']');
 }
 
-void generation_json(struct buf *out, const struct record *r) {
-  static const char *const unknown[] = {"app_id",          "preset_id",         "request_id",
-                                        "response_cache_source_id", "router",   "service_tier",
-                                        "web_search_engine", "workspace_id",    "num_fetches",
-                                        "num_input_audio_prompt", "num_media_completion", "num_media_prompt",
-                                        "num_search_results", "moderation_latency", NULL};
+void generation_item_json(struct buf *out, const struct record *r) {
+  static const char *const unknown[] = {"app_id",
+                                        "preset_id",
+                                        "request_id",
+                                        "response_cache_source_id",
+                                        "router",
+                                        "service_tier",
+                                        "web_search_engine",
+                                        "workspace_id",
+                                        "num_fetches",
+                                        "num_input_audio_prompt",
+                                        "num_media_completion",
+                                        "num_media_prompt",
+                                        "num_search_results",
+                                        "moderation_latency",
+                                        NULL};
   const struct usage *u = &r->usage;
-  buf_lit(out, "{\"data\":{");
+  buf_char(out, '{');
   text(out, "id", r->id);
   text(out, "upstream_id", r->upstream_id);
   when(out, "created_at", r->created_us);
@@ -124,7 +149,13 @@ void generation_json(struct buf *out, const struct record *r) {
   number(out, "status", r->status);
   text(out, "error", r->error);
   nulls(out, unknown);
-  buf_lit(out, "}}");
+  buf_char(out, '}');
+}
+
+void generation_json(struct buf *out, const struct record *r) {
+  buf_lit(out, "{\"data\":");
+  generation_item_json(out, r);
+  buf_char(out, '}');
 }
 
 // What /key and /keys share: limit, usage in its windows, expiry.
@@ -156,10 +187,12 @@ void key_json(struct buf *out, const struct key_row *k) {
   flag(out, "is_free_tier", false);
   flag(out, "is_management_key", k->management);
   flag(out, "is_provisioning_key", k->management);
-  buf_lit(out,
-          ",\"workspace_id\":\"default\",\"organization_id\":null,\"allowed_data_regions\":null,"
-          "\"rate_limit\":{\"requests\":-1,\"interval\":\"10s\",\"note\":\"There is no rate limit; this member is kept for "
-          "old clients.\"}}}");
+  buf_lit(
+      out,
+      ",\"workspace_id\":\"default\",\"organization_id\":null,\"allowed_data_regions\":[\"global\"],"
+      "\"free_model_daily_requests\":{\"used\":0,\"limit\":-1,\"remaining\":-1},\"external_user\":null,"
+      "\"rate_limit\":{\"requests\":-1,\"interval\":\"10s\",\"note\":\"There is no rate limit; this member is kept for "
+      "old clients.\"}}}");
 }
 
 void keys_item_json(struct buf *out, const struct key_row *k) {
@@ -181,5 +214,5 @@ void keys_item_json(struct buf *out, const struct key_row *k) {
   spending(out, k);
   when(out, "created_at", k->created * 1000000);
   when(out, "updated_at", k->updated * 1000000);
-  buf_lit(out, ",\"workspace_id\":\"default\"}");
+  buf_lit(out, ",\"workspace_id\":\"default\",\"external_user\":null}");
 }

@@ -6,6 +6,8 @@
 
 // GET /generation: {"data":{...}}
 void generation_json(struct buf *out, const struct record *row);
+// The inner object alone: {...}
+void generation_item_json(struct buf *out, const struct record *row);
 // GET /key: {"data":{...}}
 void key_json(struct buf *out, const struct key_row *row);
 // One element of /keys: {...}

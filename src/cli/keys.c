@@ -15,7 +15,8 @@ static const char help[] =
     "usage: signalbox keys create [NAME] [--limit USD] [--expires YYYY-MM-DD] [--management]\n"
     "       signalbox keys list\n"
     "       signalbox keys disable|enable|delete ID|NAME\n\n"
-    "A key's text is shown once, when it is created; only a keyed hash of it is kept. A running gateway takes changes at\n"
+    "A key's text is shown once, when it is created; only a keyed hash of it is kept. A running gateway takes changes "
+    "at\n"
     "once. Keys declared in the configuration (auth.keys) are not listed here.\n\n"
     "  -c FILE          configuration (for its data_dir)\n"
     "  --limit USD      what the key may spend in all, such as 10.00\n"
@@ -56,7 +57,8 @@ static bool date_parse(const char *text, uint64_t *unix_s) {
   uint64_t year, month, day;
   struct str t = str_from_cstr(text);
   if (t.len != 10 || t.ptr[4] != '-' || t.ptr[7] != '-' || !str_to_u64(str_from(t.ptr, 4), 9999, &year) ||
-      !str_to_u64(str_from(t.ptr + 5, 2), 12, &month) || !str_to_u64(str_from(t.ptr + 8, 2), 31, &day) || !month || !day)
+      !str_to_u64(str_from(t.ptr + 5, 2), 12, &month) || !str_to_u64(str_from(t.ptr + 8, 2), 31, &day) || !month ||
+      !day)
     return false;
   tm.tm_year = (int)year - 1900;
   tm.tm_mon = (int)month - 1;
@@ -86,6 +88,7 @@ static int create(struct arena *arena, struct store *s, const struct config *con
   if (o->limit && !(row.has_limit = money_parse(str_from_cstr(o->limit), &row.limit)))
     return usage_error("--limit is not an amount:", o->limit);
   if (o->expires && !date_parse(o->expires, &row.expires)) return usage_error("--expires is not a date:", o->expires);
+  if (o->expires && row.expires <= row.created) return usage_error("--expires lies in the past:", o->expires);
   if (!store_pepper(arena, config->data_dir, pepper, &why)) return failed(why);
   store_key_hash(pepper, text, row.hash);
   if (!store_key_insert(s, &row, &why)) return failed(why);
@@ -116,7 +119,8 @@ static void print_rows(const struct key_row *rows, size_t count, bool json) {
   struct buf out;
   buf_init(&out, (size_t)1 << 28);
   if (json) buf_lit(&out, "{\"data\":[");
-  if (!json) buf_printf(&out, "%-22s %-20s %-16s %-10s %12s %12s\n", "ID", "NAME", "KEY", "STATE", "SPENT USD", "LIMIT USD");
+  if (!json)
+    buf_printf(&out, "%-22s %-20s %-16s %-10s %12s %12s\n", "ID", "NAME", "KEY", "STATE", "SPENT USD", "LIMIT USD");
   for (size_t i = 0, n = 0; i < count; i++) {
     const struct key_row *k = &rows[i];
     if (k->declared) continue;
@@ -128,8 +132,12 @@ static void print_rows(const struct key_row *rows, size_t count, bool json) {
     char spent[40], limit[40] = "-";
     money_text(k->spent, spent, sizeof spent);
     if (k->has_limit) money_text(k->limit, limit, sizeof limit);
-    buf_printf(&out, "%-22.*s %-20.*s %-18.*s %-10s %12s %12s\n", STR_ARGS(k->id), STR_ARGS(k->name), STR_ARGS(k->prefix),
-               k->disabled ? "disabled" : k->management ? "management" : "enabled", spent, limit);
+    buf_printf(&out, "%-22.*s %-20.*s %-18.*s %-10s %12s %12s\n", STR_ARGS(k->id), STR_ARGS(k->name),
+               STR_ARGS(k->prefix),
+               k->disabled     ? "disabled"
+               : k->management ? "management"
+                               : "enabled",
+               spent, limit);
   }
   if (json) buf_lit(&out, "]}\n");
   fwrite(out.ptr, 1, out.len, stdout);

@@ -29,8 +29,8 @@ static struct str attempts_json(struct request *r) {
   return text;
 }
 
-// A rough count for answers whose provider never told: four bytes a token, the error is some ten percent for English text.
-// Marked as estimated.
+// A rough count for answers whose provider never told: four bytes a token, the error is some ten percent for English
+// text. Marked as estimated.
 static void estimate(struct request *r) {
   struct inference *in = r->inference;
   in->reply.usage = (struct usage){
@@ -85,7 +85,9 @@ void account(struct request *r, enum fault fault, struct str message) {
       .http_referer = r->http_referer,
       .user_agent = r->user_agent,
       .error = message,
-      .status = (uint16_t)(in && in->head_sent ? 200 : fault ? fault_row(fault)->status : 200),
+      .status = (uint16_t)(in && in->head_sent ? 200
+                           : fault             ? fault_row(fault)->status
+                                               : 200),
       .fault = (uint16_t)fault,
       .cancelled = fault == FAULT_CLIENT_GONE,
   };
@@ -93,6 +95,9 @@ void account(struct request *r, enum fault fault, struct str message) {
   if (!r->ready_ns) r->ready_ns = now;  // refused before its body was there
   row.latency_ms = (uint32_t)((first - r->ready_ns) / 1000000);
   row.generation_ms = (uint32_t)((now - first) / 1000000);
+  if (r->sent_ns)
+    row.gateway_us =
+        (uint32_t)((r->sent_ns - r->ready_ns + (in->head_ns && !in->spoken ? now - in->head_ns : 0)) / 1000);
   if (in) add_answer(r, &row, fault);
 
   struct metrics *m = &r->worker->metrics;

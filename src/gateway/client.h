@@ -38,6 +38,7 @@ struct client {
   bool resume_queued;
   struct chunked chunked;  // of the request's body
   uint64_t body_left;
+  size_t unsent_at;  // how far a slow reader had come when the timer was set
 };
 
 // Takes over an accepted descriptor. `tls` may be NULL.

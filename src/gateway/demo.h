@@ -8,3 +8,6 @@
 
 // origin_spec.dial; the context is the struct worker. A connected, non-blocking descriptor, or -1 with errno.
 int demo_dial(void *worker);
+// Closes the provider's side of all its connections on this loop.
+struct worker;
+void demo_close_all(struct worker *w);

@@ -67,7 +67,6 @@ static bool take_head(struct request *r, const struct http_head *head) {
   struct inference *in = r->inference;
   in->head_ns = time_mono_ns();
   in->upstream_status = (uint16_t)head->status;
-  if (!r->sent_ns) r->sent_ns = in->exchange.sent_ns;
   buf_init(&in->held, LIMIT_REPLY_BODY);
   buf_init(&in->early, LIMIT_REPLY_BODY);
   struct str coding = http_field_get(head, STR("content-encoding"));

@@ -106,7 +106,8 @@ static enum fault admit(struct request *r, const struct http_head *head, struct 
       *why = STR("No such route. The API lives under /api/v1; docs/api.md lists what is served.");
       return FAULT_NOT_FOUND;
     }
-    *why = STR("This route does not take that method.");
+    r->methods = m.methods;
+    *why = STR("This route does not take that method; the Allow header has those it does.");
     return FAULT_METHOD;
   }
   memcpy(r->args, m.args, sizeof r->args);
@@ -127,6 +128,8 @@ static enum fault admit(struct request *r, const struct http_head *head, struct 
   }
   return FAULT_NONE;
 }
+
+enum { UNKNOWN_KEY_BODY = 64 * 1024 };  // nobody unknown is given more memory than this
 
 struct request *request_begin(struct client *c, const struct http_head *head, bool *refused) {
   struct worker *w = c->worker;
@@ -150,7 +153,8 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
   }
   struct str why = {0};
   enum fault fault = admit(r, head, &why);
-  if (fault == FAULT_UNAUTHENTICATED && r->key_unknown && gateway_can_look_up_keys(w->gateway)) {
+  bool small = !head->chunked && head->content_length <= UNKNOWN_KEY_BODY;
+  if (fault == FAULT_UNAUTHENTICATED && r->key_unknown && small && gateway_can_look_up_keys(w->gateway)) {
     fault = FAULT_NONE;  // perhaps it was made a moment ago by another process: asked once the body is here
   }
   if (fault == FAULT_NONE) {
@@ -318,6 +322,7 @@ static bool on_build(struct exchange *x, struct buf *out) {
   body_at = out->len;
   if (!chat_request_build(&in->chat, e, out)) return false;
   openai_length(out, length_at, out->len - body_at);
+  if (!r->sent_ns) r->sent_ns = time_mono_ns();
   return true;
 }
 
@@ -340,6 +345,7 @@ static void attempt_start(struct request *r) {
   in->head_ns = 0;
   in->upstream_status = 0;
   chat_reply_init(&in->reply, str_from_cstr(r->generation_id), e, r->arrived_us / 1000000);
+  in->reply.request_bytes = r->body_len;
   r->state = REQUEST_WAITING;
   metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
@@ -404,9 +410,19 @@ void request_reply_options(struct request *r) {
                  "Access-Control-Max-Age: 600\r\n"));
 }
 
-// What tells SDKs whether trying again makes sense.
-static struct str retry_fields(struct request *r, enum fault fault) {
+static struct str allow_fields(struct request *r) {
+  static const char *const names[] = {[HTTP_GET] = "GET, HEAD", [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
+                                      [HTTP_PATCH] = "PATCH",   [HTTP_DELETE] = "DELETE"};
+  struct str list = STR("OPTIONS");
+  for (unsigned m = 0; m < sizeof names / sizeof names[0]; m++)
+    if (r->methods >> m & 1 && names[m]) list = arena_printf(&r->arena, "%.*s, %s", STR_ARGS(list), names[m]);
+  return arena_printf(&r->arena, "Allow: %.*s\r\nx-should-retry: false\r\n", STR_ARGS(list));
+}
+
+// What tells SDKs whether trying again makes sense, and what to try instead.
+static struct str fault_fields(struct request *r, enum fault fault) {
   unsigned status = fault_row(fault)->status;
+  if (fault == FAULT_METHOD) return allow_fields(r);
   if (status == 401) return STR("WWW-Authenticate: Bearer\r\nx-should-retry: false\r\n");
   if (status == 429 || status == 503) {
     unsigned seconds = r->inference && r->inference->retry_after_s ? r->inference->retry_after_s : 1;
@@ -430,7 +446,7 @@ void request_reply_fault(struct request *r, enum fault fault, struct str message
   if (!message.len) message = str_from_cstr(fault_row(fault)->message);
   chat_error_write(body, fault, message, buf_view(&metadata));
   buf_free(&metadata);
-  reply_send(r, fault_row(fault)->status, STR("application/json"), buf_view(body), retry_fields(r, fault));
+  reply_send(r, fault_row(fault)->status, STR("application/json"), buf_view(body), fault_fields(r, fault));
 }
 
 void path_fail(struct request *r, enum fault fault, struct str message) {

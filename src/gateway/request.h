@@ -71,6 +71,7 @@ struct request {
   struct arena arena;
   uint8_t state;         // enum request_state
   uint8_t access;        // enum route_access
+  unsigned methods;      // of a path that does not take this method, see route_match
   bool has_key, key_is_management;
   bool key_unknown;      // not in the keyring: the store is asked before the handler runs
   uint8_t unknown_hash[32];

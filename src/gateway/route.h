@@ -29,6 +29,7 @@ enum { ROUTE_ARGS = 4 };
 struct route_match {
   const struct route *route;  // NULL: none
   bool path_known;            // some other method is served there
+  unsigned methods;           // of the path, as bits 1 << enum http_method, when `route` is NULL
   bool doubled;               // "/api/v1/v1/...": answered, with a warning
   struct str args[ROUTE_ARGS];  // what the stars took, still percent-encoded
 };

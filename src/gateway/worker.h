@@ -16,6 +16,7 @@
 #include "store/spool.h"
 
 struct client;
+struct demo;
 struct gateway;
 
 // A snapshot as this loop uses it: with the loop's own origins. Requests count themselves in.
@@ -38,6 +39,7 @@ struct worker {
   uint64_t last_id_us;  // of the newest generation id
   struct client *clients;  // all open ones
   unsigned client_count;
+  struct demo *demos;  // the demo provider's connections
   bool draining;
   // used anew in each callback, never kept across a turn
   char *read_buffer;

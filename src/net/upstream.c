@@ -36,7 +36,8 @@ struct upstream {
   struct conn conn;
   struct origin *origin;
   struct exchange *x;            // NULL when idle
-  struct upstream *next, *prev;  // idle list, newest first
+  struct upstream *next, *prev;            // idle list, newest first
+  struct upstream *all_next, **all_pprev;  // of the pool: every open one
   struct timer timer;
   struct task free_task;
   char *carry;  // an incomplete head
@@ -83,11 +84,13 @@ struct upstream_pool {
   struct dns *dns;
   unsigned idle_ms;
   struct origin *origins;
+  struct upstream *all;
   struct buf out;     // a request being sent
   char *read_buffer;  // READ_SIZE
 };
 
 static void connect_next(struct upstream *u);
+static void upstream_fail(struct upstream *u, enum fault fault, const char *why);
 static void exchange_send(struct upstream *u);
 static void begin(struct exchange *x);
 
@@ -103,6 +106,11 @@ struct upstream_pool *upstream_pool_new(struct loop *l, struct dns *dns, unsigne
     return NULL;
   }
   return p;
+}
+
+static void all_remove(struct upstream *u) {
+  *u->all_pprev = u->all_next;
+  if (u->all_next) u->all_next->all_pprev = u->all_pprev;
 }
 
 static void free_later(struct task *task) {
@@ -125,6 +133,7 @@ static void idle_remove(struct upstream *u) {
 static void upstream_close(struct upstream *u) {
   assert(!u->x);
   if (u->state == UP_IDLE) idle_remove(u);
+  all_remove(u);
   timer_clear(&u->timer);
   struct loop *loop = u->origin->pool->loop;
   conn_close(&u->conn);
@@ -139,18 +148,16 @@ void upstream_pool_close_idle(struct upstream_pool *p) {
     while (o->idle) upstream_close(o->idle);
 }
 
+void upstream_pool_abort(struct upstream_pool *p) {
+  upstream_pool_close_idle(p);
+  while (p->all) upstream_fail(p->all, FAULT_SHUTDOWN, "was left because the gateway stops");
+}
+
 void upstream_pool_free(struct upstream_pool *p) {
   if (!p) return;
+  assert(!p->all);
   for (struct origin *o = p->origins, *next; o; o = next) {
     next = o->next;
-    while (o->idle) {
-      struct upstream *u = o->idle;
-      idle_remove(u);
-      timer_clear(&u->timer);
-      conn_close(&u->conn);
-      free(u->carry);
-      free(u);
-    }
     tls_ticket_drop(o->ticket);
     free(o);
   }
@@ -292,12 +299,11 @@ static void exchange_detach(struct exchange *x) {
 // The connection is lost to the exchange: try once more on a fresh one, or tell the owner.
 static void upstream_fail(struct upstream *u, enum fault fault, const char *why) {
   struct exchange *x = u->x;
-  struct origin *o = u->origin;
   char text[400];  // `why` may live in what is about to be freed
   snprintf(text, sizeof text, "%s", why);
   bool broken = fault == FAULT_UPSTREAM_CUT || fault == FAULT_CONNECT;
   bool stale = broken && x && u->reused && !u->got_bytes && !x->retried &&
-               loop_now_ns(o->pool->loop) - x->sent_ns < (uint64_t)STALE_RETRY_MS * 1000000;
+               time_mono_ns() - x->sent_ns < (uint64_t)STALE_RETRY_MS * 1000000;
   if (x) exchange_detach(x);
   upstream_close(u);
   if (!x) return;
@@ -722,6 +728,10 @@ static void connect_new(struct exchange *x) {
   u->timer.on_fire = on_timeout;
   u->x = x;
   x->conn = u;
+  u->all_next = o->pool->all;
+  u->all_pprev = &o->pool->all;
+  if (u->all_next) u->all_next->all_pprev = &u->all_next;
+  o->pool->all = u;
   phase_timer(u, x->times.connect_ms);
   connect_next(u);
 }

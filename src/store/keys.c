@@ -1,17 +1,21 @@
 // API keys in the database, and what each has spent.
-#include "store/private.h"
-
 #include <string.h>
 #include <time.h>
 
+#include "base/time.h"
+#include "store/private.h"
+
+// Runs one change and finalizes the statement. Keys are worth a wait for the disk: they survive a power cut too.
 static bool run(struct store *s, sqlite3_stmt *st, int prepared, struct str *why) {
+  store_exec(s, "PRAGMA synchronous=FULL");
   bool ok = prepared == SQLITE_OK && sqlite3_step(st) == SQLITE_DONE;
   int code = sqlite3_extended_errcode(s->db);
   if (!ok && (code == SQLITE_CONSTRAINT_PRIMARYKEY || code == SQLITE_CONSTRAINT_UNIQUE))
     *why = STR("there is such a key already");
   else if (!ok)
-    *why = STR("the database cannot be written; is the disk full, or may this user not write there?");
+    *why = str_from_cstr(store_advice(code));
   sqlite3_finalize(st);
+  store_exec(s, "PRAGMA synchronous=NORMAL");
   if (ok) s->keys_changes++;
   return ok;
 }
@@ -43,8 +47,8 @@ bool store_key_insert(struct store *s, const struct key_row *row, struct str *wh
 
 bool store_key_update(struct store *s, const struct key_row *row, struct str *why) {
   sqlite3_stmt *st = NULL;
-  int rc = sqlite3_prepare_v2(s->db, "UPDATE keys SET name=?,disabled=?,limit_pico=?,expires=?,updated=? WHERE id=?", -1,
-                              &st, NULL);
+  int rc = sqlite3_prepare_v2(s->db, "UPDATE keys SET name=?,disabled=?,limit_pico=?,expires=?,updated=? WHERE id=?",
+                              -1, &st, NULL);
   if (rc == SQLITE_OK) {
     sqlite3_bind_text(st, 1, row->name.ptr ? row->name.ptr : "", (int)row->name.len, SQLITE_STATIC);
     sqlite3_bind_int(st, 2, row->disabled);
@@ -67,7 +71,7 @@ bool store_key_delete(struct store *s, struct str id, bool *found, struct str *w
 
 // Days since 1970 at which the present UTC day, week (Monday) and month began.
 static void periods(int64_t *day, int64_t *week, int64_t *month) {
-  time_t now = time(NULL);
+  time_t now = (time_t)(time_unix_us() / 1000000);
   struct tm tm;
   gmtime_r(&now, &tm);
   *day = now / 86400;
@@ -80,7 +84,8 @@ static void row_take(sqlite3_stmt *st, struct arena *arena, struct key_row *row)
   if (!row->declared) {
     row->name = store_text(st, 1, arena);
     row->prefix = store_text(st, 2, arena);
-    if (sqlite3_column_bytes(st, 3) == sizeof row->hash) memcpy(row->hash, sqlite3_column_blob(st, 3), sizeof row->hash);
+    if (sqlite3_column_bytes(st, 3) == sizeof row->hash)
+      memcpy(row->hash, sqlite3_column_blob(st, 3), sizeof row->hash);
     row->management = sqlite3_column_int(st, 4);
     row->disabled = sqlite3_column_int(st, 5);
     row->has_limit = sqlite3_column_type(st, 6) != SQLITE_NULL;
@@ -98,7 +103,8 @@ static void row_take(sqlite3_stmt *st, struct arena *arena, struct key_row *row)
 bool store_key_list(struct store *s, struct arena *arena, struct key_row **rows, size_t *count, struct str *why) {
   static const char sql[] =
       "WITH spent AS (SELECT key_id, sum(cost_pico) AS total, sum(CASE WHEN day>=?1 THEN cost_pico ELSE 0 END) AS day,"
-      " sum(CASE WHEN day>=?2 THEN cost_pico ELSE 0 END) AS week, sum(CASE WHEN day>=?3 THEN cost_pico ELSE 0 END) AS month"
+      " sum(CASE WHEN day>=?2 THEN cost_pico ELSE 0 END) AS week, sum(CASE WHEN day>=?3 THEN cost_pico ELSE 0 END) AS "
+      "month"
       " FROM key_usage GROUP BY key_id)"
       " SELECT k.id, k.name, k.prefix, k.hash, k.management, k.disabled, k.limit_pico, k.created, k.updated, k.expires,"
       " coalesce(u.total,0), coalesce(u.day,0), coalesce(u.week,0), coalesce(u.month,0)"
@@ -134,10 +140,8 @@ bool store_key_list(struct store *s, struct arena *arena, struct key_row **rows,
 
 uint64_t store_keys_version(struct store *s) {
   // data_version moves when another connection has committed; ours are counted by us.
-  sqlite3_stmt *st = NULL;
-  uint64_t version = 0;
-  if (sqlite3_prepare_v2(s->db, "PRAGMA data_version", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-    version = (uint64_t)sqlite3_column_int64(st, 0);
-  sqlite3_finalize(st);
+  uint64_t version =
+      sqlite3_step(s->data_version) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s->data_version, 0) : 0;
+  sqlite3_reset(s->data_version);
   return version << 32 | s->keys_changes;
 }

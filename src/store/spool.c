@@ -1,8 +1,3 @@
-// The layout of a segment:
-//
-//   header (64 bytes): magic, size of a record's fixed part, `released`: offset up to which the store has committed
-//   record: size (4, written last), checksum (8), struct packed, the strings; padded to 8
-//   ... zeros, or END where the writer went on to the next segment
 #define _GNU_SOURCE
 #include "store/spool.h"
 
@@ -10,461 +5,339 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/attr.h"
+#include "store/record_wire.h"
+#include "store/segment.h"
 
 enum {
-  HEADER = 64,
-  STRING_MAX = 512,
-  SPARES = 4,  // drained segments that wait to be used again
+  FIRST_RECORD = sizeof(struct segment_header),
+  // A segment filled this far is left early when nothing waits in it and another lies ready: so a spool that is drained
+  // in time keeps writing to the same few warm pages instead of walking through two whole segments.
+  LEAVE_EARLY = 256 * 1024,
+  ALTERNATING = 2,  // segments in use while the store keeps up
+  SPARES = 3,       // drained ones kept after a burst, for the next one
 };
-#define END UINT32_MAX
-static const char magic[8] = "SBSPOOL1";
-
-struct head {
-  char magic[8];
-  uint32_t record_size, unused;
-  _Atomic(uint64_t) released;
-};
-
-struct entry {
-  _Atomic(uint32_t) size;  // of all of it; 0: not written yet
-  uint32_t unused;
-  uint64_t checksum;
-  char bytes[];
-};
+_Static_assert(sizeof(struct record_head) + RECORD_WIRE_MAX + 16 <= SPOOL_RECORD_MAX, "a record fits its ceiling");
 
 struct segment {
-  char *base;  // SPOOL_SEGMENT bytes
-  char path[512];
-  _Atomic(struct segment *) next;
+  struct segment_header *header;   // the mapping
+  _Atomic(struct segment *) next;  // set once by the writer: this one is full, go on there
+  _Atomic uint32_t committed;      // offset behind the last whole record
+  char *path;
 };
 
+// The segments are a list from `head` (reader) to `tail` (writer). Drained ones go from the reader back to the writer
+// through the places `spares`. Each side has its own cache lines; neither ever waits for the other.
 struct spool {
-  char dir[400];
-  unsigned writer;
-  uint64_t bytes_max;
   // the writer's
   struct segment *tail;
-  size_t at;
+  struct segment *reserve;  // taken or made early by spool_ready
   uint64_t sequence;
-  _Atomic(uint64_t) lost, appended;
+  _Atomic uint64_t appended, lost;
+  char *dir;
+  unsigned writer;
+  unsigned segments_max;
   // the reader's
-  struct segment *head;
-  size_t read_at;
-  _Atomic(uint64_t) released;
-  // between them
-  _Atomic(struct segment *) spares[SPARES];
-  _Atomic(uint64_t) segments;
+  _Alignas(64) struct segment *head;
+  uint32_t head_at;  // offset of the first record not yet released
+  _Atomic uint64_t released;
+  // both
+  _Alignas(64) _Atomic(struct segment *) spares[SPARES];
+  _Atomic unsigned segments;  // that exist, wherever they are
 };
 
-// The strings of a record, by place.
-static const size_t strings[] = {
-#define S(member) offsetof(struct record, member)
-    S(id), S(key_id), S(model), S(provider), S(provider_name), S(upstream_model), S(upstream_id), S(finish_reason),
-    S(native_finish_reason), S(api_type), S(user), S(session_id), S(app_title), S(http_referer), S(user_agent), S(error),
-    S(attempts_json),
-#undef S
-};
-enum { STRINGS = sizeof strings / sizeof strings[0] };
-
-static struct str *string_at(struct record *r, int i) {
-  return (struct str *)((char *)r + strings[i]);
+static struct str why_errno(struct arena *arena, const char *what, const char *path) {
+  return arena_printf(arena, "cannot %s %s: %s", what, path, strerror(errno));
 }
 
-// A record without its pointers.
-struct packed {
-  uint64_t created_us;
-  uint32_t latency_ms, generation_ms, gateway_us;
-  uint16_t status, fault;
-  uint8_t streamed, cancelled;
-  uint16_t lengths[STRINGS];
-  struct usage usage;
-  struct cost cost;
-};
+// --- Segments ---
 
-static uint64_t checksum(const char *bytes, size_t n) {
-  uint64_t h = 0x9E3779B97F4A7C15u ^ n, word;
-  for (size_t i = 0; i + 8 <= n; i += 8) {
-    memcpy(&word, bytes + i, 8);
-    h = (h ^ word) * 0xff51afd7ed558ccdu;
-    h ^= h >> 32;
-  }
-  return h;
+static void segment_begin(struct spool *s, struct segment *segment) {
+  atomic_store_explicit(&segment->next, NULL, memory_order_relaxed);
+  atomic_store_explicit(&segment->committed, FIRST_RECORD, memory_order_relaxed);
+  // The number first: from here on the old records no longer fit, so `released` may go back.
+  atomic_store_explicit(&segment->header->sequence, s->sequence++, memory_order_release);
+  atomic_store_explicit(&segment->header->released, FIRST_RECORD, memory_order_release);
 }
 
-// --- segments ---
-
-static struct segment *segment_map(const char *path, int fd) {
-  struct segment *g = calloc(1, sizeof *g);
-  if (!g) return NULL;
-  g->base = mmap(NULL, SPOOL_SEGMENT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (g->base == MAP_FAILED) {
-    free(g);
-    return NULL;
-  }
-  snprintf(g->path, sizeof g->path, "%s", path);
-  return g;
-}
-
-static void segment_format(struct segment *g, size_t used) {
-  memset(g->base, 0, used);
-  struct head *h = (struct head *)g->base;
-  memcpy(h->magic, magic, sizeof magic);
-  h->record_size = sizeof(struct packed);
-  atomic_store_explicit(&h->released, HEADER, memory_order_relaxed);
-  atomic_store_explicit(&g->next, NULL, memory_order_relaxed);
-}
-
-static void segment_remove(struct segment *g) {
-  unlink(g->path);
-  munmap(g->base, SPOOL_SEGMENT);
-  free(g);
-}
-
-// A new file, its blocks taken: a full disk is found here and never as a signal later.
-static struct segment *segment_create(struct spool *s) {
-  if ((atomic_load(&s->segments) + 1) * SPOOL_SEGMENT > s->bytes_max) return errno = ENOSPC, NULL;
-  char path[512];
-  snprintf(path, sizeof path, "%s/%u-%llu.spool", s->dir, s->writer, (unsigned long long)s->sequence++);
+// Makes a file of which every block is there, so that writing through the mapping cannot fail.
+static struct segment_header *map_new_file(const char *path) {
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return NULL;
   int error = posix_fallocate(fd, 0, SPOOL_SEGMENT);
-  struct segment *g = error ? NULL : segment_map(path, fd);
+  void *map = error ? MAP_FAILED : mmap(NULL, SPOOL_SEGMENT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (!error && map == MAP_FAILED) error = errno;
   close(fd);
-  if (!g) {
-    unlink(path);
-    if (error) errno = error;
-    return NULL;
-  }
-  segment_format(g, HEADER);
-  atomic_fetch_add(&s->segments, 1);
-  return g;
+  if (!error) return map;
+  unlink(path);
+  errno = error;
+  return NULL;
 }
 
-static struct segment *spare_take(struct spool *s) {
-  for (int i = 0; i < SPARES; i++) {
-    struct segment *g = atomic_exchange_explicit(&s->spares[i], NULL, memory_order_acquire);
-    if (g) return g;
+// NULL with errno when the disk or memory is full.
+static struct segment *segment_new(struct spool *s) {
+  struct segment *segment = calloc(1, sizeof *segment);
+  if (!segment) return NULL;
+  for (;;) {
+    if (asprintf(&segment->path, "%s/%u-%llu.spool", s->dir, s->writer, (unsigned long long)s->sequence) < 0) {
+      free(segment);
+      errno = ENOMEM;
+      return NULL;
+    }
+    segment->header = map_new_file(segment->path);
+    if (segment->header) break;
+    free(segment->path);
+    if (errno != EEXIST) {
+      free(segment);
+      return NULL;
+    }
+    s->sequence++;
+  }
+  segment->header->writer = s->writer;
+  segment_begin(s, segment);
+  atomic_store_explicit(&segment->header->magic, segment_magic(), memory_order_release);
+  atomic_fetch_add_explicit(&s->segments, 1, memory_order_relaxed);
+  return segment;
+}
+
+static void segment_drop(struct spool *s, struct segment *segment, bool keep_file) {
+  if (!keep_file) unlink(segment->path);
+  munmap(segment->header, SPOOL_SEGMENT);
+  free(segment->path);
+  free(segment);
+  atomic_fetch_sub_explicit(&s->segments, 1, memory_order_relaxed);
+}
+
+static struct segment *take_spare(struct spool *s) {
+  for (unsigned i = 0; i < SPARES; i++) {
+    if (!atomic_load_explicit(&s->spares[i], memory_order_relaxed)) continue;
+    struct segment *spare = atomic_exchange_explicit(&s->spares[i], NULL, memory_order_acquire);
+    if (!spare) continue;
+    segment_begin(s, spare);
+    return spare;
   }
   return NULL;
 }
 
-static bool spare_put(struct spool *s, struct segment *g) {
-  for (int i = 0; i < SPARES; i++) {
-    struct segment *none = NULL;
-    if (atomic_compare_exchange_strong_explicit(&s->spares[i], &none, g, memory_order_release, memory_order_relaxed))
-      return true;
-  }
-  segment_remove(g);
-  atomic_fetch_sub(&s->segments, 1);
-  return false;
+// A segment to go on in: an old one, or a new one while the ceiling allows.
+static struct segment *segment_get(struct spool *s) {
+  struct segment *segment = take_spare(s);
+  if (segment) return segment;
+  if (atomic_load_explicit(&s->segments, memory_order_relaxed) >= s->segments_max) return NULL;
+  return segment_new(s);
 }
 
-// --- open, close ---
+// --- Open and close ---
 
-static bool make_dir(const char *dir) {
-  return mkdir(dir, 0700) == 0 || errno == EEXIST;
+// One more than the highest number in the names of this writer's files, also those kept aside.
+static uint64_t first_sequence(DIR *dir, unsigned writer) {
+  uint64_t next = 1;
+  for (struct dirent *e; (e = readdir(dir));) {
+    struct str rest = str_from_cstr(e->d_name), piece;
+    uint64_t number;
+    if (!str_split(&rest, '-', &piece) || !str_to_u64(piece, UINT32_MAX, &number) || number != writer) continue;
+    if (!str_split(&rest, '.', &piece) || !str_to_u64(piece, UINT64_MAX / 2, &number)) continue;
+    if (number >= next) next = number + 1;
+  }
+  return next;
 }
 
 struct spool *spool_open(struct arena *arena, struct str dir, unsigned writer, uint64_t bytes_max, struct str *why) {
-  struct spool *s = calloc(1, sizeof *s);
-  if (!s || dir.len >= sizeof s->dir) {
-    free(s);
-    *why = STR("the path of data_dir is too long");
+  struct spool *s = aligned_alloc(64, sizeof *s);
+  if (!s) {
+    *why = STR("out of memory");
     return NULL;
   }
-  memcpy(s->dir, dir.ptr, dir.len);
+  memset(s, 0, sizeof *s);
   s->writer = writer;
-  s->bytes_max = bytes_max;
-  s->at = s->read_at = HEADER;
-  // What an earlier process could not hand over keeps its name: ours begin behind it.
-  if (make_dir(s->dir))
-    do s->tail = segment_create(s);
-    while (!s->tail && errno == EEXIST);
-  if (s->tail) {
-    s->head = s->tail;
-    return s;
+  s->segments_max = bytes_max / SPOOL_SEGMENT < UINT32_MAX ? (unsigned)(bytes_max / SPOOL_SEGMENT) : UINT32_MAX;
+  if (s->segments_max < ALTERNATING) s->segments_max = ALTERNATING;
+  s->dir = str_dup(dir);
+  DIR *listing = NULL;
+  if (!s->dir) {
+    *why = STR("out of memory");
+  } else if ((mkdir(s->dir, 0700) < 0 && errno != EEXIST) || !(listing = opendir(s->dir))) {
+    *why = why_errno(arena, "use the spool directory", s->dir);
+  } else {
+    s->sequence = first_sequence(listing, writer);
+    s->tail = segment_new(s);
+    if (!s->tail) *why = why_errno(arena, "make a file of 1 MiB in", s->dir);
   }
-  *why = arena_printf(arena, "cannot write in %s: %s", s->dir, strerror(errno));
-  free(s);
-  return NULL;
+  if (listing) closedir(listing);
+  if (!s->tail) {
+    free(s->dir);
+    free(s);
+    return NULL;
+  }
+  s->head = s->tail;
+  s->head_at = FIRST_RECORD;
+  return s;
 }
 
 void spool_close(struct spool *s) {
   if (!s) return;
-  bool drained = spool_backlog(s) == 0;
-  for (struct segment *g; (g = spare_take(s));) segment_remove(g);
-  for (struct segment *g = s->head, *next; g; g = next) {
-    next = atomic_load(&g->next);
-    if (drained) {
-      segment_remove(g);
-    } else {  // the next start replays it
-      munmap(g->base, SPOOL_SEGMENT);
-      free(g);
-    }
+  bool keep = spool_backlog(s) != 0;
+  for (struct segment *segment = s->head, *next; segment; segment = next) {
+    next = atomic_load_explicit(&segment->next, memory_order_acquire);
+    segment_drop(s, segment, keep);
   }
+  for (struct segment *spare; (spare = take_spare(s));) segment_drop(s, spare, false);
+  if (s->reserve) segment_drop(s, s->reserve, false);
+  assert(atomic_load(&s->segments) == 0);
+  free(s->dir);
   free(s);
 }
 
-// --- writing ---
+// --- The writer's side ---
 
-static struct str shortened(struct str text) {
-  if (text.len <= STRING_MAX) return text;
-  text.len = STRING_MAX;
-  while (text.len && ((unsigned char)text.ptr[text.len] & 0xC0) == 0x80) text.len--;
-  return text;
+static void go_on_in(struct spool *s, struct segment *segment) {
+  atomic_store_explicit(&s->tail->next, segment, memory_order_release);
+  s->tail = segment;
 }
 
 static bool next_segment(struct spool *s) {
-  struct segment *g = spare_take(s);
-  if (!g) g = segment_create(s);
-  if (!g) return false;
-  struct entry *e = (struct entry *)(s->tail->base + s->at);
-  atomic_store_explicit(&s->tail->next, g, memory_order_release);
-  atomic_store_explicit(&e->size, END, memory_order_release);
-  s->tail = g;
-  s->at = HEADER;
-  return true;
+  struct segment *segment = s->reserve ? s->reserve : segment_get(s);
+  s->reserve = NULL;
+  if (segment) go_on_in(s, segment);
+  return segment != NULL;
+}
+
+static void leave_early(struct spool *s) {
+  if (s->reserve || spool_backlog(s)) return;
+  bool may_make = atomic_load_explicit(&s->segments, memory_order_relaxed) < ALTERNATING;
+  struct segment *segment = may_make ? segment_get(s) : take_spare(s);
+  if (segment) go_on_in(s, segment);
 }
 
 bool spool_append(struct spool *s, const struct record *record) {
-  struct str texts[STRINGS];
-  size_t size = offsetof(struct entry, bytes) + sizeof(struct packed);
-  for (int i = 0; i < STRINGS; i++) {
-    texts[i] = shortened(*string_at((struct record *)record, i));
-    size += texts[i].len;
+  uint32_t at = atomic_load_explicit(&s->tail->committed, memory_order_relaxed);
+  if (UNLIKELY(at >= LEAVE_EARLY)) {
+    if (at <= SPOOL_SEGMENT - SPOOL_RECORD_MAX) {
+      leave_early(s);
+    } else if (!next_segment(s)) {
+      atomic_fetch_add_explicit(&s->lost, 1, memory_order_relaxed);
+      return false;
+    }
+    at = atomic_load_explicit(&s->tail->committed, memory_order_relaxed);
   }
-  size_t padded = (size + 7) & ~(size_t)7;
-  assert(padded <= SPOOL_RECORD_MAX);
-  // There is always room left for the END mark.
-  if (s->at + padded + sizeof(struct entry) > SPOOL_SEGMENT && !next_segment(s)) {
-    atomic_fetch_add_explicit(&s->lost, 1, memory_order_relaxed);
-    return false;
-  }
-  struct entry *e = (struct entry *)(s->tail->base + s->at);
-  struct packed *p = (struct packed *)e->bytes;
-  *p = (struct packed){
-      .created_us = record->created_us,
-      .latency_ms = record->latency_ms,
-      .generation_ms = record->generation_ms,
-      .gateway_us = record->gateway_us,
-      .status = record->status,
-      .fault = record->fault,
-      .streamed = record->streamed,
-      .cancelled = record->cancelled,
-      .usage = record->usage,
-      .cost = record->cost,
-  };
-  char *to = e->bytes + sizeof *p;
-  for (int i = 0; i < STRINGS; i++) {
-    p->lengths[i] = (uint16_t)texts[i].len;
-    if (texts[i].len) memcpy(to, texts[i].ptr, texts[i].len);
-    to += texts[i].len;
-  }
-  e->checksum = checksum(e->bytes, padded - offsetof(struct entry, bytes));
-  atomic_store_explicit(&e->size, (uint32_t)padded, memory_order_release);
-  s->at += padded;
-  atomic_store_explicit(&s->appended, atomic_load_explicit(&s->appended, memory_order_relaxed) + 1,
-                        memory_order_release);
+  struct segment_header *header = s->tail->header;
+  struct record_head *head = (struct record_head *)((char *)header + at);
+  char *payload = (char *)(head + 1);
+  size_t size = record_encode(payload, record);
+  size_t padding = -size & 15;
+  memset(payload + size, 0, padding);
+  uint32_t length = (uint32_t)(sizeof *head + size + padding);
+  assert(length <= SPOOL_RECORD_MAX);
+  head->mark = RECORD_MARK;
+  head->checksum = segment_checksum(atomic_load_explicit(&header->sequence, memory_order_relaxed), at, length, payload);
+  atomic_store_explicit(&head->length, length, memory_order_release);
+  // Counted before the reader can see it, so that it never releases more than was appended.
+  uint64_t appended = atomic_load_explicit(&s->appended, memory_order_relaxed);
+  atomic_store_explicit(&s->appended, appended + 1, memory_order_release);
+  atomic_store_explicit(&s->tail->committed, at + length, memory_order_release);
   return true;
+}
+
+bool spool_ready(struct spool *s) {
+  uint32_t at = atomic_load_explicit(&s->tail->committed, memory_order_relaxed);
+  if (LIKELY(at <= SPOOL_SEGMENT - SPOOL_RECORD_MAX)) return true;
+  if (!s->reserve) s->reserve = segment_get(s);
+  return s->reserve != NULL;
 }
 
 uint64_t spool_lost(const struct spool *s) {
   return atomic_load_explicit(&s->lost, memory_order_relaxed);
 }
 
-bool spool_ready(struct spool *s) {
-  if (s->at + 2 * SPOOL_RECORD_MAX <= SPOOL_SEGMENT) return true;
-  struct segment *g = spare_take(s);
-  if (!g) g = segment_create(s);
-  if (!g) return false;
-  spare_put(s, g);  // when the reader was faster, its segments are there
-  return true;
-}
-
-// --- reading ---
-
-// The record at an offset of a segment. False: there is none (yet), or it is damaged.
-static bool entry_read(const char *base, size_t at, struct record *out, size_t *size, bool *damaged) {
-  *damaged = false;
-  if (at + sizeof(struct entry) > SPOOL_SEGMENT) return false;
-  const struct entry *e = (const struct entry *)(base + at);
-  *size = atomic_load_explicit(&((struct entry *)e)->size, memory_order_acquire);
-  if (*size == 0 || *size == END) return false;
-  size_t payload = *size - offsetof(struct entry, bytes);
-  *damaged = true;
-  if (*size < sizeof *e + sizeof(struct packed) || *size > SPOOL_SEGMENT - at || *size % 8) return false;
-  if (checksum(e->bytes, payload) != e->checksum) return false;
-  const struct packed *p = (const struct packed *)e->bytes;
-  *out = (struct record){
-      .created_us = p->created_us,
-      .latency_ms = p->latency_ms,
-      .generation_ms = p->generation_ms,
-      .gateway_us = p->gateway_us,
-      .status = p->status,
-      .fault = p->fault,
-      .streamed = p->streamed,
-      .cancelled = p->cancelled,
-      .usage = p->usage,
-      .cost = p->cost,
-  };
-  const char *from = e->bytes + sizeof *p;
-  size_t left = payload - sizeof *p;
-  for (int i = 0; i < STRINGS; i++) {
-    if (p->lengths[i] > left) return false;
-    *string_at(out, i) = str_from(from, p->lengths[i]);
-    from += p->lengths[i];
-    left -= p->lengths[i];
-  }
-  *damaged = false;
-  return true;
-}
-
-static bool at_end(const struct segment *g, size_t at) {
-  return atomic_load_explicit(&((struct entry *)(g->base + at))->size, memory_order_acquire) == END;
-}
-
-size_t spool_read(struct spool *s, size_t most, bool (*take)(void *context, const struct record *record),
-                  void *context) {
-  struct segment *g = s->head;
-  size_t at = s->read_at, taken = 0;
-  while (taken < most) {
-    struct record record;
-    size_t size;
-    bool damaged;
-    if (entry_read(g->base, at, &record, &size, &damaged)) {
-      if (!take(context, &record)) break;
-      taken++;
-      at += size;
-    } else if (!damaged && at_end(g, at)) {
-      g = atomic_load_explicit(&g->next, memory_order_acquire);
-      at = HEADER;
-    } else {
-      break;
-    }
-  }
-  return taken;
-}
-
-// The reader is done with its first segment: zeroed, it serves the writer again.
-static void recycle(struct spool *s) {
-  struct segment *g = s->head;
-  s->head = atomic_load_explicit(&g->next, memory_order_acquire);
-  size_t used = s->read_at + sizeof(struct entry);
-  s->read_at = HEADER;
-  segment_format(g, used);
-  spare_put(s, g);
-}
-
-void spool_release(struct spool *s, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    while (at_end(s->head, s->read_at)) recycle(s);
-    struct entry *e = (struct entry *)(s->head->base + s->read_at);
-    s->read_at += atomic_load_explicit(&e->size, memory_order_acquire);
-    struct head *h = (struct head *)s->head->base;
-    atomic_store_explicit(&h->released, s->read_at, memory_order_release);
-  }
-  while (at_end(s->head, s->read_at)) recycle(s);
-  atomic_fetch_add_explicit(&s->released, count, memory_order_release);
-}
-
+// `released` is read first: it may only be behind what is then read of `appended`.
 uint64_t spool_backlog(const struct spool *s) {
   uint64_t released = atomic_load_explicit(&s->released, memory_order_acquire);
   return atomic_load_explicit(&s->appended, memory_order_acquire) - released;
 }
 
-// --- replay ---
+// --- The reader's side ---
 
-struct replay_file {
-  struct replay_file *next;
-  char path[512];
-  bool damaged;
-};
-struct spool_replay {
-  struct replay_file *files;
-};
-
-bool spool_replay_begin(struct arena *arena, struct str dir, struct spool_replay **replay, struct str *why) {
-  struct spool_replay *r = *replay = arena_zalloc(arena, sizeof *r);
-  const char *path = arena_str(arena, dir).ptr;
-  if (!r || !path) return *why = STR("out of memory"), false;
-  DIR *d = opendir(path);
-  if (!d) {
-    if (errno == ENOENT) return true;
-    *why = arena_printf(arena, "cannot read %s: %s", path, strerror(errno));
-    return false;
+// True when a whole record lies at *segment, *at; steps over to the next segment where this one is used up.
+static bool find_record(struct segment **segment, uint32_t *at) {
+  for (;;) {
+    if (*at < atomic_load_explicit(&(*segment)->committed, memory_order_acquire)) return true;
+    struct segment *next = atomic_load_explicit(&(*segment)->next, memory_order_acquire);
+    if (!next) return false;
+    // What the writer committed before it went on is visible now.
+    if (*at < atomic_load_explicit(&(*segment)->committed, memory_order_acquire)) return true;
+    *segment = next;
+    *at = FIRST_RECORD;
   }
-  for (struct dirent *e; (e = readdir(d));) {
-    struct str name = str_from_cstr(e->d_name);
-    if (!str_ends(name, STR(".spool"))) continue;
-    struct replay_file *f = arena_zalloc(arena, sizeof *f);
-    if (!f) break;
-    snprintf(f->path, sizeof f->path, "%.255s/%.250s", path, e->d_name);
-    f->next = r->files;
-    r->files = f;
-  }
-  closedir(d);
-  return true;
 }
 
-static size_t replay_file(struct replay_file *f, bool (*take)(void *, const struct record *), void *context) {
-  int fd = open(f->path, O_RDWR | O_CLOEXEC);
-  struct stat st;
+static struct record_head *head_at(struct segment *segment, uint32_t at) {
+  return (struct record_head *)((char *)segment->header + at);
+}
+
+static uint32_t length_of(struct record_head *head) {
+  return atomic_load_explicit(&head->length, memory_order_relaxed);
+}
+
+size_t spool_read(struct spool *s, size_t most, bool (*take)(void *context, const struct record *record),
+                  void *context) {
+  struct segment *segment = s->head;
+  uint32_t at = s->head_at;
   size_t taken = 0;
-  f->damaged = true;
-  if (fd < 0) return 0;
-  struct segment *g = fstat(fd, &st) == 0 && st.st_size == SPOOL_SEGMENT ? segment_map(f->path, fd) : NULL;
-  bool empty = st.st_size == 0;
-  close(fd);
-  if (!g) {
-    f->damaged = !empty;  // made, but killed before its blocks were taken
-    return 0;
-  }
-  const struct head *h = (const struct head *)g->base;
-  static const char zero[8];
-  bool blank = memcmp(h->magic, zero, 8) == 0;
-  if (memcmp(h->magic, magic, sizeof magic) == 0 && h->record_size == sizeof(struct packed)) {
-    size_t at = (size_t)atomic_load(&((struct head *)g->base)->released), size;
+  while (taken < most && find_record(&segment, &at)) {
+    struct record_head *head = head_at(segment, at);
     struct record record;
-    f->damaged = at < HEADER || at > SPOOL_SEGMENT || at % 8;
-    while (!f->damaged && entry_read(g->base, at, &record, &size, &f->damaged) && take(context, &record)) {
-      taken++;
-      at += size;
-    }
-  } else if (blank) {
-    f->damaged = false;
+    bool whole = record_decode(str_from((char *)(head + 1), length_of(head) - sizeof *head), &record);
+    assert(whole);
+    if (!whole || !take(context, &record)) break;
+    at += length_of(head);
+    taken++;
   }
-  munmap(g->base, SPOOL_SEGMENT);
-  free(g);
   return taken;
 }
 
-size_t spool_replay_read(struct spool_replay *replay, bool (*take)(void *context, const struct record *record),
-                         void *context) {
-  size_t taken = 0;
-  for (struct replay_file *f = replay->files; f; f = f->next) taken += replay_file(f, take, context);
-  return taken;
+// Gives a drained segment back to the writer, or removes it when enough lie there already. Only the first one's memory
+// stays resident: the writer takes that first.
+static void recycle(struct spool *s, struct segment *segment) {
+  for (unsigned i = 0; i < SPARES; i++) {
+    struct segment *none = NULL;
+    if (atomic_load_explicit(&s->spares[i], memory_order_relaxed)) continue;
+    if (i) madvise(segment->header, SPOOL_SEGMENT, MADV_DONTNEED);
+    if (atomic_compare_exchange_strong_explicit(&s->spares[i], &none, segment, memory_order_release,
+                                                memory_order_relaxed))
+      return;
+  }
+  segment_drop(s, segment, false);
 }
 
-void spool_replay_done(struct spool_replay *replay, bool committed) {
-  for (struct replay_file *f = replay->files; committed && f; f = f->next) {
-    if (!f->damaged) {
-      unlink(f->path);
-      continue;
-    }
-    char bad[520];
-    snprintf(bad, sizeof bad, "%.500s.bad", f->path);
-    log_warn("spool: %s is damaged or of another version; what could be read is stored, the file is kept as %s", f->path,
-             bad);
-    if (rename(f->path, bad) != 0) log_error("spool: cannot rename %s: %s", f->path, strerror(errno));
+static void leave_head(struct spool *s, struct segment *next) {
+  while (s->head != next) {
+    struct segment *drained = s->head;
+    s->head = atomic_load_explicit(&drained->next, memory_order_acquire);
+    atomic_store_explicit(&drained->header->released, SPOOL_SEGMENT, memory_order_release);
+    recycle(s, drained);
   }
+}
+
+void spool_release(struct spool *s, size_t count) {
+  assert(count <= spool_backlog(s));
+  for (size_t i = 0; i < count; i++) {
+    struct segment *segment = s->head;
+    bool found = find_record(&segment, &s->head_at);
+    assert(found);
+    if (!found) return;
+    leave_head(s, segment);
+    s->head_at += length_of(head_at(segment, s->head_at));
+  }
+  // Also steps out of a segment that the writer has left, so that it lies ready to be used again.
+  struct segment *segment = s->head;
+  find_record(&segment, &s->head_at);
+  leave_head(s, segment);
+  atomic_store_explicit(&s->head->header->released, s->head_at, memory_order_release);
+  atomic_fetch_add_explicit(&s->released, count, memory_order_release);
 }

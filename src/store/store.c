@@ -16,6 +16,11 @@
 #include "store/keyhash.h"
 #include "store/private.h"
 
+// Statistics cost a mutex at each allocation of SQLite's, and nobody asks for them. Only before its first use.
+static void sqlite_configure(void) {
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static struct str path_in(struct arena *arena, struct str dir, const char *name) {
   return arena_printf(arena, "%.*s/%s", STR_ARGS(dir), name);
 }
@@ -29,8 +34,9 @@ static bool make_dirs(struct arena *arena, struct str dir, struct str *why) {
     path[i] = 0;
     struct stat st;
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-      *why = arena_printf(arena, "cannot make data_dir %s: %s. Choose another data_dir, or give this user the right to write there.",
-                          path, strerror(errno));
+      *why = arena_printf(
+          arena, "cannot make data_dir %s: %s. Choose another data_dir, or give this user the right to write there.",
+          path, strerror(errno));
       return false;
     }
     if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
@@ -40,21 +46,32 @@ static bool make_dirs(struct arena *arena, struct str dir, struct str *why) {
     path[i] = kept;
   }
   if (access(path, W_OK | X_OK) == 0) return true;
-  *why = arena_printf(arena, "data_dir %s cannot be written: %s. Give this user the right to write there, or choose another data_dir.",
-                      path, strerror(errno));
+  *why = arena_printf(
+      arena, "data_dir %s cannot be written: %s. Give this user the right to write there, or choose another data_dir.",
+      path, strerror(errno));
   return false;
 }
 
-// Only one gateway may own a data_dir: two would replay each other's spools.
+// Only one gateway may own a data_dir: two would replay each other's spools. The number inside is for people.
 static bool take_lock(struct store *s, struct arena *arena, struct str dir, struct str *why) {
   struct str path = path_in(arena, dir, "lock");
-  s->lock_fd = open(path.ptr, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  char pid[24] = "";
+  s->lock_fd = path.ptr ? open(path.ptr, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
   if (s->lock_fd < 0) {
-    *why = arena_printf(arena, "cannot open %s: %s", path.ptr, strerror(errno));
+    *why = arena_printf(arena, "cannot open %s: %s. Give this user the right to write in data_dir.", path.ptr,
+                        strerror(errno));
     return false;
   }
-  if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) return true;
-  *why = arena_printf(arena, "another signalbox is running on data_dir %.*s; stop it, or choose another data_dir", STR_ARGS(dir));
+  if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(s->lock_fd, 0) == 0 && pwrite(s->lock_fd, pid, (size_t)n, 0) == n) return true;
+    return true;  // a full disk: held all the same
+  }
+  ssize_t n = pread(s->lock_fd, pid, sizeof pid - 1, 0);
+  if (n > 0) pid[strcspn(pid, "\n")] = 0;
+  *why = arena_printf(
+      arena, "another signalbox%s%s%s already runs on data_dir %.*s. Stop it, or give this one another data_dir.",
+      n > 0 ? " (process " : "", pid, n > 0 ? ")" : "", STR_ARGS(dir));
   return false;
 }
 
@@ -62,21 +79,33 @@ bool store_exec(struct store *s, const char *sql) {
   return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-struct str store_trouble(struct store *s, struct arena *arena, const char *doing) {
-  int code = sqlite3_errcode(s->db);
-  const char *advice = "";
+bool store_step(sqlite3_stmt *st) {
+  bool ok = sqlite3_step(st) == SQLITE_DONE;
+  sqlite3_reset(st);
+  return ok;
+}
+
+const char *store_advice(int code) {
   switch (code & 0xff) {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-      advice = ". The file is damaged or no database; it was left as it is. Move signalbox.db aside (and signalbox.db-wal with it) to begin a new one, or restore a backup";
-      break;
-    case SQLITE_FULL: advice = ". The disk is full: free some space in data_dir"; break;
+      return "The file is damaged or no database; it was left as it is. Restore a backup, or move signalbox.db and "
+             "signalbox.db-wal aside to begin with an empty one.";
+    case SQLITE_FULL: return "Free some space on the disk of data_dir.";
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-    case SQLITE_PERM: advice = ". Give this user the right to write in data_dir"; break;
-    default: break;
+    case SQLITE_PERM: return "Give this user the right to write in data_dir and to all files there.";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return "Another process has kept it locked for 5 seconds: a backup or a sqlite3 shell? Try again.";
+    case SQLITE_IOERR: return "The disk of data_dir is full or failing; the system's log may say more.";
+    default: return "Nothing was changed.";
   }
-  return arena_printf(arena, "%s: %s%s", doing, sqlite3_errmsg(s->db), advice);
+}
+
+struct str store_trouble(struct store *s, struct arena *arena, const char *what) {
+  int code = sqlite3_extended_errcode(s->db);
+  return arena_printf(arena, "%s: %s. %s", what, sqlite3_errmsg(s->db), store_advice(code));
 }
 
 struct str store_text(sqlite3_stmt *st, int column, struct arena *arena) {
@@ -91,25 +120,37 @@ void store_bind_text(sqlite3_stmt *st, int at, struct str text) {
     sqlite3_bind_null(st, at);
 }
 
-static bool open_database(struct store *s, struct arena *arena, struct str dir, struct str *why) {
+// A program that ends leaves the write-ahead log to the gateway, which alone copies it back: never in the middle of one
+// of its batches. The last one to close does so in any case.
+static bool open_database(struct store *s, struct arena *arena, struct str dir, bool own, struct str *why) {
   struct str path = path_in(arena, dir, "signalbox.db");
+  if (!path.ptr) return *why = STR("out of memory"), false;
   mode_t old = umask(0077);
   int rc = sqlite3_open_v2(path.ptr, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-  umask(old);
-  if (!s->db) return *why = STR("out of memory"), false;
+  if (!s->db) {
+    umask(old);
+    return *why = STR("out of memory"), false;
+  }
   sqlite3_busy_timeout(s->db, 5000);
   sqlite3_extended_result_codes(s->db, 1);
-  // Large pages: rows are appended by the thousand, and each page is written twice (log, database).
-  bool ok = rc == SQLITE_OK && store_exec(s, "PRAGMA page_size=16384") && store_exec(s, "PRAGMA journal_mode=WAL") && store_exec(s, "PRAGMA synchronous=NORMAL") &&
-            store_exec(s, "PRAGMA cache_size=-1024") && store_exec(s, "SELECT count(*) FROM sqlite_schema");
+  // Pages of 16 KiB quarter the number of writes; the size counts only for a new file. NORMAL: a killed process loses
+  // nothing, a power cut may lose the last moments, the file stays sound.
+  bool ok = rc == SQLITE_OK &&
+            store_exec(s,
+                       "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                       "PRAGMA cache_size=-1000; SELECT count(*) FROM sqlite_schema") &&
+            store_exec(s, own ? "PRAGMA wal_autocheckpoint=1000" : "PRAGMA wal_autocheckpoint=0");
+  umask(old);  // the log and its index are made by the first access
   if (!ok) {
     *why = store_trouble(s, arena, path.ptr);
     return false;
   }
-  return store_migrate(s, arena, why);
+  return store_migrate(s, arena, path.ptr, why);
 }
 
 struct store *store_open(struct arena *arena, struct str data_dir, bool replay_spools, struct str *why) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, sqlite_configure);
   while (data_dir.len > 1 && data_dir.ptr[data_dir.len - 1] == '/') data_dir.len--;
   struct store *s = calloc(1, sizeof *s);
   if (!s) return *why = STR("out of memory"), NULL;
@@ -122,9 +163,9 @@ struct store *store_open(struct arena *arena, struct str data_dir, bool replay_s
   pthread_cond_init(&s->wake, &attr);
   pthread_condattr_destroy(&attr);
   bool ok = make_dirs(arena, data_dir, why) && (!replay_spools || take_lock(s, arena, data_dir, why)) &&
-            open_database(s, arena, data_dir, why);
+            open_database(s, arena, data_dir, replay_spools, why);
   if (ok && !store_ledger_prepare(s)) {
-    *why = store_trouble(s, arena, "the database");
+    *why = store_trouble(s, arena, "cannot use the database");
     ok = false;
   }
   if (ok && replay_spools) ok = store_ledger_replay(s, arena, path_in(arena, data_dir, "spool"), why);
@@ -168,7 +209,8 @@ bool store_pepper(struct arena *arena, struct str data_dir, uint8_t pepper[32], 
   ssize_t n = fd >= 0 ? read(fd, pepper, 32) : -1;
   if (fd >= 0) close(fd);
   if (n == 32) return true;
-  *why = arena_printf(arena, "%s must hold 32 bytes; restore it from a backup: without it no stored key is valid", path);
+  *why =
+      arena_printf(arena, "%s must hold 32 bytes; restore it from a backup: without it no stored key is valid", path);
   return false;
 }
 
