@@ -267,30 +267,31 @@ static bool base_resp_failed(const struct json_doc *doc, uint32_t base_resp) {
 }
 
 // The node that tells of an error, or JSON_NONE.
-static uint32_t error_node(const struct json_doc *doc, uint32_t choices) {
-  uint32_t inside = json_get(doc, json_first(doc, choices), STR("error"));
-  uint32_t top = json_get(doc, 0, STR("error")), base_resp = json_get(doc, 0, STR("base_resp"));
+static uint32_t error_node(const struct json_doc *doc, const struct chat_top *top) {
+  uint32_t inside = json_get(doc, top->first, STR("error"));
   if (json_first(doc, inside) != JSON_NONE || chat_has_text(doc, inside)) return inside;
-  if (json_first(doc, top) != JSON_NONE || chat_has_text(doc, top)) return top;
-  if (json_first(doc, choices) != JSON_NONE) return JSON_NONE;
+  if (json_first(doc, top->error) != JSON_NONE || chat_has_text(doc, top->error)) return top->error;
+  if (top->first != JSON_NONE) return JSON_NONE;
   if (json_string_is(doc, json_get(doc, 0, STR("object")), STR("error"))) return 0;
+  uint32_t base_resp = json_get(doc, 0, STR("base_resp"));
   return base_resp_failed(doc, base_resp) ? base_resp : JSON_NONE;
 }
 
-bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, uint32_t choices) {
-  uint32_t error = error_node(doc, choices), first = json_first(doc, choices);
+bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top) {
+  uint32_t error = error_node(doc, top);
   if (error != JSON_NONE) {
     struct arena arena = {0};
     struct told t = {0};
     told_read(&t, doc, error, &arena);
     enum fault fault = class_of(&t);
+    if (fault == FAULT_UPSTREAM_AUTH) t.message = without_keys(t.message, &arena);
     chat_fail(reply, fault ? fault : FAULT_UPSTREAM_ERROR, t.message);
     arena_free(&arena);
     return true;
   }
-  struct chat_finish finish = chat_finish_read(reply, doc, first, false, false);
+  struct chat_finish finish = chat_finish_read(reply, doc, top->first, false, false);
   if (!str_eq(finish.normal, STR("error"))) return false;
-  struct str native = chat_inside(doc, json_get(doc, first, STR("finish_reason")));
+  struct str native = chat_inside(doc, json_get(doc, top->first, STR("finish_reason")));
   bool overload = str_eq(native, STR("insufficient_system_resource"));
   chat_fail(reply, overload ? FAULT_UPSTREAM_OVERLOAD : FAULT_UPSTREAM_ERROR,
             STR("The provider ended its answer with an error."));
