@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +199,22 @@ bool origin_spec_parse(struct str url, struct origin_spec *spec, struct str *pat
   return spec->host.len > 0 && spec->host.len < 250;
 }
 
+// Undoes percent-encoding: credentials in a URL must write "@" and ":" so. Returns the length; `out` holds text.len.
+static size_t credentials_decode(struct str text, char *out) {
+  size_t n = 0;
+  for (size_t i = 0; i < text.len; i++) {
+    int high = -1, low = -1;
+    if (text.ptr[i] == '%' && i + 2 < text.len) {
+      high = OPENSSL_hexchar2int((unsigned char)text.ptr[i + 1]);
+      low = OPENSSL_hexchar2int((unsigned char)text.ptr[i + 2]);
+    }
+    bool coded = high >= 0 && low >= 0;
+    out[n++] = coded ? (char)(high * 16 + low) : text.ptr[i];
+    if (coded) i += 2;
+  }
+  return n;
+}
+
 // "http://user:pass@host:port" into where to connect and what to say. False: not understood.
 static bool proxy_set(struct origin *o, struct str proxy) {
   if (proxy.len >= sizeof o->proxy_text) return false;
@@ -213,8 +230,9 @@ static bool proxy_set(struct origin *o, struct str proxy) {
   char url[320];
   if (at != SIZE_MAX) {
     if (at > 150) return false;
-    char coded[256];
-    EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)rest.ptr, (int)at);
+    char plain[150], coded[256];
+    size_t len = credentials_decode(str_from(rest.ptr, at), plain);
+    EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, (int)len);
     snprintf(o->proxy_authorization, sizeof o->proxy_authorization, "Basic %.200s", coded);
     rest = str_skip(rest, at + 1);
   }
