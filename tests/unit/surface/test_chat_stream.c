@@ -91,6 +91,57 @@ static void test_both_ways_agree(void **state) {
   buf_free(&slow);
 }
 
+// A chunk that only begins like the template is not taken for one that fits.
+static void test_almost_fitting(void **state) {
+  (void)state;
+#define BEFORE "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\""
+#define AFTER "\"}}],\"obfuscation\":\""
+#define PLAIN "\"}}]}"
+  static const struct {
+    const char *learnt, *chunk;
+    bool fits, good;
+  } table[] = {
+      {BEFORE "a" AFTER "y\"}", BEFORE "b" AFTER "zz\"}", true, true},
+      {BEFORE "a" AFTER "y\"}", BEFORE "\\\"" AFTER "\"}", true, true},
+      {BEFORE "a" AFTER "y\"}", BEFORE "b" AFTER "\"} ", false, true},
+      {BEFORE "a" AFTER "y\"}", BEFORE "b" AFTER "\"}x", false, false},
+      {BEFORE "a" AFTER "y\"}", BEFORE "b" AFTER "z", false, false},
+      {BEFORE "a" AFTER "y\"}", BEFORE "b" AFTER "\xFF\"}", false, false},
+      {BEFORE "a" AFTER "y\"}", BEFORE "\xFF" AFTER "z\"}", false, false},
+      {BEFORE "a" AFTER "y\"}", BEFORE "\n" AFTER "z\"}", false, false},
+      {BEFORE "a" AFTER "y\"}", BEFORE "b" AFTER "z\",\"x\":1}", false, true},
+      {BEFORE "a" AFTER "y\"}", BEFORE "b" PLAIN, false, true},
+      {BEFORE "a" AFTER "y\"}", BEFORE, false, false},
+      {BEFORE "a" AFTER "y\"}", BEFORE "b", false, false},
+      {BEFORE "a" PLAIN, BEFORE "b" PLAIN, true, true},
+      {BEFORE "a" PLAIN, BEFORE "b" PLAIN " ", false, true},
+      {BEFORE "a" PLAIN, BEFORE "b" PLAIN "}", false, false},
+      {BEFORE "a" PLAIN, BEFORE "b\"}}", false, false},
+      {BEFORE "a" PLAIN, BEFORE "b" AFTER "y\"}", false, true},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    struct target t;
+    struct chat_reply reply;
+    struct buf out;
+    target_init(&t, "openai");
+    chat_reply_init(&reply, TARGET_ID, &t.endpoint, TARGET_CREATED);
+    buf_init(&out, 4096);
+    struct chat_stream *s = chat_stream_new(&reply);
+    for (int n = 0; n < 2; n++) assert_int_equal(chat_stream_event(s, str_from_cstr(table[i].learnt), &out), CHAT_MORE);
+    assert_true(s->template.valid);
+    size_t text, len = strlen(table[i].chunk);
+    char *exact = malloc(len);  // reading on would be seen
+    assert_non_null(exact);
+    memcpy(exact, table[i].chunk, len);
+    struct str chunk = str_from(exact, len);
+    if (chat_template_apply(&s->template, chunk, &out, &text) != table[i].fits) fail_msg("%s", table[i].chunk);
+    if ((chat_stream_event(s, chunk, &out) == CHAT_MORE) != table[i].good) fail_msg("%s", table[i].chunk);
+    free(exact);
+    chat_stream_drop(s);
+    buf_free(&out);
+  }
+}
+
 static void test_what_counts_as_output(void **state) {
   (void)state;
   static const struct {
@@ -193,6 +244,7 @@ static void test_many_calls(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_both_ways_agree),
+      cmocka_unit_test(test_almost_fitting),
       cmocka_unit_test(test_what_counts_as_output),
       cmocka_unit_test(test_memory),
       cmocka_unit_test(test_many_calls),
