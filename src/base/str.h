@@ -32,8 +32,7 @@ static inline bool str_starts(struct str s, struct str prefix) {
   return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 static inline bool str_ends(struct str s, struct str suffix) {
-  return s.len >= suffix.len &&
-         (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+  return s.len >= suffix.len && (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 // The part from `from` on; empty when `from` lies behind the end.
 static inline struct str str_skip(struct str s, size_t from) {

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 #include "llm/model.h"
 
@@ -20,10 +21,10 @@ struct provider_quirks {
 struct provider_row {
   const char *id, *name;  // slug; display name
   enum protocol protocol;
-  const char *base_url;                 // NULL: must be configured
-  const char *env_keys[3];              // environment variables of its key, in order; NULL-padded
-  bool local;                           // a model server on this machine, needs no key
-  unsigned local_port;                  // where it usually listens
+  const char *base_url;     // NULL: must be configured
+  const char *env_keys[3];  // environment variables of its key, in order; NULL-padded
+  bool local;               // a model server on this machine, needs no key
+  unsigned local_port;      // where it usually listens
   struct provider_quirks quirks;
   const char *privacy_url, *terms_url, *status_url;  // NULL when unknown
 };
@@ -35,3 +36,5 @@ const char *protocol_name(enum protocol protocol);
 bool protocol_parse(struct str name, enum protocol *out);
 // Protocols this version can speak.
 bool protocol_built(enum protocol protocol);
+// The rows as a Markdown table, for docs/providers.md.
+void provider_table_markdown(struct buf *out);

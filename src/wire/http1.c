@@ -181,12 +181,12 @@ static inline enum http_result next_line(struct parser *p, size_t longest, struc
   const char *ptr = p->bytes.ptr;
   size_t at = next_control(p);
   while (UNLIKELY(at < p->bytes.len && ptr[at] == '\t')) at = next_control(p);
-  if (UNLIKELY(at - p->line > longest)) return refuse(p, 431, "a header field is too long");
+  if (UNLIKELY(at - p->line > longest)) return refuse(p, 431, "A header field is too long.");
   if (at == p->bytes.len) return HTTP_MORE;
-  if (UNLIKELY(ptr[at] == '\n')) return refuse(p, 400, "a line ends in LF without CR");
-  if (UNLIKELY(ptr[at] != '\r')) return refuse(p, 400, "control byte in the head");
+  if (UNLIKELY(ptr[at] == '\n')) return refuse(p, 400, "A line ends in LF without CR.");
+  if (UNLIKELY(ptr[at] != '\r')) return refuse(p, 400, "The head has a control character.");
   if (at + 1 == p->bytes.len) return HTTP_MORE;
-  if (UNLIKELY(ptr[at + 1] != '\n')) return refuse(p, 400, "CR without LF in the head");
+  if (UNLIKELY(ptr[at + 1] != '\n')) return refuse(p, 400, "The head has a CR without LF.");
   next_control(p);
   *line = str_from(ptr + p->line, at - p->line);
   p->line = at + 2;
@@ -218,20 +218,20 @@ static bool host_valid(struct str host) {
 }
 
 static enum http_result on_host(struct parser *p, struct str value) {
-  if (p->has_host) return refuse(p, 400, "more than one Host field");
-  if (!host_valid(value)) return refuse(p, 400, "invalid Host field");
+  if (p->has_host) return refuse(p, 400, "There is more than one Host field.");
+  if (!host_valid(value)) return refuse(p, 400, "The Host field is invalid.");
   p->has_host = true;
   if (!p->target_has_host) p->head->host = value;
   return HTTP_DONE;
 }
 
 static enum http_result on_content_length(struct parser *p, struct str value) {
-  if (p->head->content_length >= 0) return refuse(p, 400, "more than one Content-Length field");
-  if (p->has_coding) return refuse(p, 400, "Content-Length beside Transfer-Encoding");
-  if (value.len == 0 || value.len > LENGTH_DIGITS) return refuse(p, 400, "invalid Content-Length");
+  if (p->head->content_length >= 0) return refuse(p, 400, "There is more than one Content-Length.");
+  if (p->has_coding) return refuse(p, 400, "Content-Length stands beside Transfer-Encoding.");
+  if (value.len == 0 || value.len > LENGTH_DIGITS) return refuse(p, 400, "Content-Length is not a plain number.");
   int64_t length = 0;
   for (size_t i = 0; i < value.len; i++) {
-    if (!is_digit(value.ptr[i])) return refuse(p, 400, "invalid Content-Length");
+    if (!is_digit(value.ptr[i])) return refuse(p, 400, "Content-Length is not a plain number.");
     length = length * 10 + (value.ptr[i] - '0');
   }
   p->head->content_length = length;
@@ -239,10 +239,11 @@ static enum http_result on_content_length(struct parser *p, struct str value) {
 }
 
 static enum http_result on_transfer_encoding(struct parser *p, struct str value) {
-  if (p->head->content_length >= 0) return refuse(p, 400, "Transfer-Encoding beside Content-Length");
-  if (p->has_coding) return refuse(p, 400, "more than one Transfer-Encoding field");
-  if (p->head->minor == 0) return refuse(p, 400, "Transfer-Encoding in HTTP/1.0");
-  if (!str_eq_nocase(value, STR("chunked"))) return refuse(p, 400, "Transfer-Encoding other than chunked");
+  if (p->head->content_length >= 0) return refuse(p, 400, "Transfer-Encoding stands beside Content-Length.");
+  if (p->has_coding) return refuse(p, 400, "There is more than one Transfer-Encoding.");
+  if (p->head->minor == 0) return refuse(p, 400, "HTTP/1.0 has no Transfer-Encoding.");
+  if (!str_eq_nocase(value, STR("chunked")))
+    return refuse(p, 400, "The only transfer coding understood is \"chunked\".");
   p->has_coding = true;
   p->head->chunked = true;
   return HTTP_DONE;
@@ -258,7 +259,7 @@ static void on_connection(struct parser *p, struct str value) {
 }
 
 static enum http_result on_expect(struct parser *p, struct str value) {
-  if (!str_eq_nocase(value, STR("100-continue"))) return refuse(p, 417, "unknown expectation");
+  if (!str_eq_nocase(value, STR("100-continue"))) return refuse(p, 417, "Only \"Expect: 100-continue\" can be met.");
   p->head->expect_continue = p->head->minor >= 1;
   return HTTP_DONE;
 }
@@ -279,11 +280,12 @@ static inline enum http_result on_field(struct parser *p, struct str name, struc
 
 __attribute__((cold, noinline)) static enum http_result refuse_name(struct parser *p, struct str line,
                                                                     size_t name_len) {
-  if (line.ptr[0] == ' ' || line.ptr[0] == '\t') return refuse(p, 400, "folded or indented header field");
-  if (line.ptr[0] == ':') return refuse(p, 400, "header field without a name");
-  if (name_len == line.len) return refuse(p, 400, "header field without a colon");
-  if (line.ptr[name_len] == ' ' || line.ptr[name_len] == '\t') return refuse(p, 400, "blank in a header field's name");
-  return refuse(p, 400, "invalid byte in a header field's name");
+  if (line.ptr[0] == ' ' || line.ptr[0] == '\t') return refuse(p, 400, "A header line is folded (obs-fold).");
+  if (line.ptr[0] == ':') return refuse(p, 400, "A header field has no name.");
+  if (name_len == line.len) return refuse(p, 400, "A header field has no colon.");
+  if (line.ptr[name_len] == ' ' || line.ptr[name_len] == '\t')
+    return refuse(p, 400, "A header field's name has a blank in it or behind it.");
+  return refuse(p, 400, "A header field's name has an invalid character.");
 }
 
 static inline enum http_result field_parse(struct parser *p, struct str line) {
@@ -291,7 +293,7 @@ static inline enum http_result field_parse(struct parser *p, struct str line) {
   size_t name_len = token_run(line, p->bytes.ptr + p->bytes.len);
   if (UNLIKELY(name_len == 0 || name_len >= line.len || line.ptr[name_len] != ':'))
     return refuse_name(p, line, name_len);
-  if (UNLIKELY(head->field_count == LIMIT_HEADERS)) return refuse(p, 431, "too many header fields");
+  if (UNLIKELY(head->field_count == LIMIT_HEADERS)) return refuse(p, 431, "There are too many header fields.");
   const char *at = line.ptr + name_len + 1, *end = line.ptr + line.len;
   while (at < end && (*at == ' ' || *at == '\t')) at++;
   while (at < end && (end[-1] == ' ' || end[-1] == '\t')) end--;
@@ -320,8 +322,9 @@ static enum http_method method_of(struct str name) {
 static enum http_result version_parse(struct parser *p, struct str version) {
   if (version.len != 8 || memcmp(version.ptr, "HTTP/", 5) != 0 || !is_digit(version.ptr[5]) || version.ptr[6] != '.' ||
       !is_digit(version.ptr[7]))
-    return refuse(p, 400, p->is_request ? "invalid request line" : "invalid status line");
-  if (version.ptr[5] != '1' || version.ptr[7] > '1') return refuse(p, 505, "HTTP version other than 1.0 and 1.1");
+    return refuse(p, 400, p->is_request ? "The request line is invalid." : "The status line is invalid.");
+  if (version.ptr[5] != '1' || version.ptr[7] > '1')
+    return refuse(p, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.");
   p->head->minor = (unsigned)(version.ptr[7] - '0');
   return HTTP_DONE;
 }
@@ -333,7 +336,7 @@ static enum http_result absolute_parse(struct parser *p, struct str target, size
   size_t len = 0;
   while (len < rest.len && rest.ptr[len] != '/' && rest.ptr[len] != '?') len++;
   head->host = str_from(rest.ptr, len);
-  if (!host_valid(head->host)) return refuse(p, 400, "invalid host in the request target");
+  if (!host_valid(head->host)) return refuse(p, 400, "The request target's host is invalid.");
   p->target_has_host = true;
   head->path = len < rest.len && rest.ptr[len] == '/' ? str_skip(rest, len) : str_from(rest.ptr - 1, 1);
   if (len < rest.len && rest.ptr[len] == '?') head->query = str_skip(rest, len + 1);
@@ -343,7 +346,7 @@ static enum http_result absolute_parse(struct parser *p, struct str target, size
 static enum http_result target_parse(struct parser *p) {
   struct http_head *head = p->head;
   struct str target = head->target;
-  if (memchr(target.ptr, '#', target.len)) return refuse(p, 400, "fragment in the request target");
+  if (memchr(target.ptr, '#', target.len)) return refuse(p, 400, "The request target has a fragment.");
   if (LIKELY(target.ptr[0] == '/')) {
     head->path = target;
   } else if (str_starts_nocase(target, STR("http://")) || str_starts_nocase(target, STR("https://"))) {
@@ -352,7 +355,7 @@ static enum http_result target_parse(struct parser *p) {
   } else if (target.len == 1 && target.ptr[0] == '*' && head->method == HTTP_OPTIONS) {
     head->path = target;
   } else {
-    return refuse(p, 400, "unsupported form of request target");
+    return refuse(p, 400, "The request target is neither a path nor an http URL.");
   }
   const char *mark = memchr(head->path.ptr, '?', head->path.len);
   if (mark) {
@@ -368,13 +371,13 @@ static enum http_result request_line_parse(struct parser *p, struct str line) {
   size_t method_len = 0;
   while (method_len < line.len && byte_classes[(unsigned char)line.ptr[method_len]] & BYTE_TOKEN) method_len++;
   if (method_len == 0 || method_len == line.len || line.ptr[method_len] != ' ')
-    return refuse(p, 400, "invalid request line");
+    return refuse(p, 400, "The request line is invalid.");
   head->method_name = str_from(line.ptr, method_len);
   head->method = method_of(head->method_name);
   struct str rest = str_skip(line, method_len + 1);
   size_t target_len = visible_run(rest);
   if (target_len == 0 || target_len == rest.len || rest.ptr[target_len] != ' ')
-    return refuse(p, 400, "invalid request line");
+    return refuse(p, 400, "The request line is invalid.");
   head->target = str_from(rest.ptr, target_len);
   if (version_parse(p, str_skip(rest, target_len + 1)) != HTTP_DONE) return HTTP_FAILED;
   return target_parse(p);
@@ -383,15 +386,15 @@ static enum http_result request_line_parse(struct parser *p, struct str line) {
 // "HTTP/1.1 200", "HTTP/1.1 200 ", "HTTP/1.1 200 OK".
 static enum http_result status_line_parse(struct parser *p, struct str line) {
   enum { VERSION_LEN = 8, STATUS_LEN = 12 };
-  if (line.len < STATUS_LEN || line.ptr[VERSION_LEN] != ' ') return refuse(p, 400, "invalid status line");
+  if (line.len < STATUS_LEN || line.ptr[VERSION_LEN] != ' ') return refuse(p, 400, "The status line is invalid.");
   if (version_parse(p, str_from(line.ptr, VERSION_LEN)) != HTTP_DONE) return HTTP_FAILED;
   unsigned status = 0;
   for (size_t i = VERSION_LEN + 1; i < STATUS_LEN; i++) {
-    if (!is_digit(line.ptr[i])) return refuse(p, 400, "invalid status code");
+    if (!is_digit(line.ptr[i])) return refuse(p, 400, "The status code is invalid.");
     status = status * 10 + (unsigned)(line.ptr[i] - '0');
   }
-  if (status < 100 || status > 599) return refuse(p, 400, "invalid status code");
-  if (line.len > STATUS_LEN && line.ptr[STATUS_LEN] != ' ') return refuse(p, 400, "invalid status line");
+  if (status < 100 || status > 599) return refuse(p, 400, "The status code is invalid.");
+  if (line.len > STATUS_LEN && line.ptr[STATUS_LEN] != ' ') return refuse(p, 400, "The status line is invalid.");
   p->head->status = status;
   p->head->reason = str_skip(line, STATUS_LEN + 1);
   return HTTP_DONE;
@@ -401,7 +404,7 @@ static enum http_result status_line_parse(struct parser *p, struct str line) {
 
 static enum http_result head_finish(struct parser *p) {
   struct http_head *head = p->head;
-  if (p->is_request && head->minor == 1 && !p->has_host) return refuse(p, 400, "no Host field");
+  if (p->is_request && head->minor == 1 && !p->has_host) return refuse(p, 400, "The Host field is missing.");
   head->keep_alive = !p->says_close && (head->minor == 1 || p->says_keep_alive);
   head->size = p->line;
   return HTTP_DONE;
@@ -439,7 +442,7 @@ static inline enum http_result head_parse(struct str bytes, size_t limit, bool i
   head_clear(head);
   p.controls = controls_at(p.bytes, 0);
   enum http_result result = lines_parse(&p);
-  if (result == HTTP_MORE && bytes.len >= limit) return refuse(&p, 431, "the head is too large");
+  if (result == HTTP_MORE && bytes.len >= limit) return refuse(&p, 431, "The head is too large.");
   return result;
 }
 
@@ -458,36 +461,4 @@ struct str http_field_get(const struct http_head *head, struct str name) {
   for (; field < end; field++)
     if (field->name.len == name.len && str_eq_nocase(field->name, name)) return field->value;
   return (struct str){0};
-}
-
-// The offset of the first "\n\n" or "\n\r\n" at or after `at`, of its first byte; SIZE_MAX: none.
-static size_t blank_line_find(struct str bytes, size_t at) {
-#ifdef __SSE2__
-  const __m128i lf = _mm_set1_epi8('\n');
-  for (; bytes.len - at >= 18; at += 16) {
-    const char *ptr = bytes.ptr + at;
-    __m128i here = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)ptr), lf);
-    __m128i next = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(ptr + 1)), lf);
-    __m128i over = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(ptr + 2)), lf);
-    unsigned hits = (unsigned)_mm_movemask_epi8(_mm_and_si128(here, _mm_or_si128(next, over)));
-    for (; hits; hits &= hits - 1) {
-      size_t hit = at + (size_t)__builtin_ctz(hits);
-      if (bytes.ptr[hit + 1] == '\n' || bytes.ptr[hit + 1] == '\r') return hit;
-    }
-  }
-#endif
-  for (; at + 1 < bytes.len; at++) {
-    if (bytes.ptr[at] != '\n') continue;
-    if (bytes.ptr[at + 1] == '\n') return at;
-    if (bytes.ptr[at + 1] == '\r' && at + 2 < bytes.len && bytes.ptr[at + 2] == '\n') return at;
-  }
-  return SIZE_MAX;
-}
-
-size_t http_head_end(struct str bytes, size_t from) {
-  size_t at = from > 2 ? from - 2 : 0;
-  if (at >= bytes.len) return SIZE_MAX;
-  at = blank_line_find(bytes, at);
-  if (at == SIZE_MAX) return SIZE_MAX;
-  return at + (bytes.ptr[at + 1] == '\n' ? 2 : 3);
 }

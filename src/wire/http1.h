@@ -37,16 +37,12 @@ struct http_head {
   struct http_field fields[LIMIT_HEADERS];
 };
 
-// Why a head was refused: a status to answer with (400, 417, 431, 505; always 502 for a response) and a sentence part
-// for people.
+// Why a head was refused: a status to answer with (400, 417, 431, 505; always 502 for a response) and a sentence for
+// people.
 struct http_refusal {
   unsigned status;
   const char *why;
 };
-
-// Where the head's blank line ends, looking from `from` (bytes before were searched already); SIZE_MAX: not there yet.
-// A blank line made of bare LFs counts too: the parser is to refuse such a head at once, not after a time-out.
-size_t http_head_end(struct str bytes, size_t from);
 
 // Parses the head at the start of `bytes`. Leading empty lines are not skipped. Every str points into `bytes`.
 // `limit`: largest head in bytes (431 beyond). Fields over LIMIT_HEADERS or LIMIT_HEADER_LINE: 431.
@@ -64,7 +60,7 @@ struct chunked {
   uint8_t state;
   uint8_t digits;
   uint16_t extension;  // bytes of the present chunk's extension
-  uint32_t trailer;    // bytes of trailers
+  uint32_t trailer;    // bytes of trailers, all together
   uint64_t left;       // data bytes still to come in the present chunk
 };
 // Takes bytes from `in`, sets *taken, and hands over the next run of body bytes in *data (may be empty).

@@ -53,87 +53,87 @@ static const struct {
   const char *why;  // part of it
 } refused[] = {
     // request lines
-    {STR("\r\n"), 400, "request line"},
-    {STR("GET\r\n"), 400, "request line"},
-    {STR("GET \r\n"), 400, "request line"},
-    {STR("GET /\r\n"), 400, "request line"},
-    {STR("GET  / HTTP/1.1\r\n"), 400, "request line"},
-    {STR("GET /  HTTP/1.1\r\n"), 400, "request line"},
-    {STR("GET / HTTP/1.1 \r\n"), 400, "request line"},
-    {STR(" GET / HTTP/1.1\r\n"), 400, "request line"},
-    {STR("GET\t/ HTTP/1.1\r\n"), 400, "request line"},
-    {STR("GET /\ta HTTP/1.1\r\n"), 400, "request line"},
-    {STR("GET  HTTP/1.1\r\n"), 400, "request line"},
-    {STR("GET /a b HTTP/1.1\r\n"), 400, "request line"},
-    {STR("GET /\xc3\xa9 HTTP/1.1\r\n"), 400, "request line"},
-    {STR("GET /\x7f HTTP/1.1\r\n"), 400, "control byte"},
-    {STR("GET /\0 HTTP/1.1\r\n"), 400, "control byte"},
-    {STR("GE(T / HTTP/1.1\r\n"), 400, "request line"},
-    {STR("G\xc3\xa9T / HTTP/1.1\r\n"), 400, "request line"},
-    {STR("GET / http/1.1\r\n"), 400, "request line"},
-    {STR("GET / HTTP/1\r\n"), 400, "request line"},
-    {STR("GET / HTTP/1.11\r\n"), 400, "request line"},
-    {STR("GET / HTTP/1,1\r\n"), 400, "request line"},
-    {STR("GET / HTTP/+.1\r\n"), 400, "request line"},
-    {STR("GET / HTTQ/1.1\r\n"), 400, "request line"},
-    {STR("\x16\x03\x01\x02"), 400, "control byte"},
+    {STR("\r\n"), 400, "request line is invalid"},
+    {STR("GET\r\n"), 400, "request line is invalid"},
+    {STR("GET \r\n"), 400, "request line is invalid"},
+    {STR("GET /\r\n"), 400, "request line is invalid"},
+    {STR("GET  / HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET /  HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET / HTTP/1.1 \r\n"), 400, "request line is invalid"},
+    {STR(" GET / HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET\t/ HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET /\ta HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET  HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET /a b HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET /\xc3\xa9 HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET /\x7f HTTP/1.1\r\n"), 400, "control character"},
+    {STR("GET /\0 HTTP/1.1\r\n"), 400, "control character"},
+    {STR("GE(T / HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("G\xc3\xa9T / HTTP/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET / http/1.1\r\n"), 400, "request line is invalid"},
+    {STR("GET / HTTP/1\r\n"), 400, "request line is invalid"},
+    {STR("GET / HTTP/1.11\r\n"), 400, "request line is invalid"},
+    {STR("GET / HTTP/1,1\r\n"), 400, "request line is invalid"},
+    {STR("GET / HTTP/+.1\r\n"), 400, "request line is invalid"},
+    {STR("GET / HTTQ/1.1\r\n"), 400, "request line is invalid"},
+    {STR("\x16\x03\x01\x02"), 400, "control character"},
     {STR("GET / HTTP/1.1\n"), 400, "LF without CR"},
     {STR("GET / HTTP/1.1\rHost: a\r\n"), 400, "CR without LF"},
     {STR("GET / HTTP/1.1\r\r\n"), 400, "CR without LF"},
     // versions
-    {STR("GET / HTTP/0.9\r\n"), 505, "version"},
-    {STR("GET / HTTP/1.2\r\n"), 505, "version"},
-    {STR("GET / HTTP/2.0\r\n"), 505, "version"},
-    {STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505, "version"},
+    {STR("GET / HTTP/0.9\r\n"), 505, "are spoken here"},
+    {STR("GET / HTTP/1.2\r\n"), 505, "are spoken here"},
+    {STR("GET / HTTP/2.0\r\n"), 505, "are spoken here"},
+    {STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505, "are spoken here"},
     // targets
-    {STR("GET * HTTP/1.1\r\n"), 400, "form of request target"},
-    {STR("OPTIONS ** HTTP/1.1\r\n"), 400, "form of request target"},
-    {STR("CONNECT h:443 HTTP/1.1\r\n"), 400, "form of request target"},
-    {STR("GET h/p HTTP/1.1\r\n"), 400, "form of request target"},
-    {STR("GET ftp://h/p HTTP/1.1\r\n"), 400, "form of request target"},
-    {STR("GET ?a HTTP/1.1\r\n"), 400, "form of request target"},
-    {STR("GET http:/h/p HTTP/1.1\r\n"), 400, "form of request target"},
-    {STR("GET http:///p HTTP/1.1\r\n"), 400, "host in the request target"},
-    {STR("GET http://u@h/p HTTP/1.1\r\n"), 400, "host in the request target"},
-    {STR("GET http://h:8x/p HTTP/1.1\r\n"), 400, "host in the request target"},
+    {STR("GET * HTTP/1.1\r\n"), 400, "neither a path"},
+    {STR("OPTIONS ** HTTP/1.1\r\n"), 400, "neither a path"},
+    {STR("CONNECT h:443 HTTP/1.1\r\n"), 400, "neither a path"},
+    {STR("GET h/p HTTP/1.1\r\n"), 400, "neither a path"},
+    {STR("GET ftp://h/p HTTP/1.1\r\n"), 400, "neither a path"},
+    {STR("GET ?a HTTP/1.1\r\n"), 400, "neither a path"},
+    {STR("GET http:/h/p HTTP/1.1\r\n"), 400, "neither a path"},
+    {STR("GET http:///p HTTP/1.1\r\n"), 400, "target's host"},
+    {STR("GET http://u@h/p HTTP/1.1\r\n"), 400, "target's host"},
+    {STR("GET http://h:8x/p HTTP/1.1\r\n"), 400, "target's host"},
     {STR("GET /a#b HTTP/1.1\r\n"), 400, "fragment"},
     {STR("GET http://h/a#b HTTP/1.1\r\n"), 400, "fragment"},
     // hosts
-    {STR(GET END), 400, "no Host"},
-    {STR("GET http://h/p HTTP/1.1\r\n\r\n"), 400, "no Host"},
+    {STR(GET END), 400, "Host field is missing"},
+    {STR("GET http://h/p HTTP/1.1\r\n\r\n"), 400, "Host field is missing"},
     {STR(GET HOST HOST), 400, "more than one Host"},
     {STR(GET HOST "hOST: b\r\n"), 400, "more than one Host"},
     {STR("GET / HTTP/1.0\r\n" HOST HOST), 400, "more than one Host"},
-    {STR(GET "Host:\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: a b\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: a,b\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: a/b\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: a@b\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: a:b\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: a:123456\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: :80\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: []\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: [::1\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: [::1]x\r\n"), 400, "invalid Host"},
-    {STR(GET "Host: \xc3\xa9\r\n"), 400, "invalid Host"},
+    {STR(GET "Host:\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: a b\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: a,b\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: a/b\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: a@b\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: a:b\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: a:123456\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: :80\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: []\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: [::1\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: [::1]x\r\n"), 400, "Host field is invalid"},
+    {STR(GET "Host: \xc3\xa9\r\n"), 400, "Host field is invalid"},
     // fields
     {STR(GET HOST " folded\r\n"), 400, "folded"},
     {STR(GET HOST "\tfolded\r\n"), 400, "folded"},
     {STR(GET " Host: a\r\n"), 400, "folded"},
-    {STR(GET "Host : a\r\n"), 400, "blank in a header field's name"},
-    {STR(GET "Host\t: a\r\n"), 400, "blank in a header field's name"},
-    {STR(GET "Ho st: a\r\n"), 400, "blank in a header field's name"},
-    {STR(GET ": a\r\n"), 400, "without a name"},
-    {STR(GET "Host\r\n"), 400, "without a colon"},
-    {STR(GET "X(Y: a\r\n"), 400, "invalid byte"},
-    {STR(GET "X\xc3\xa9: a\r\n"), 400, "invalid byte"},
-    {STR(GET "X\"Y\": a\r\n"), 400, "invalid byte"},
-    {STR(GET "X\x01: a\r\n"), 400, "control byte"},
-    {STR(GET "X\0: a\r\n"), 400, "control byte"},
-    {STR(GET "X: a\0b\r\n"), 400, "control byte"},
-    {STR(GET "X: a\x1f\r\n"), 400, "control byte"},
-    {STR(GET "X: a\x7f\r\n"), 400, "control byte"},
-    {STR(GET "X: a\x0b\r\n"), 400, "control byte"},
+    {STR(GET "Host : a\r\n"), 400, "has a blank"},
+    {STR(GET "Host\t: a\r\n"), 400, "has a blank"},
+    {STR(GET "Ho st: a\r\n"), 400, "has a blank"},
+    {STR(GET ": a\r\n"), 400, "has no name"},
+    {STR(GET "Host\r\n"), 400, "has no colon"},
+    {STR(GET "X(Y: a\r\n"), 400, "invalid character"},
+    {STR(GET "X\xc3\xa9: a\r\n"), 400, "invalid character"},
+    {STR(GET "X\"Y\": a\r\n"), 400, "invalid character"},
+    {STR(GET "X\x01: a\r\n"), 400, "control character"},
+    {STR(GET "X\0: a\r\n"), 400, "control character"},
+    {STR(GET "X: a\0b\r\n"), 400, "control character"},
+    {STR(GET "X: a\x1f\r\n"), 400, "control character"},
+    {STR(GET "X: a\x7f\r\n"), 400, "control character"},
+    {STR(GET "X: a\x0b\r\n"), 400, "control character"},
     {STR(GET "X: a\n"), 400, "LF without CR"},
     {STR(GET "X: a\nTransfer-Encoding: chunked\r\n"), 400, "LF without CR"},
     {STR(GET "X: a\rb\r\n"), 400, "CR without LF"},
@@ -143,31 +143,31 @@ static const struct {
     // framing
     {STR(GET "Content-Length: 4\r\nContent-Length: 4\r\n"), 400, "more than one Content-Length"},
     {STR(GET "Content-Length: 4\r\ncontent-length: 5\r\n"), 400, "more than one Content-Length"},
-    {STR(GET "Content-Length: 4, 4\r\n"), 400, "invalid Content-Length"},
-    {STR(GET "Content-Length: 4,\r\n"), 400, "invalid Content-Length"},
-    {STR(GET "Content-Length: +4\r\n"), 400, "invalid Content-Length"},
-    {STR(GET "Content-Length: -4\r\n"), 400, "invalid Content-Length"},
-    {STR(GET "Content-Length: 0x4\r\n"), 400, "invalid Content-Length"},
-    {STR(GET "Content-Length: 4 4\r\n"), 400, "invalid Content-Length"},
-    {STR(GET "Content-Length: 4.0\r\n"), 400, "invalid Content-Length"},
-    {STR(GET "Content-Length:\r\n"), 400, "invalid Content-Length"},
-    {STR(GET "Content-Length: 1000000000000000\r\n"), 400, "invalid Content-Length"},
-    {STR(GET "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"), 400, "beside Content-Length"},
-    {STR(GET "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"), 400, "beside Transfer-Encoding"},
+    {STR(GET "Content-Length: 4, 4\r\n"), 400, "not a plain number"},
+    {STR(GET "Content-Length: 4,\r\n"), 400, "not a plain number"},
+    {STR(GET "Content-Length: +4\r\n"), 400, "not a plain number"},
+    {STR(GET "Content-Length: -4\r\n"), 400, "not a plain number"},
+    {STR(GET "Content-Length: 0x4\r\n"), 400, "not a plain number"},
+    {STR(GET "Content-Length: 4 4\r\n"), 400, "not a plain number"},
+    {STR(GET "Content-Length: 4.0\r\n"), 400, "not a plain number"},
+    {STR(GET "Content-Length:\r\n"), 400, "not a plain number"},
+    {STR(GET "Content-Length: 1000000000000000\r\n"), 400, "not a plain number"},
+    {STR(GET "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"), 400, "stands beside Content-Length"},
+    {STR(GET "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"), 400, "stands beside Transfer-Encoding"},
     {STR(GET "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400, "more than one Transfer"},
-    {STR(GET "Transfer-Encoding: gzip, chunked\r\n"), 400, "other than chunked"},
-    {STR(GET "Transfer-Encoding: chunked, chunked\r\n"), 400, "other than chunked"},
-    {STR(GET "Transfer-Encoding: identity\r\n"), 400, "other than chunked"},
-    {STR(GET "Transfer-Encoding: xchunked\r\n"), 400, "other than chunked"},
-    {STR(GET "Transfer-Encoding: \"chunked\"\r\n"), 400, "other than chunked"},
-    {STR(GET "Transfer-Encoding: chunked;q=1\r\n"), 400, "other than chunked"},
+    {STR(GET "Transfer-Encoding: gzip, chunked\r\n"), 400, "only transfer coding"},
+    {STR(GET "Transfer-Encoding: chunked, chunked\r\n"), 400, "only transfer coding"},
+    {STR(GET "Transfer-Encoding: identity\r\n"), 400, "only transfer coding"},
+    {STR(GET "Transfer-Encoding: xchunked\r\n"), 400, "only transfer coding"},
+    {STR(GET "Transfer-Encoding: \"chunked\"\r\n"), 400, "only transfer coding"},
+    {STR(GET "Transfer-Encoding: chunked;q=1\r\n"), 400, "only transfer coding"},
     {STR(GET "Transfer-Encoding: \x0b"
              "chunked\r\n"),
-     400, "control byte"},
-    {STR(GET "Transfer-Encoding:\r\n"), 400, "other than chunked"},
-    {STR("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n"), 400, "HTTP/1.0"},
-    {STR(GET "Expect: 200-ok\r\n"), 417, "expectation"},
-    {STR(GET "Expect: 100-continue, 100-continue\r\n"), 417, "expectation"},
+     400, "control character"},
+    {STR(GET "Transfer-Encoding:\r\n"), 400, "only transfer coding"},
+    {STR("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n"), 400, "HTTP/1.0 has no"},
+    {STR(GET "Expect: 200-ok\r\n"), 417, "can be met"},
+    {STR(GET "Expect: 100-continue, 100-continue\r\n"), 417, "can be met"},
 };
 
 static void test_refused(void **state) {
@@ -247,7 +247,6 @@ static void test_taken(void **state) {
     assert_int_equal(head.expect_continue, taken[i].expect_continue);
     assert_true(head.content_length == taken[i].content_length);
     assert_int_equal(head.field_count, taken[i].fields);
-    assert_int_equal(http_head_end(taken[i].text, 0), head.size);
     free(copy);
   }
 }
@@ -284,22 +283,23 @@ static const struct {
      -1},
     // what only concerns requests is no matter here
     {STR("HTTP/1.1 200 OK\r\nHost: a b\r\nHost: c\r\nExpect: x\r\n\r\n"), 200, STR("OK"), true, false, -1},
-    {STR("HTTP/1.1 099 OK\r\n"), 0, STR("status code"), false, false, 0},
-    {STR("HTTP/1.1 600 OK\r\n"), 0, STR("status code"), false, false, 0},
-    {STR("HTTP/1.1 20 OK\r\n"), 0, STR("status code"), false, false, 0},
-    {STR("HTTP/1.1 +20 OK\r\n"), 0, STR("status code"), false, false, 0},
-    {STR("HTTP/1.1 2000 OK\r\n"), 0, STR("status line"), false, false, 0},
-    {STR("HTTP/1.1 200OK\r\n"), 0, STR("status line"), false, false, 0},
-    {STR("HTTP/1.1  200 OK\r\n"), 0, STR("status code"), false, false, 0},
-    {STR("HTTP/1.1\t200 OK\r\n"), 0, STR("status line"), false, false, 0},
-    {STR("HTTP/1.1\r\n"), 0, STR("status line"), false, false, 0},
-    {STR("ICY 200 OK OK OK\r\n"), 0, STR("status line"), false, false, 0},
-    {STR("<html>\r\n"), 0, STR("status line"), false, false, 0},
-    {STR("HTTP/2.0 200 OK\r\n"), 0, STR("version"), false, false, 0},
+    {STR("HTTP/1.1 099 OK\r\n"), 0, STR("status code is invalid"), false, false, 0},
+    {STR("HTTP/1.1 600 OK\r\n"), 0, STR("status code is invalid"), false, false, 0},
+    {STR("HTTP/1.1 20 OK\r\n"), 0, STR("status code is invalid"), false, false, 0},
+    {STR("HTTP/1.1 +20 OK\r\n"), 0, STR("status code is invalid"), false, false, 0},
+    {STR("HTTP/1.1 2000 OK\r\n"), 0, STR("status line is invalid"), false, false, 0},
+    {STR("HTTP/1.1 200OK\r\n"), 0, STR("status line is invalid"), false, false, 0},
+    {STR("HTTP/1.1  200 OK\r\n"), 0, STR("status code is invalid"), false, false, 0},
+    {STR("HTTP/1.1\t200 OK\r\n"), 0, STR("status line is invalid"), false, false, 0},
+    {STR("HTTP/1.1\r\n"), 0, STR("status line is invalid"), false, false, 0},
+    {STR("ICY 200 OK OK OK\r\n"), 0, STR("status line is invalid"), false, false, 0},
+    {STR("<html>\r\n"), 0, STR("status line is invalid"), false, false, 0},
+    {STR("HTTP/2.0 200 OK\r\n"), 0, STR("are spoken here"), false, false, 0},
     {STR("HTTP/1.1 200 OK\n"), 0, STR("LF without CR"), false, false, 0},
     {STR("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n"), 0, STR("more than one"), false, false, 0},
-    {STR("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 0, STR("beside"), false, false, 0},
-    {STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n"), 0, STR("other than"), false, false, 0},
+    {STR("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 0, STR("stands beside"), false,
+     false, 0},
+    {STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n"), 0, STR("only transfer coding"), false, false, 0},
     {STR("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n"), 0, STR("HTTP/1.0"), false, false, 0},
     {STR("HTTP/1.1 200 OK\r\nX: a\r\n b\r\n"), 0, STR("folded"), false, false, 0},
 };
@@ -400,46 +400,34 @@ static void test_every_byte_everywhere(void **state) {
   }
 }
 
-static void test_head_end(void **state) {
+// Values are checked 64 bytes at a time: a bad byte at each place of each length must be seen, and only a bad one.
+static void test_values_of_every_length(void **state) {
   (void)state;
-  static const struct {
-    struct str text;
-    size_t end;
-  } rows[] = {
-      {STR(""), SIZE_MAX},
-      {STR("\r\n\r"), SIZE_MAX},
-      {STR("\r\n\r\n"), 4},
-      {STR("GET / HTTP/1.1\r\nHost: a\r\n\r\nbody\r\n\r\n"), 27},
-      {STR("GET / HTTP/1.1\r\nHost: a-long-enough-name\r\n\r\r\n\r\n"), 47},
-      // where a lenient reader would see the end: the parser is to refuse it at once
-      {STR("GET / HTTP/1.1\nHost: a\n\nbody"), 24},
-      {STR("GET / HTTP/1.1\r\nHost: a\r\n\nbody"), 26},
-      {STR("GET / HTTP/1.1\r\nHost: a\n\r\nbody"), 26},
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    assert_int_equal(http_head_end(rows[i].text, 0), rows[i].end);
-    // as bytes come: `from` is what was searched before
-    for (size_t step = 1; step <= 20; step++) {
-      size_t from = 0, end = SIZE_MAX, len = 0;
-      while (end == SIZE_MAX && len < rows[i].text.len) {
-        len = len + step < rows[i].text.len ? len + step : rows[i].text.len;
-        char *copy = malloc(len);
-        assert_non_null(copy);
-        memcpy(copy, rows[i].text.ptr, len);
-        end = http_head_end(str_from(copy, len), from);
-        free(copy);
-        from = len;
-      }
-      assert_int_equal(end, rows[i].end);
+  static const char before[] = GET HOST "A:x";
+  for (size_t len = 1; len < 140; len++) {
+    for (size_t at = 0; at < len; at++) {
+      char text[256];
+      struct http_head head;
+      struct http_refusal refusal;
+      struct str in = str_from(text, (size_t)snprintf(text, sizeof text, "%s%*s\r\n" END, before, (int)len, "x"));
+      char *byte = text + sizeof before - 1 + at;
+      *byte = at % 2 ? 0x7f : 0x1f;
+      assert_int_equal(http_request_parse(in, LIMIT_HEAD, &head, &refusal), HTTP_FAILED);
+      *byte = at % 2 ? '\t' : (char)0xff;
+      assert_int_equal(http_request_parse(in, LIMIT_HEAD, &head, &refusal), HTTP_DONE);
     }
   }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_refused),   cmocka_unit_test(test_taken),  cmocka_unit_test(test_field_values),
-      cmocka_unit_test(test_responses), cmocka_unit_test(test_limits), cmocka_unit_test(test_every_byte_everywhere),
-      cmocka_unit_test(test_head_end),
+      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_taken),
+      cmocka_unit_test(test_field_values),
+      cmocka_unit_test(test_responses),
+      cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_every_byte_everywhere),
+      cmocka_unit_test(test_values_of_every_length),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

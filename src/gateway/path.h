@@ -1,0 +1,13 @@
+// What the files of the path (request.c, relay.c, account.c) share with each other and nobody else.
+#pragma once
+#include "gateway/request.h"
+
+// The handler of POST /chat/completions.
+void request_chat(struct request *r);
+// The present attempt is over without an answer: the next endpoint, or the error.
+void path_attempt_failed(struct request *r, enum fault fault, struct str message);
+// Accounts and answers an error, as JSON or as the last event of a stream; ends the request.
+void path_fail(struct request *r, enum fault fault, struct str message);
+// Releases everything. The client has been answered or is gone (r->client is NULL); the ledger has its row.
+void request_over(struct request *r);
+void request_reply_options(struct request *r);

@@ -1,0 +1,393 @@
+#define _GNU_SOURCE
+#include "gateway/relay.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/time.h"
+#include "gateway/account.h"
+#include "gateway/path.h"
+#include "gateway/response.h"
+
+enum {
+  ERROR_BODY_MAX = 64 * 1024,
+  LINGER_MS = 1000,  // how long the end of a provider's reply is awaited after its last event, to keep the connection
+};
+
+void relay_reset(struct inference *in) {
+  buf_free(&in->held);
+  buf_free(&in->early);
+  sse_free(&in->sse);
+  chat_stream_drop(in->stream);
+  in->stream = NULL;
+  if (in->inflate) {
+    inflateEnd(in->inflate);
+    free(in->inflate);
+    in->inflate = NULL;
+  }
+}
+
+void relay_failed(struct request *r, enum fault fault, struct str message) {
+  if (r->state == REQUEST_OVER) {  // only the end of the reply was awaited
+    request_over(r);
+    return;
+  }
+  path_attempt_failed(r, fault, message);
+}
+
+static struct str provider_says(struct request *r, const char *what) {
+  struct inference *in = r->inference;
+  return arena_printf(&r->arena, "%.*s %s", STR_ARGS(in->targets[in->target]->provider->name), what);
+}
+
+// --- the head ---
+
+static bool is_type(struct str content_type, struct str type) {
+  return str_starts_nocase(content_type, type);
+}
+
+enum { WAIT_UNCLEAR_S = 60, WAIT_MAX_S = 86400 };
+
+// Seconds until a moment written as HTTP does: "Mon, 23 Nov 2026 16:02:41 GMT".
+static unsigned seconds_until(struct str date) {
+  char text[32];
+  struct tm tm = {0};
+  snprintf(text, sizeof text, "%.*s", STR_ARGS(date));
+  const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+  if (!end || *end) return WAIT_UNCLEAR_S;
+  int64_t seconds = (int64_t)timegm(&tm) - (int64_t)(time_unix_us() / 1000000);
+  return seconds < 1 ? 1 : seconds > WAIT_MAX_S ? WAIT_MAX_S : (unsigned)seconds;
+}
+
+// The wait a provider asks for, in seconds; 0: it asks for none.
+static unsigned retry_after(const struct http_head *head) {
+  uint64_t value;
+  struct str text = http_field_get(head, STR("retry-after-ms"));
+  if (text.len && str_to_u64(text, (uint64_t)WAIT_MAX_S * 1000, &value)) return (unsigned)((value + 999) / 1000);
+  text = http_field_get(head, STR("retry-after"));
+  if (!text.len) return 0;
+  return str_to_u64(text, WAIT_MAX_S, &value) ? (unsigned)value : seconds_until(text);
+}
+
+static bool inflate_begin(struct inference *in) {
+  in->inflate = calloc(1, sizeof *in->inflate);
+  return in->inflate && inflateInit2(in->inflate, 15 + 32) == Z_OK;  // gzip or zlib
+}
+
+// A status that is neither an answer nor an error. Redirects are not followed: the provider's key goes to the host it
+// was made for, and nowhere else.
+static void status_refused(struct request *r, unsigned status) {
+  bool redirect = status / 100 == 3 && status != 304;
+  char what[100];
+  if (redirect)
+    snprintf(what, sizeof what, "answered with a redirect (status %u), which is not followed: correct its base_url.",
+             status);
+  else
+    snprintf(what, sizeof what, "answered with status %u instead of 200.", status);
+  path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, what));
+}
+
+// False: the attempt is over.
+static bool take_head(struct request *r, const struct http_head *head) {
+  struct inference *in = r->inference;
+  in->head_ns = time_mono_ns();
+  in->upstream_status = (uint16_t)head->status;
+  buf_init(&in->held, LIMIT_REPLY_BODY);
+  buf_init(&in->early, LIMIT_REPLY_BODY);
+  if (head->status != 200 && head->status < 400) {
+    status_refused(r, head->status);
+    return false;
+  }
+  struct str coding = http_field_get(head, STR("content-encoding"));
+  if (coding.len && !str_eq_nocase(coding, STR("identity"))) {
+    bool known = str_eq_nocase(coding, STR("gzip")) || str_eq_nocase(coding, STR("x-gzip")) ||
+                 str_eq_nocase(coding, STR("deflate"));
+    if (!known || !inflate_begin(in)) {
+      path_attempt_failed(r, FAULT_UPSTREAM_INVALID,
+                          provider_says(r, "compressed its answer in a way that was not asked for."));
+      return false;
+    }
+  }
+  struct str type = http_field_get(head, STR("content-type"));
+  if (head->status != 200) {
+    in->retry_after_s = retry_after(head);
+    r->state = REQUEST_ERROR;
+    in->held.max = ERROR_BODY_MAX;
+  } else if (in->chat.stream && !is_type(type, STR("application/json")) && !is_type(type, STR("text/html"))) {
+    r->state = REQUEST_STREAMING;
+    sse_init(&in->sse, LIMIT_SSE_EVENT);
+    in->held.max = LIMIT_SSE_EVENT;
+    in->stream = chat_stream_new(&in->reply);
+    if (!in->stream) {
+      path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));
+      return false;
+    }
+  } else {
+    r->state = REQUEST_WHOLE;
+  }
+  return true;
+}
+
+// --- errors ---
+
+static void error_bytes(struct request *r, const char *body, size_t n, bool end) {
+  struct inference *in = r->inference;
+  size_t room = in->held.max - in->held.len;
+  buf_append(&in->held, body, n < room ? n : room);
+  if (!end) return;
+  struct str message = {0};
+  enum fault fault = chat_error_read(in->upstream_status, buf_view(&in->held), &r->arena, &message);
+  path_attempt_failed(r, fault, message);
+}
+
+// --- whole replies ---
+
+static void whole_done(struct request *r, struct str body) {
+  struct inference *in = r->inference;
+  struct buf *out = worker_scratch(&r->worker->body);
+  bool ok = chat_reply_whole(&in->reply, body, out);
+  if (ok && out->failed) {
+    path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));
+    return;
+  }
+  if (ok && in->chat.stream) {
+    path_attempt_failed(r, FAULT_UPSTREAM_INVALID,
+                        provider_says(r, "answered a request for a stream with a whole reply."));
+    return;
+  }
+  if (!ok) {
+    struct str message = arena_str(&r->arena, str_from_cstr(in->reply.message));
+    path_attempt_failed(r, in->reply.fault, message);
+    return;
+  }
+  in->first_ns = time_mono_ns();
+  account(r, FAULT_NONE, (struct str){0});
+  request_reply_json(r, 200, buf_view(out));
+}
+
+static void whole_bytes(struct request *r, const char *body, size_t n, bool end) {
+  struct inference *in = r->inference;
+  if (end && !in->held.len) {
+    whole_done(r, str_from(body, n));
+    return;
+  }
+  buf_append(&in->held, body, n);
+  if (in->held.failed)
+    path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, "sent too large an answer."));
+  else if (end)
+    whole_done(r, buf_view(&in->held));
+}
+
+// --- streams ---
+
+static void head_begin(struct request *r, struct buf *out) {
+  if (r->client->http10) r->client->keep_alive = false;  // the end of the connection is the end of the body
+  response_head(r, out, 200, STR("text/event-stream"), -1, (struct str){0});
+  r->inference->head_sent = true;
+  metric_add(&r->worker->metrics, METRIC_streams_open, 1);
+}
+
+// What stays of a stream once it flows: nothing is sent again, so the request's bytes and their index can go.
+static void forget_request_bytes(struct request *r) {
+  struct inference *in = r->inference;
+  in->chat.user = arena_str(&r->arena, in->chat.user);
+  in->chat.session_id = arena_str(&r->arena, in->chat.session_id);
+  in->chat.model = (struct str){0};
+  in->chat.model_count = 0;
+  struct chat_request facts = in->chat;
+  chat_request_free(&in->chat);
+  in->chat = (struct chat_request){.stream = facts.stream, .user = facts.user, .session_id = facts.session_id};
+  free(r->body);  // body_len stays, for an estimate
+  r->body = NULL;
+}
+
+// Ends the client's side: the piece in `out` is the last of the stream.
+static void stream_close(struct request *r, struct buf *out) {
+  struct inference *in = r->inference;
+  struct client *c = r->client;
+  response_last_chunk(r, out);
+  metric_add(&r->worker->metrics, METRIC_streams_open, -1);
+  r->client = NULL;
+  c->request = NULL;
+  struct iovec part = {out->ptr, out->len};
+  if (out->failed)
+    client_close(c);
+  else if (client_send(c, &part, 1))
+    client_answered(c);
+  if (exchange_is_on(&in->exchange)) exchange_linger(&in->exchange, LINGER_MS);
+  request_over(r);
+}
+
+void relay_error_end(struct request *r, enum fault fault, struct str message) {
+  struct buf *out = worker_scratch(&r->worker->out);
+  size_t piece = response_chunk_begin(r, out);
+  if (!message.len) message = str_from_cstr(fault_row(fault)->message);
+  chat_stream_error(out, &r->inference->reply, fault, message);
+  response_chunk_end(r, out, piece);
+  exchange_cancel(&r->inference->exchange);
+  stream_close(r, out);
+}
+
+void relay_comment(struct request *r) {
+  struct buf *out = worker_scratch(&r->worker->out);
+  if (!r->inference->head_sent) head_begin(r, out);
+  size_t piece = response_chunk_begin(r, out);
+  buf_lit(out, ": OPENROUTER PROCESSING\n\n");
+  response_chunk_end(r, out, piece);
+  struct iovec part = {out->ptr, out->len};
+  if (client_send(r->client, &part, 1)) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
+}
+
+// Sends the events that `out` holds behind offset `piece` (a chunk begun). `out` begins with nothing.
+static void stream_flush(struct request *r, struct buf *events) {
+  struct inference *in = r->inference;
+  struct buf *out = worker_scratch(&r->worker->out);
+  if (!in->head_sent) head_begin(r, out);
+  size_t piece = response_chunk_begin(r, out);
+  if (in->early.len) {
+    buf_str(out, buf_view(&in->early));
+    buf_free(&in->early);
+  }
+  buf_str(out, buf_view(events));
+  response_chunk_end(r, out, piece);
+  bool first = !in->spoken;
+  in->spoken = true;
+  struct client *c = r->client;
+  struct iovec part = {out->ptr, out->len};
+  if (out->failed) {
+    client_close(c);
+    return;
+  }
+  if (!client_send(c, &part, 1)) return;
+  if (first) forget_request_bytes(r);
+  if (conn_blocked(&c->conn))
+    exchange_pause(&in->exchange, true);
+  else
+    client_quiet_timer(c, request_config(r)->keepalive_comment_ms);
+}
+
+// The attempt is lost. What had come before the trouble is still shown to a client that has seen some of the answer.
+static void stream_lost(struct request *r, struct buf *events, enum fault fault, struct str message) {
+  if (chat_stream_spoke(r->inference->stream) && events->len) {
+    stream_flush(r, events);
+    if (!r->client) return;
+  }
+  path_attempt_failed(r, fault, message);
+}
+
+// The provider's stream is over as far as its dialect says: the usage chunk, the row, [DONE].
+static void stream_done(struct request *r, struct buf *events, bool saw_done) {
+  struct inference *in = r->inference;
+  if (!chat_stream_end(in->stream, saw_done, r->body_len, events)) {
+    stream_lost(r, events, FAULT_UPSTREAM_CUT, provider_says(r, "ended its stream before the answer was complete."));
+    return;
+  }
+  account(r, FAULT_NONE, (struct str){0});
+  struct buf *out = worker_scratch(&r->worker->out);
+  if (!in->head_sent) head_begin(r, out);
+  size_t piece = response_chunk_begin(r, out);
+  buf_str(out, buf_view(&in->early));
+  buf_str(out, buf_view(events));
+  response_chunk_end(r, out, piece);
+  stream_close(r, out);
+}
+
+// Rewrites all whole events in `in`; *taken: bytes done with. CHAT_MORE: go on when more comes.
+static enum chat_stream_result rewrite_events(struct inference *in, struct str bytes, size_t *taken,
+                                              struct buf *events) {
+  *taken = 0;
+  for (;;) {
+    size_t used;
+    struct sse_event event;
+    enum sse_result found = sse_next(&in->sse, str_skip(bytes, *taken), &used, &event);
+    *taken += used;
+    if (found == SSE_MORE) return CHAT_MORE;
+    if (found == SSE_COMMENT || !event.data.len) continue;
+    enum chat_stream_result result = chat_stream_event(in->stream, event.data, events);
+    if (result != CHAT_MORE) return result;
+  }
+}
+
+static void stream_bytes(struct request *r, const char *body, size_t n, bool end) {
+  struct inference *in = r->inference;
+  struct buf *events = worker_scratch(&r->worker->body);
+  struct str bytes = str_from(body, n);
+  if (in->held.len) {
+    buf_append(&in->held, body, n);
+    bytes = buf_view(&in->held);
+  }
+  size_t taken = 0;
+  enum chat_stream_result result = rewrite_events(in, bytes, &taken, events);
+  if (result == CHAT_BROKEN) {
+    stream_lost(r, events, in->reply.fault, arena_str(&r->arena, str_from_cstr(in->reply.message)));
+    return;
+  }
+  if (result == CHAT_DONE || end) {
+    stream_done(r, events, result == CHAT_DONE);
+    return;
+  }
+  if (!in->held.len)
+    buf_append(&in->held, body + taken, n - taken);
+  else
+    buf_consume(&in->held, taken);
+  if (!in->held.len) buf_free(&in->held);
+  if (in->held.failed || events->failed || in->sse.joined.failed) {
+    path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, "sent too large an event."));
+    return;
+  }
+  if (!events->len) return;
+  if (chat_stream_spoke(in->stream))
+    stream_flush(r, events);
+  else
+    buf_str(&in->early, buf_view(events));
+}
+
+// --- all of it ---
+
+static void plain_bytes(struct request *r, const char *body, size_t n, bool end) {
+  switch ((enum request_state)r->state) {
+    case REQUEST_ERROR: error_bytes(r, body, n, end); return;
+    case REQUEST_WHOLE: whole_bytes(r, body, n, end); return;
+    case REQUEST_STREAMING: stream_bytes(r, body, n, end); return;
+    default: assert(!"no reply is expected in this state");
+  }
+}
+
+// Undoes a compression nobody asked for, piece by piece.
+static void compressed_bytes(struct request *r, char *body, size_t n, bool end) {
+  struct inference *in = r->inference;
+  uint8_t state = r->state;
+  char plain[16 * 1024];
+  in->inflate->next_in = (unsigned char *)body;
+  in->inflate->avail_in = (unsigned)n;
+  for (;;) {
+    in->inflate->next_out = (unsigned char *)plain;
+    in->inflate->avail_out = sizeof plain;
+    int rc = inflate(in->inflate, Z_NO_FLUSH);
+    size_t got = sizeof plain - in->inflate->avail_out;
+    if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR) {
+      path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, "sent a damaged compressed answer."));
+      return;
+    }
+    bool last = rc == Z_STREAM_END || in->inflate->avail_out != 0;
+    if (got || (last && end)) plain_bytes(r, plain, got, last && end);
+    // The request may have ended, failed, or begun another attempt.
+    if (last || r->state != state || r->inference != in || !in->inflate) return;
+  }
+}
+
+void relay_reply(struct request *r, const struct http_head *head, char *body, size_t n, bool end) {
+  struct inference *in = r->inference;
+  if (r->state == REQUEST_OVER) {  // the answer was complete; only the connection's end was awaited
+    if (end) request_over(r);
+    return;
+  }
+  if (head && !take_head(r, head)) return;
+  if (in->inflate)
+    compressed_bytes(r, body, n, end);
+  else if (n || end)
+    plain_bytes(r, body, n, end);
+}

@@ -1,0 +1,582 @@
+// THE PATH. A request's whole life, top to bottom:
+//
+//   request_begin   route, key, size          (the head is there; a refusal is an answer too)
+//   request_run     the body is complete: the route's handler; for inference request_chat:
+//                     parse > choose > attempt > relay (relay.c) > account (account.c)
+//   attempt_failed  the next endpoint while nothing was sent, else the error
+//   request_over    the one exit: the client is answered, the request accounted, everything released
+#define _GNU_SOURCE
+#include "gateway/request.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "gateway/account.h"
+#include "gateway/gateway.h"
+#include "gateway/path.h"
+#include "gateway/relay.h"
+#include "gateway/response.h"
+#include "llm/generation_id.h"
+#include "policy/choose.h"
+#include "provider/openai.h"
+
+static void free_now(struct task *task);
+
+const struct config *request_config(const struct request *r) {
+  return &r->ws->snapshot->config;
+}
+
+const struct catalogue *request_catalogue(const struct request *r) {
+  return &r->ws->snapshot->catalogue;
+}
+
+// --- memory ---
+
+// Under AddressSanitizer every block is freed, so that a use after the end is found.
+#ifdef __SANITIZE_ADDRESS__
+static const unsigned spares_max = 0;
+#else
+static const unsigned spares_max = 64;
+#endif
+
+// A zeroed block, from the list when it has one: the size lies beyond malloc's fast path.
+static void *block_take(struct spare_blocks *spares, size_t size) {
+  void *block = spares->first;
+  if (!block) return calloc(1, size);
+  memcpy(&spares->first, block, sizeof block);
+  spares->count--;
+  return memset(block, 0, size);
+}
+
+static void block_give(struct spare_blocks *spares, void *block) {
+  if (spares->count == spares_max) {
+    free(block);
+    return;
+  }
+  memcpy(block, &spares->first, sizeof block);
+  spares->first = block;
+  spares->count++;
+}
+
+void request_free_spares(struct worker *w) {
+  struct spare_blocks *lists[] = {&w->spare_requests, &w->spare_inferences};
+  for (int i = 0; i < 2; i++) {
+    for (void *block = lists[i]->first, *next; block; block = next) {
+      memcpy(&next, block, sizeof next);
+      free(block);
+    }
+    *lists[i] = (struct spare_blocks){0};
+  }
+}
+
+// --- the head ---
+
+static struct str header_copy(struct request *r, const struct http_head *head, struct str name, size_t max) {
+  struct str value = http_field_get(head, name);
+  if (!value.len) return (struct str){0};
+  if (value.len > max) value.len = max;
+  return arena_str(&r->arena, value);
+}
+
+static struct str credential(const struct http_head *head) {
+  struct str value = http_field_get(head, STR("authorization"));
+  if (str_starts_nocase(value, STR("bearer "))) return str_trim(str_skip(value, 7));
+  value = http_field_get(head, STR("x-api-key"));
+  return value.len ? value : http_field_get(head, STR("api-key"));
+}
+
+static void key_id_note(struct request *r, struct str id) {
+  size_t n = id.len < sizeof r->key_id - 1 ? id.len : sizeof r->key_id - 1;
+  memcpy(r->key_id, id.ptr, n);
+  r->key_id[n] = 0;
+}
+
+// Who asks, and whether they may. FAULT_NONE: the key is noted on the request.
+static enum fault authenticate(struct request *r, const struct http_head *head, enum route_access access,
+                               struct str *why) {
+  static const enum key_use uses[] = {[ACCESS_INFERENCE] = KEY_FOR_INFERENCE,
+                                      [ACCESS_ACCOUNT] = KEY_FOR_ACCOUNT,
+                                      [ACCESS_MANAGEMENT] = KEY_FOR_MANAGEMENT};
+  if (access == ACCESS_OPEN) return FAULT_NONE;
+  struct str text = credential(head);
+  if (!text.len) {
+    *why = STR("No API key. Send it as \"Authorization: Bearer KEY\"; `signalbox keys create` makes one.");
+    return FAULT_UNAUTHENTICATED;
+  }
+  uint8_t hash[32];
+  key_hasher_hash(r->worker->hasher, text, hash);
+  const struct key *key = keyring_find(r->worker->keyring, hash);
+  if (!key) {
+    memcpy(r->unknown_hash, hash, sizeof hash);
+    r->key_unknown = true;
+    *why = STR("This API key is not known here. `signalbox keys list` shows the keys there are.");
+    return FAULT_UNAUTHENTICATED;
+  }
+  enum fault fault = key_check(key, uses[access], r->arrived_us / 1000000, why);
+  if (fault != FAULT_NONE && fault != FAULT_PAYMENT) return fault;
+  r->has_key = true;
+  r->key_is_management = key->management;
+  r->key_spend = key->spend;
+  key_id_note(r, key->id);
+  return fault;
+}
+
+static void generation_id_make(struct request *r) {
+  struct worker *w = r->worker;
+  // Never twice the same moment on one loop: the ledger's order follows from it.
+  w->last_id_us = r->arrived_us > w->last_id_us ? r->arrived_us : w->last_id_us + 1;
+  generation_id(r->generation_id, w->last_id_us, w->number, &w->rand);
+}
+
+static enum fault admit(struct request *r, const struct http_head *head, struct str *why) {
+  struct worker *w = r->worker;
+  char *folded = arena_alloc(&r->arena, head->path.len + 1);
+  if (!folded) return FAULT_INTERNAL;
+  size_t count;
+  const struct route *routes = gateway_routes(w->gateway, &count);
+  struct route_match m = route_find(routes, count, head->method, head->path, folded);
+  r->route = m.route;
+  if (!m.route) {
+    if (!m.path_known) {
+      *why = STR("No such route. The API lives under /api/v1; docs/api.md lists what is served.");
+      return FAULT_NOT_FOUND;
+    }
+    r->methods = m.methods;
+    *why = STR("This route does not take that method; the Allow header has those it does.");
+    return FAULT_METHOD;
+  }
+  memcpy(r->args, m.args, sizeof r->args);
+  r->access = m.route->access;
+  if (head->query.len) r->query = arena_str(&r->arena, head->query);
+  if (m.route->access == ACCESS_INFERENCE) generation_id_make(r);
+  enum fault fault = authenticate(r, head, m.route->access, why);
+  if (fault != FAULT_NONE) return fault;
+  uint64_t limit = request_config(r)->max_body_bytes;
+  if (head->content_length > 0 && (uint64_t)head->content_length > limit) {
+    *why = arena_printf(&r->arena, "The request body is over the limit of %llu bytes (server.max_body_bytes).",
+                        (unsigned long long)limit);
+    return FAULT_TOO_LARGE;
+  }
+  if (m.route->access == ACCESS_INFERENCE && !spool_ready(w->spool)) {
+    *why = STR("The gateway cannot record requests now: its disk is full. Free space in data_dir.");
+    return FAULT_NO_RECORD;
+  }
+  return FAULT_NONE;
+}
+
+enum { UNKNOWN_KEY_BODY = 64 * 1024 };  // nobody unknown is given more memory than this
+
+struct request *request_begin(struct client *c, const struct http_head *head, bool *refused) {
+  struct worker *w = c->worker;
+  struct request *r = block_take(&w->spare_requests, sizeof *r);
+  if (!r) return NULL;
+  r->worker = w;
+  r->client = c;
+  r->ws = worker_snapshot_hold(w->snapshot);
+  r->arena.chunk_size = 1024;
+  r->free_task.run = free_now;
+  r->arrived_us = time_unix_us();
+  metric_add(&w->metrics, METRIC_requests_total, 1);
+  struct str origin = http_field_get(head, STR("origin"));
+  if (origin.len && request_config(r)->cors_origins.count) r->origin = arena_str(&r->arena, origin);
+  bool has_body = head->chunked || head->content_length > 0;
+  if (head->method == HTTP_OPTIONS) {
+    if (has_body) client_give_up_body(c);
+    request_reply_options(r);
+    *refused = true;
+    return NULL;
+  }
+  struct str why = {0};
+  enum fault fault = admit(r, head, &why);
+  bool small = !head->chunked && head->content_length <= UNKNOWN_KEY_BODY;
+  if (fault == FAULT_UNAUTHENTICATED && r->key_unknown && small && gateway_can_look_up_keys(w->gateway)) {
+    fault = FAULT_NONE;  // perhaps it was made a moment ago by another process: asked once the body is here
+  }
+  if (fault == FAULT_NONE) {
+    r->user_agent = header_copy(r, head, STR("user-agent"), 200);
+    r->http_referer = header_copy(r, head, STR("http-referer"), 200);
+    r->app_title = header_copy(r, head, STR("x-openrouter-title"), 200);
+    if (!r->app_title.len) r->app_title = header_copy(r, head, STR("x-title"), 200);
+    r->session_id = header_copy(r, head, STR("x-session-id"), 256);
+    if (head->content_length > 0) r->body_expected = (uint64_t)head->content_length;
+    return r;
+  }
+  *refused = true;
+  if (has_body) client_give_up_body(c);
+  if (!r->has_key) r->generation_id[0] = 0;  // nobody's request: not in the ledger
+  if (r->generation_id[0])
+    path_fail(r, fault, why);
+  else
+    request_reply_fault(r, fault, why);
+  return NULL;
+}
+
+// --- the body ---
+
+enum { BODY_FIRST = 128 * 1024 };
+
+static bool body_reserve(struct request *r, size_t more) {
+  if (r->body_cap - r->body_len >= more) return true;
+  size_t cap = r->body_cap ? r->body_cap * 2 : r->body_expected < BODY_FIRST ? (size_t)r->body_expected : BODY_FIRST;
+  if (cap < r->body_len + more) cap = r->body_len + more;
+  char *grown = realloc(r->body, cap);
+  if (!grown) return false;
+  r->body = grown;
+  r->body_cap = cap;
+  return true;
+}
+
+bool request_body(struct request *r, const char *bytes, size_t n) {
+  uint64_t limit = request_config(r)->max_body_bytes;
+  if (r->body_len + n > limit || !body_reserve(r, n)) {
+    client_give_up_body(r->client);
+    struct str why =
+        arena_printf(&r->arena, "The request body is over the limit of %llu bytes (server.max_body_bytes).",
+                     (unsigned long long)limit);
+    path_fail(r, FAULT_TOO_LARGE, why);
+    return false;
+  }
+  memcpy(r->body + r->body_len, bytes, n);
+  r->body_len += n;
+  return true;
+}
+
+char *request_body_room(struct request *r, uint64_t left, size_t *room) {
+  size_t want = left < BODY_FIRST ? (size_t)left : BODY_FIRST;
+  if (!body_reserve(r, want)) return NULL;
+  *room = r->body_cap - r->body_len < left ? r->body_cap - r->body_len : (size_t)left;
+  return r->body + r->body_len;
+}
+
+void request_body_filled(struct request *r, size_t n) {
+  assert(n <= r->body_cap - r->body_len);
+  r->body_len += n;
+}
+
+void request_on_slow(struct request *r) {
+  client_give_up_body(r->client);
+  path_fail(r, FAULT_CLIENT_SLOW, STR("The request body did not arrive in time."));
+}
+
+// --- an unknown key: another process may have made it a moment ago ---
+
+static void key_look_up(struct store *s, struct store_job *job) {
+  struct request *r = request_of_job(job);
+  gateway_keys_refresh(r->worker->gateway, s, false);
+}
+
+static void on_keys_looked_up(struct request *r) {
+  struct str why = STR("This API key is not known here. `signalbox keys list` shows the keys there are.");
+  const struct key *key = keyring_find(r->worker->keyring, r->unknown_hash);
+  enum fault fault = FAULT_UNAUTHENTICATED;
+  static const enum key_use uses[] = {[ACCESS_INFERENCE] = KEY_FOR_INFERENCE,
+                                      [ACCESS_ACCOUNT] = KEY_FOR_ACCOUNT,
+                                      [ACCESS_MANAGEMENT] = KEY_FOR_MANAGEMENT};
+  if (key) fault = key_check(key, uses[r->access], time_unix_us() / 1000000, &why);
+  if (fault != FAULT_NONE) {
+    r->generation_id[0] = 0;
+    request_reply_fault(r, fault, why);
+    return;
+  }
+  r->key_unknown = false;
+  r->has_key = true;
+  r->key_is_management = key->management;
+  r->key_spend = key->spend;
+  key_id_note(r, key->id);
+  request_run(r);
+}
+
+// --- the path ---
+
+void request_run(struct request *r) {
+  r->ready_ns = time_mono_ns();
+  if (r->key_unknown)
+    request_store_job(r, key_look_up, on_keys_looked_up);
+  else
+    r->route->handle(r);
+}
+
+static void attempt_start(struct request *r);
+
+void request_chat(struct request *r) {
+  metric_add(&r->worker->metrics, METRIC_inference_requests_total, 1);
+  struct inference *in = r->inference = block_take(&r->worker->spare_inferences, sizeof *in);
+  if (!in) {
+    path_fail(r, FAULT_INTERNAL, STR("Out of memory."));
+    return;
+  }
+  struct fault_note note = {0};
+  in->chat_parsed = true;
+  if (!chat_request_parse(&in->chat, str_from(r->body, r->body_len), &r->arena, &note)) {
+    path_fail(r, note.fault, note.message);
+    return;
+  }
+  in->target_count = choose_targets(request_catalogue(r), &in->chat, &r->arena, in->targets, REQUEST_TARGETS, &note);
+  if (!in->target_count) {
+    path_fail(r, note.fault, note.message);
+    return;
+  }
+  attempt_start(r);
+}
+
+// --- attempts ---
+
+static struct str key_pick(struct request *r, const struct provider *p) {
+  if (!p->key_count) return (struct str){0};
+  if (p->key_count == 1) return p->keys[0].value;
+  uint64_t sum = 0;
+  for (size_t i = 0; i < p->key_count; i++) sum += p->keys[i].weight ? p->keys[i].weight : 1;
+  uint64_t at = rand_next(&r->worker->rand) % sum;
+  for (size_t i = 0; i < p->key_count; i++) {
+    uint64_t weight = p->keys[i].weight ? p->keys[i].weight : 1;
+    if (at < weight) return p->keys[i].value;
+    at -= weight;
+  }
+  return p->keys[0].value;
+}
+
+static struct request *request_of(struct exchange *x) {
+  struct inference *in = (struct inference *)((char *)x - offsetof(struct inference, exchange));
+  return in->request;
+}
+
+static bool on_build(struct exchange *x, struct buf *out) {
+  struct request *r = request_of(x);
+  struct inference *in = r->inference;
+  const struct endpoint *e = in->targets[in->target];
+  const struct provider_origin *po = &r->ws->snapshot->origins[e->provider->index];
+  struct openai_target target = {
+      .prefix = origin_target_prefix(x->origin),
+      .path = po->path,
+      .host = origin_host(x->origin),
+      .proxy_authorization = origin_proxy_authorization(x->origin),
+      .key = key_pick(r, e->provider),
+  };
+  size_t length_at, body_at;
+  if (x->retried) metric_add(&r->worker->metrics, METRIC_upstream_retries_total, 1);
+  openai_chat_head(out, e->provider, &target, in->chat.stream, &length_at);
+  body_at = out->len;
+  if (!chat_request_build(&in->chat, e, out)) return false;
+  openai_length(out, length_at, out->len - body_at);
+  if (!r->sent_ns) r->sent_ns = time_mono_ns();
+  return true;
+}
+
+static void on_reply(struct exchange *x, const struct http_head *head, char *body, size_t n, bool end) {
+  relay_reply(request_of(x), head, body, n, end);
+}
+
+static void on_fail(struct exchange *x, enum fault fault, struct str why) {
+  struct request *r = request_of(x);
+  const struct provider *p = r->inference->targets[r->inference->target]->provider;
+  relay_failed(r, fault, arena_printf(&r->arena, "%.*s %.*s.", STR_ARGS(p->name), STR_ARGS(why)));
+}
+
+static void attempt_start(struct request *r) {
+  struct inference *in = r->inference;
+  const struct endpoint *e = in->targets[in->target];
+  const struct provider *p = e->provider;
+  in->request = r;
+  in->attempt_ns = in->attempt_count ? time_mono_ns() : r->ready_ns;
+  in->head_ns = 0;
+  in->upstream_status = 0;
+  chat_reply_init(&in->reply, str_from_cstr(r->generation_id), e, r->arrived_us / 1000000);
+  in->reply.request_bytes = r->body_len;
+  r->state = REQUEST_WAITING;
+  metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
+  if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
+  in->exchange = (struct exchange){.build = on_build, .on_reply = on_reply, .on_fail = on_fail};
+  struct exchange_times times = {p->connect_timeout_ms, p->first_byte_timeout_ms, p->idle_timeout_ms,
+                                 p->total_timeout_ms};
+  exchange_start(&in->exchange, r->ws->origins[p->index], times);
+  // The exchange may have failed already, and the request with it: nothing is touched here.
+}
+
+void path_attempt_failed(struct request *r, enum fault fault, struct str message) {
+  struct inference *in = r->inference;
+  exchange_cancel(&in->exchange);
+  in->attempts[in->attempt_count++] = (struct attempt){
+      .endpoint = in->targets[in->target],
+      .fault = fault,
+      .status = in->upstream_status,
+      .latency_ms = (uint32_t)((time_mono_ns() - in->attempt_ns) / 1000000),
+  };
+  relay_reset(in);
+  if (!in->spoken && fault_row(fault)->fallback && in->target + 1 < in->target_count) {
+    in->target++;
+    metric_add(&r->worker->metrics, METRIC_fallbacks_total, 1);
+    attempt_start(r);
+    return;
+  }
+  path_fail(r, fault, message);
+}
+
+// --- endings ---
+
+static void reply_send(struct request *r, unsigned status, struct str type, struct str body, struct str extra) {
+  struct buf *out = worker_scratch(&r->worker->out);
+  response_head(r, out, status, type, (int64_t)body.len, extra);
+  struct iovec parts[2] = {{out->ptr, out->len}, {(void *)body.ptr, body.len}};
+  struct client *c = r->client;
+  int count = body.len && !c->head_only ? 2 : 1;
+  r->client = NULL;
+  c->request = NULL;
+  if (out->failed)
+    client_close(c);
+  else if (client_send(c, parts, count))
+    client_answered(c);
+  request_over(r);
+}
+
+void request_reply_text(struct request *r, unsigned status, struct str content_type, struct str text) {
+  reply_send(r, status, content_type, text, (struct str){0});
+}
+
+void request_reply_json(struct request *r, unsigned status, struct str json) {
+  reply_send(r, status, STR("application/json"), json, (struct str){0});
+}
+
+void request_reply_options(struct request *r) {
+  reply_send(
+      r, 204, (struct str){0}, (struct str){0},
+      STR("Access-Control-Allow-Methods: GET, POST, PATCH, DELETE, OPTIONS\r\n"
+          "Access-Control-Allow-Headers: authorization, content-type, http-referer, x-title, x-openrouter-title, "
+          "x-openrouter-categories, x-openrouter-metadata, x-session-id, x-api-key, x-stainless-lang, "
+          "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, "
+          "x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout\r\n"
+          "Access-Control-Max-Age: 600\r\n"));
+}
+
+static struct str allow_fields(struct request *r) {
+  static const char *const names[] = {[HTTP_GET] = "GET, HEAD",
+                                      [HTTP_POST] = "POST",
+                                      [HTTP_PUT] = "PUT",
+                                      [HTTP_PATCH] = "PATCH",
+                                      [HTTP_DELETE] = "DELETE"};
+  struct str list = STR("OPTIONS");
+  for (unsigned m = 0; m < sizeof names / sizeof names[0]; m++)
+    if (r->methods >> m & 1 && names[m]) list = arena_printf(&r->arena, "%.*s, %s", STR_ARGS(list), names[m]);
+  return arena_printf(&r->arena, "Allow: %.*s\r\nx-should-retry: false\r\n", STR_ARGS(list));
+}
+
+// What tells SDKs whether trying again makes sense, and what to try instead.
+static struct str fault_fields(struct request *r, enum fault fault) {
+  unsigned status = fault_row(fault)->status;
+  if (fault == FAULT_METHOD) return allow_fields(r);
+  if (status == 401) return STR("WWW-Authenticate: Bearer\r\nx-should-retry: false\r\n");
+  if (status == 429 || status == 503) {
+    unsigned seconds = r->inference && r->inference->retry_after_s ? r->inference->retry_after_s : 1;
+    return arena_printf(&r->arena, "Retry-After: %u\r\nretry-after-ms: %u\r\nx-should-retry: true\r\n", seconds,
+                        seconds * 1000);
+  }
+  return status < 500 ? STR("x-should-retry: false\r\n") : (struct str){0};
+}
+
+void request_reply_fault(struct request *r, enum fault fault, struct str message) {
+  struct buf *body = worker_scratch(&r->worker->body);
+  struct buf metadata;
+  buf_init(&metadata, 4096);
+  struct inference *in = r->inference;
+  if (in && in->attempt_count) {
+    const struct attempt *last = &in->attempts[in->attempt_count - 1];
+    buf_lit(&metadata, "\"provider_name\":");
+    json_write_str(&metadata, last->endpoint->provider->name);
+    if (last->status) buf_printf(&metadata, ",\"provider_code\":%u", last->status);
+  }
+  if (!message.len) message = str_from_cstr(fault_row(fault)->message);
+  chat_error_write(body, fault, message, buf_view(&metadata));
+  buf_free(&metadata);
+  reply_send(r, fault_row(fault)->status, STR("application/json"), buf_view(body), fault_fields(r, fault));
+}
+
+void path_fail(struct request *r, enum fault fault, struct str message) {
+  if (!r->client) {
+    request_over(r);
+    return;
+  }
+  if (r->generation_id[0]) account(r, fault, message);
+  if (r->inference && r->inference->head_sent)
+    relay_error_end(r, fault, message);
+  else
+    request_reply_fault(r, fault, message);
+}
+
+void request_client_gone(struct request *r) {
+  r->client = NULL;
+  if (r->state == REQUEST_STORE) return;  // the job still points here
+  struct inference *in = r->inference;
+  if (in) {
+    exchange_cancel(&in->exchange);
+    if (in->head_sent && !in->recorded) metric_add(&r->worker->metrics, METRIC_streams_open, -1);
+    if (!in->recorded) account(r, FAULT_CLIENT_GONE, (struct str){0});
+  }
+  request_over(r);
+}
+
+void request_on_drained(struct request *r) {
+  if (r->inference && r->state == REQUEST_STREAMING) {
+    client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
+    exchange_pause(&r->inference->exchange, false);
+  }
+}
+
+void request_on_quiet(struct request *r) {
+  if (r->inference && r->inference->chat.stream && (r->state == REQUEST_WAITING || r->state == REQUEST_STREAMING))
+    relay_comment(r);
+}
+
+static void free_now(struct task *task) {
+  struct request *r = (struct request *)((char *)task - offsetof(struct request, free_task));
+  worker_snapshot_release(r->ws);
+  arena_free(&r->arena);
+  block_give(&r->worker->spare_requests, r);
+}
+
+void request_over(struct request *r) {
+  assert(!r->client);
+  struct inference *in = r->inference;
+  r->state = REQUEST_OVER;
+  if (in) {
+    assert(in->recorded || !r->generation_id[0]);
+    if (in->chat_parsed) chat_request_free(&in->chat);
+    in->chat_parsed = false;
+    relay_reset(in);
+    if (exchange_is_on(&in->exchange)) return;  // the end of the provider's reply is still awaited, see relay.c
+    block_give(&r->worker->spare_inferences, in);
+    r->inference = NULL;
+  }
+  free(r->body);
+  r->body = NULL;
+  loop_defer(r->worker->loop, &r->free_task);
+}
+
+// --- jobs on the store's thread ---
+
+static void on_job_back(struct task *task) {
+  struct request *r = (struct request *)((char *)task - offsetof(struct request, job_done));
+  r->state = REQUEST_READING;
+  if (r->client)
+    r->on_job_done(r);
+  else
+    request_over(r);
+}
+
+static void on_job_finished(struct store_job *job) {
+  struct request *r = request_of_job(job);
+  r->job_done.run = on_job_back;
+  loop_post(r->worker->loop, &r->job_done);
+}
+
+void request_store_job(struct request *r, void (*run)(struct store *s, struct store_job *job),
+                       void (*done)(struct request *r)) {
+  r->job = (struct store_job){.run = run, .done = on_job_finished};
+  r->on_job_done = done;
+  r->state = REQUEST_STORE;
+  if (store_submit(gateway_store(r->worker->gateway), &r->job)) return;
+  r->state = REQUEST_READING;
+  request_reply_fault(r, FAULT_NO_RECORD, STR("The store is busy; try again."));
+}

@@ -1,0 +1,135 @@
+// A request's whole life on one straight path (request.c), and what handlers of other routes need to answer.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <zlib.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "gateway/client.h"
+#include "gateway/route.h"
+#include "gateway/worker.h"
+#include "llm/generation_id.h"
+#include "llm/record.h"
+#include "net/upstream.h"
+#include "store/store.h"
+#include "surface/openai_chat.h"
+#include "wire/sse.h"
+
+enum request_state {
+  REQUEST_READING,    // its body is coming
+  REQUEST_WAITING,    // sent to a provider, nothing has come back
+  REQUEST_WHOLE,      // collecting a whole reply
+  REQUEST_ERROR,      // collecting a provider's error
+  REQUEST_STREAMING,  // relaying events
+  REQUEST_STORE,      // a job is on the store's thread
+  REQUEST_OVER,
+};
+
+// One try of an endpoint, for the record.
+struct attempt {
+  const struct endpoint *endpoint;
+  enum fault fault;
+  uint16_t status;  // 0: none came
+  uint32_t latency_ms;
+};
+
+enum { REQUEST_TARGETS = 16 };
+
+// What only an inference request needs, allocated when it becomes one.
+struct inference {
+  struct request *request;
+  struct chat_request chat;
+  bool chat_parsed;
+  const struct endpoint *targets[REQUEST_TARGETS];  // in order
+  unsigned target_count, target;                    // target: the present one
+  struct attempt attempts[REQUEST_TARGETS];
+  unsigned attempt_count;
+  struct exchange exchange;
+  struct chat_reply reply;
+  struct chat_stream *stream;
+  struct sse sse;
+  struct buf held;      // bytes of the reply that wait for more: a part of an event, a whole reply, an error
+  struct buf early;     // events for the client that wait until the provider has really said something
+  z_stream *inflate;    // the provider compressed without being asked
+  uint64_t attempt_ns;  // the present attempt began
+  uint64_t head_ns;     // the provider's first byte
+  uint64_t first_ns;    // our first byte of the answer
+  uint16_t upstream_status;
+  unsigned retry_after_s;  // as the provider asked
+  bool head_sent;          // the client has the status line (and perhaps comments)
+  bool spoken;             // the client has some of the answer: no fallback any more
+  bool recorded;
+};
+
+struct request {
+  struct worker *worker;
+  struct client *client;  // NULL: gone
+  struct worker_snapshot *ws;
+  const struct route *route;
+  struct str args[ROUTE_ARGS];
+  struct arena arena;
+  uint8_t state;     // enum request_state
+  uint8_t access;    // enum route_access
+  unsigned methods;  // of a path that does not take this method, see route_match
+  bool has_key, key_is_management;
+  bool key_unknown;  // not in the keyring: the store is asked before the handler runs
+  uint8_t unknown_hash[32];
+  char key_id[40];  // of the caller's key
+  struct key_spend *key_spend;
+  char generation_id[GENERATION_ID_SIZE];  // empty unless inference
+  char *body;                              // owned
+  size_t body_len, body_cap;
+  uint64_t body_expected;  // Content-Length
+  struct str query, user_agent, http_referer, app_title, session_id, origin;
+  uint64_t arrived_us;  // unix time
+  uint64_t ready_ns;    // the last byte of the request was read
+  uint64_t sent_ns;     // the first try went out
+  struct inference *inference;
+  struct store_job job;
+  struct task job_done;
+  void (*on_job_done)(struct request *r);
+  void *handler_data;  // the route handler's, in the arena
+  struct task free_task;
+};
+
+// --- for the client's connection ---
+
+// The head is there. Finds the route and checks the key before any body is taken. Never NULL unless memory is out; a
+// refused request has been answered already when *refused is set.
+struct request *request_begin(struct client *c, const struct http_head *head, bool *refused);
+// Appends to the body. False: over the limit or out of memory; it has been answered.
+bool request_body(struct request *r, const char *bytes, size_t n);
+// Room for body bytes to be read into directly (at most `left` are to come); NULL: out of memory. Then how many came.
+char *request_body_room(struct request *r, uint64_t left, size_t *room);
+void request_body_filled(struct request *r, size_t n);
+// The body is complete: runs the path. The request may be over when this returns.
+void request_run(struct request *r);
+// The client has gone: cancels what is under way, records, frees.
+void request_client_gone(struct request *r);
+// The client can take bytes again.
+void request_on_drained(struct request *r);
+// Nothing was sent for the quiet time.
+void request_on_quiet(struct request *r);
+// The request did not arrive in time.
+void request_on_slow(struct request *r);
+
+// When a loop has ended: frees the blocks it kept for more requests.
+void request_free_spares(struct worker *w);
+
+// --- for handlers ---
+
+// Answers with JSON and ends the request; frees it.
+void request_reply_json(struct request *r, unsigned status, struct str json);
+void request_reply_text(struct request *r, unsigned status, struct str content_type, struct str text);
+// OpenRouter's envelope.
+void request_reply_fault(struct request *r, enum fault fault, struct str message);
+// Runs `run` on the store's thread, then `done` back here; answers 503 itself when the store's queue is full. `done`
+// must answer; when the client has gone meanwhile it is not called.
+void request_store_job(struct request *r, void (*run)(struct store *s, struct store_job *job),
+                       void (*done)(struct request *r));
+static inline struct request *request_of_job(struct store_job *job) {
+  return (struct request *)((char *)job - offsetof(struct request, job));
+}
+const struct config *request_config(const struct request *r);
+const struct catalogue *request_catalogue(const struct request *r);

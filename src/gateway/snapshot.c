@@ -1,0 +1,121 @@
+#define _GNU_SOURCE
+#include "gateway/snapshot.h"
+
+#include <stdlib.h>
+
+#include "gateway/demo.h"
+#include "llm/catalogue.h"
+#include "net/tls.h"
+
+// Trust contexts live as long as the process: connections of old snapshots use them, and there is one for each CA file.
+struct trust {
+  struct trust *next;
+  struct str ca_file;
+  struct tls_context *context;
+};
+static struct trust *trusts;  // only touched by the thread that loads configurations
+
+static struct tls_context *trust_for(struct str ca_file, char *why, size_t why_size) {
+  for (struct trust *t = trusts; t; t = t->next)
+    if (str_eq(t->ca_file, ca_file)) return t->context;
+  char *path = str_dup(ca_file);
+  struct trust *t = calloc(1, sizeof *t);
+  struct tls_context *context = path && t ? tls_client_context(path, why, why_size) : NULL;
+  if (!context) {
+    free(path);
+    free(t);
+    return NULL;
+  }
+  *t = (struct trust){trusts, str_from_cstr(path), context};
+  trusts = t;
+  return context;
+}
+
+static void problem_add(struct arena *arena, struct config_problems *problems, struct str text) {
+  if (problems->count == problems->cap) {
+    size_t cap = problems->cap ? problems->cap * 2 : 8;
+    struct config_problem *grown = arena_alloc(arena, cap * sizeof *grown);
+    if (!grown) return;
+    if (problems->count) memcpy(grown, problems->items, problems->count * sizeof *grown);
+    problems->items = grown;
+    problems->cap = cap;
+  }
+  problems->items[problems->count++] = (struct config_problem){.text = text};
+}
+
+static bool no_proxy_for(struct str no_proxy, struct str host) {
+  struct str rest = no_proxy, piece;
+  while (str_split(&rest, ',', &piece)) {
+    piece = str_trim(piece);
+    if (!piece.len) continue;
+    if (str_eq(piece, STR("*")) || str_eq_nocase(piece, host)) return true;
+    struct str suffix = piece.ptr[0] == '.' ? str_skip(piece, 1) : piece;
+    if (host.len > suffix.len && str_eq_nocase(str_skip(host, host.len - suffix.len), suffix) &&
+        host.ptr[host.len - suffix.len - 1] == '.')
+      return true;
+  }
+  return false;
+}
+
+static bool is_loopback(struct str host) {
+  return str_eq_nocase(host, STR("localhost")) || str_starts(host, STR("127.")) || str_eq(host, STR("::1"));
+}
+
+static bool origin_make(struct snapshot *s, const struct provider *p, struct provider_origin *out,
+                        struct arena *scratch, struct config_problems *problems) {
+  if (p->protocol == PROTOCOL_DEMO) {
+    out->spec = (struct origin_spec){.host = STR("demo"), .port = 80, .dial = demo_dial};
+    return true;
+  }
+  if (!origin_spec_parse(p->base_url, &out->spec, &out->path)) {
+    problem_add(scratch, problems,
+                arena_printf(scratch, "provider %.*s: base_url is not an http:// or https:// URL", STR_ARGS(p->id)));
+    return false;
+  }
+  while (out->path.len && out->path.ptr[out->path.len - 1] == '/') out->path.len--;
+  const struct config *c = &s->config;
+  if (!is_loopback(out->spec.host) && !no_proxy_for(c->no_proxy, out->spec.host))
+    out->spec.proxy = out->spec.tls ? c->https_proxy : c->http_proxy;
+  if (!out->spec.tls) return true;
+  char why[200] = "out of memory";
+  out->spec.tls_context = trust_for(p->ca_file, why, sizeof why);
+  if (out->spec.tls_context) return true;
+  problem_add(scratch, problems, arena_printf(scratch, "provider %.*s: %s", STR_ARGS(p->id), why));
+  return false;
+}
+
+struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct config_problems *problems) {
+  struct snapshot *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->arena.chunk_size = 16 * 1024;
+  atomic_init(&s->refs, 1);
+  bool ok = path.len ? config_load(&s->arena, path, &s->config, problems)
+                     : config_from_environment(&s->arena, &s->config, problems);
+  if (ok) ok = catalogue_build(&s->arena, &s->config, &s->catalogue, problems);
+  if (ok) {
+    s->origins = arena_zalloc(&s->arena, (s->catalogue.provider_count + 1) * sizeof *s->origins);
+    ok = s->origins != NULL;
+    for (size_t i = 0; ok && i < s->catalogue.provider_count; i++)
+      if (!origin_make(s, &s->catalogue.providers[i], &s->origins[i], scratch, problems)) ok = false;
+  }
+  if (ok && !problems->count) return s;
+  // The problems' texts may lie in the snapshot's arena: copy them before it goes.
+  for (size_t i = 0; i < problems->count; i++) problems->items[i].text = arena_str(scratch, problems->items[i].text);
+  struct config_problem *items = arena_alloc(scratch, (problems->count + 1) * sizeof *items);
+  if (items && problems->count) memcpy(items, problems->items, problems->count * sizeof *items);
+  problems->items = items;
+  if (!items) problems->count = 0;
+  snapshot_drop(s);
+  return NULL;
+}
+
+struct snapshot *snapshot_hold(struct snapshot *s) {
+  atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+  return s;
+}
+
+void snapshot_drop(struct snapshot *s) {
+  if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+  arena_free(&s->arena);
+  free(s);
+}

@@ -1,0 +1,30 @@
+// One configuration with all that follows from it: catalogue, trust, origins' facts. Immutable; a reload makes a new
+// one, and requests keep the one they began with.
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "config/config.h"
+#include "llm/model.h"
+#include "net/upstream.h"
+
+// Where a provider is reached; parallel to catalogue.providers.
+struct provider_origin {
+  struct origin_spec spec;
+  struct str path;  // of base_url, without trailing slash
+};
+
+struct snapshot {
+  struct arena arena;
+  atomic_uint refs;
+  struct config config;
+  struct catalogue catalogue;
+  struct provider_origin *origins;  // one for each provider
+};
+
+// Reads the file (path empty: from the environment). NULL when there are problems; they are in `problems`, whose memory
+// is in `scratch`.
+struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct config_problems *problems);
+struct snapshot *snapshot_hold(struct snapshot *s);
+void snapshot_drop(struct snapshot *s);

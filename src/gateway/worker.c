@@ -1,0 +1,65 @@
+#define _GNU_SOURCE
+#include "gateway/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/time.h"
+
+struct worker_snapshot *worker_snapshot_hold(struct worker_snapshot *ws) {
+  ws->uses++;
+  return ws;
+}
+
+void worker_snapshot_release(struct worker_snapshot *ws) {
+  if (!ws || --ws->uses) return;
+  snapshot_drop(ws->snapshot);
+  free(ws->origins);
+  free(ws);
+}
+
+bool worker_use_snapshot(struct worker *w, struct snapshot *snapshot) {
+  size_t count = snapshot->catalogue.provider_count;
+  struct worker_snapshot *ws = calloc(1, sizeof *ws);
+  struct origin **origins = calloc(count + 1, sizeof(struct origin *));
+  bool ok = ws && origins;
+  for (size_t i = 0; ok && i < count; i++) {
+    struct origin_spec spec = snapshot->origins[i].spec;
+    if (spec.dial) spec.dial_context = w;  // the built-in demo provider lives on this loop
+    origins[i] = upstream_origin(w->pool, &spec);
+    ok = origins[i] != NULL;
+  }
+  if (!ok) {
+    free(ws);
+    free(origins);
+    snapshot_drop(snapshot);
+    return false;
+  }
+  *ws = (struct worker_snapshot){snapshot, origins, 1};
+  worker_snapshot_release(w->snapshot);
+  w->snapshot = ws;
+  return true;
+}
+
+struct str worker_date(struct worker *w) {
+  uint64_t second = loop_now_ms(w->loop) / 1000;
+  if (second != w->date_second) {
+    w->date_second = second;
+    time_t now = (time_t)(time_unix_us() / 1000000);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(w->date, sizeof w->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+  }
+  return str_from_cstr(w->date);
+}
+
+struct buf *worker_scratch(struct buf *b) {
+  if (b->cap > WORKER_SCRATCH_KEEP) {
+    size_t max = b->max;
+    buf_free(b);
+    buf_init(b, max);
+  }
+  buf_clear(b);
+  return b;
+}

@@ -1,0 +1,67 @@
+// What one event loop owns: its clients, its connections to providers, its spool, its counters. Nothing here is shared
+// with other loops; what comes from outside arrives as tasks.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/rand.h"
+#include "gateway/metrics.h"
+#include "gateway/snapshot.h"
+#include "net/dns.h"
+#include "net/loop.h"
+#include "net/upstream.h"
+#include "policy/keyring.h"
+#include "store/keyhash.h"
+#include "store/spool.h"
+
+struct client;
+struct demo;
+struct gateway;
+
+// A snapshot as this loop uses it: with the loop's own origins. Requests count themselves in.
+struct worker_snapshot {
+  struct snapshot *snapshot;
+  struct origin **origins;  // parallel to the catalogue's providers
+  unsigned uses;            // requests under way, and one while it is the present one
+};
+
+struct worker {
+  struct gateway *gateway;
+  unsigned number;
+  struct loop *loop;
+  struct upstream_pool *pool;
+  struct spool *spool;
+  struct worker_snapshot *snapshot;  // the present one
+  struct keyring *keyring;
+  struct key_hasher *hasher;
+  struct rand rand;
+  uint64_t last_id_us;     // of the newest generation id
+  struct client *clients;  // all open ones
+  unsigned client_count;
+  struct demo *demos;  // the demo provider's connections
+  bool draining;
+  // blocks of requests that are over, to be used again; see request.c
+  struct spare_blocks {
+    void *first;
+    unsigned count;
+  } spare_requests, spare_inferences;
+  // used anew in each callback, never kept across a turn
+  char *read_buffer;
+  struct buf out, body;
+  // the Date field, made once a second
+  uint64_t date_second;
+  char date[32];
+  struct metrics metrics;
+};
+
+enum { WORKER_READ_SIZE = 128 * 1024, WORKER_SCRATCH_KEEP = 512 * 1024 };
+
+struct worker_snapshot *worker_snapshot_hold(struct worker_snapshot *ws);
+void worker_snapshot_release(struct worker_snapshot *ws);
+// Makes `snapshot` (takes over one reference) the present one. False: out of memory; the old one stays.
+bool worker_use_snapshot(struct worker *w, struct snapshot *snapshot);
+// "Mon, 23 Nov 2026 12:00:00 GMT"
+struct str worker_date(struct worker *w);
+// An empty scratch buffer; memory it grew beyond WORKER_SCRATCH_KEEP is given back first.
+struct buf *worker_scratch(struct buf *b);

@@ -1,0 +1,60 @@
+// A stream socket on a loop, plain or TLS, with its unsent bytes. The only place that reads and writes sockets.
+// Writes go out at once; what the kernel does not take is kept and sent when it can be. While something is kept the
+// owner should stop feeding (conn_blocked); on_drained says when to go on. Closing is immediate; nothing is called
+// afterwards.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/str.h"
+#include "net/loop.h"
+
+struct tls_session;  // net/tls.h
+
+enum conn_result {
+  CONN_OK,     // bytes were read
+  CONN_AGAIN,  // nothing there now
+  CONN_EOF,    // the peer has finished
+  CONN_ERROR,  // reset or TLS trouble
+};
+
+struct conn {
+  struct io io;
+  struct loop *loop;
+  struct tls_session *tls;  // NULL: plain
+  char *unsent;             // malloc'd; NULL: nothing
+  size_t unsent_at, unsent_len;
+  bool want_read;  // as set by conn_read_on
+  bool wants_out;  // on_readable is also wanted when the socket can be written: connecting, TLS handshakes
+  bool dead;       // a write failed: the owner finds out by on_broken or the next call
+  // The owner's. `on_readable` also comes for a peer that went away (conn_read tells); `on_hangup` (may be NULL)
+  // comes when the peer closed or reset while reading is off.
+  void (*on_readable)(struct conn *c);
+  void (*on_drained)(struct conn *c);
+  void (*on_hangup)(struct conn *c);
+};
+
+// Takes over a non-blocking descriptor. Callbacks must be set before. False: it could not be watched (fd not closed).
+bool conn_start(struct conn *c, struct loop *l, int fd);
+// Closes at once, forgets what is unsent. Safe on a closed one. The struct may be freed at the end of the turn
+// (loop_defer), or at once if no caller up the stack touches it.
+void conn_close(struct conn *c);
+static inline bool conn_is_open(const struct conn *c) {
+  return c->loop != 0;
+}
+
+// At most `max` bytes; *got > 0 with CONN_OK.
+enum conn_result conn_read(struct conn *c, char *into, size_t max, size_t *got);
+// Sends or keeps all of it. False: the connection is broken (or memory is out): close it.
+bool conn_write(struct conn *c, const struct iovec *parts, int count);
+static inline bool conn_blocked(const struct conn *c) {
+  return c->unsent != 0;
+}
+// Turns reading off (back-pressure) or on. While off only on_hangup and on_drained come.
+void conn_read_on(struct conn *c, bool on);
+// Calls on_readable once the socket can be written (a connect has ended, a handshake may go on).
+void conn_wake_writable(struct conn *c);
+// Bytes may be waiting inside the TLS engine that epoll does not know of: true means read again.
+bool conn_has_buffered(const struct conn *c);

@@ -1,0 +1,60 @@
+// One event loop of one thread: descriptors (epoll, level-triggered), timers (a wheel, looked at once a turn), tasks
+// posted by other threads, and work put off to the end of the turn. The clock is read once a turn.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+
+struct loop;
+
+// A watched descriptor; embed it. `on_ready` gets EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR bits.
+struct io {
+  int fd;
+  uint32_t events;  // what is registered; 0: not watched
+  void (*on_ready)(struct io *io, uint32_t events);
+};
+
+// A timer; embed it. Setting it later than it stands costs a store: the wheel looks again when the old moment comes.
+struct timer {
+  struct timer *next, *prev;  // in a slot of the wheel; NULL: not set
+  uint64_t due_ms;            // when on_fire is called
+  uint64_t slot_ms;           // when the wheel looks at it
+  void (*on_fire)(struct timer *timer);
+};
+
+// Work to be done later; embed it. It may be queued once at a time.
+struct task {
+  struct task *next;
+  void (*run)(struct task *task);
+};
+
+struct loop *loop_new(void);  // NULL: out of memory or descriptors
+void loop_free(struct loop *l);
+// Turns until loop_stop.
+void loop_run(struct loop *l);
+void loop_stop(struct loop *l);  // from the loop's own thread
+
+// After loop_run has returned: runs what was posted and deferred since. From the thread that ends the loop.
+void loop_finish(struct loop *l);
+
+// Registers, changes or (events 0) removes interest. False: the kernel refused.
+MUST_CHECK bool loop_watch(struct loop *l, struct io *io, uint32_t events);
+// Must be called before the descriptor is closed. Events already fetched for it in this turn are not delivered.
+void loop_forget(struct loop *l, struct io *io);
+
+// Fires `ms` from now (at least that much, at most 16 ms later), replacing an earlier setting.
+void timer_set(struct loop *l, struct timer *t, uint64_t ms);
+void timer_clear(struct timer *t);
+static inline bool timer_is_set(const struct timer *t) {
+  return t->prev != 0;
+}
+
+// At the end of this turn, on this thread: frees and other things that must not happen inside a callback.
+void loop_defer(struct loop *l, struct task *task);
+// From any thread: runs on the loop's thread, soon.
+void loop_post(struct loop *l, struct task *task);
+
+// The present turn's clocks.
+uint64_t loop_now_ns(const struct loop *l);
+uint64_t loop_now_ms(const struct loop *l);

@@ -1,0 +1,847 @@
+#define _GNU_SOURCE
+#include "net/upstream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "net/conn.h"
+
+enum {
+  READ_SIZE = 64 * 1024,
+  IDLE_MAX = 1024,           // pooled connections of one origin
+  STALE_RETRY_MS = 1000,     // how soon after sending a close counts as "was closed already"
+  KEEP_SCRATCH = 256 * 1024  // the send buffer is given back when a request needed more
+};
+
+enum upstream_state {
+  UP_CONNECTING,  // TCP
+  UP_PROXY,       // waiting for the answer to CONNECT
+  UP_TLS,         // handshake
+  UP_WAITING,     // request sent, head not complete
+  UP_BODY,        // inside the reply's body
+  UP_IDLE,        // in the pool
+};
+
+// One connection to an origin.
+struct upstream {
+  struct conn conn;
+  struct origin *origin;
+  struct exchange *x;                      // NULL when idle
+  struct upstream *next, *prev;            // idle list, newest first
+  struct upstream *all_next, **all_pprev;  // of the pool: every open one
+  struct timer timer;
+  struct task free_task;
+  char *carry;  // an incomplete head
+  uint32_t carry_len, carry_cap;
+  uint8_t state;     // enum upstream_state
+  bool reused;       // has served before
+  bool got_bytes;    // of the present reply
+  bool keep;         // may go back to the pool
+  bool until_close;  // body ends with the connection
+  bool paused;
+  uint8_t address;  // which of the origin's addresses
+  struct chunked chunked;
+  bool is_chunked;
+  int64_t left;  // body bytes to come
+};
+
+struct origin {
+  struct origin *next;
+  struct upstream_pool *pool;
+  bool tls;
+  char host[256];
+  char host_field[272];  // with port unless it is the default
+  uint16_t port;
+  struct tls_context *tls_context;
+  struct tls_ticket *ticket;
+  bool proxied;
+  char proxy_text[300];
+  char proxy_authorization[256];  // "Basic …"
+  char target_prefix[300];
+  int (*dial)(void *);
+  void *dial_context;
+  // addresses
+  struct dns_query query;
+  bool looking_up;
+  uint64_t looked_up_ms;
+  struct exchange *waiting;  // for the look-up
+  // pool
+  struct upstream *idle;
+  unsigned idle_count;
+};
+
+struct upstream_pool {
+  struct loop *loop;
+  struct dns *dns;
+  unsigned idle_ms;
+  struct origin *origins;
+  struct upstream *all;
+  struct buf out;     // a request being sent
+  char *read_buffer;  // READ_SIZE
+};
+
+static void connect_next(struct upstream *u);
+static void upstream_fail(struct upstream *u, enum fault fault, const char *why);
+static void exchange_send(struct upstream *u);
+static void begin(struct exchange *x);
+
+// --- pool and origins ---
+
+struct upstream_pool *upstream_pool_new(struct loop *l, struct dns *dns, unsigned idle_ms) {
+  struct upstream_pool *p = calloc(1, sizeof *p);
+  if (!p) return NULL;
+  *p = (struct upstream_pool){.loop = l, .dns = dns, .idle_ms = idle_ms, .read_buffer = malloc(READ_SIZE)};
+  buf_init(&p->out, (size_t)1 << 30);
+  if (!p->read_buffer) {
+    free(p);
+    return NULL;
+  }
+  return p;
+}
+
+static void all_remove(struct upstream *u) {
+  *u->all_pprev = u->all_next;
+  if (u->all_next) u->all_next->all_pprev = u->all_pprev;
+}
+
+static void free_later(struct task *task) {
+  struct upstream *u = (struct upstream *)((char *)task - offsetof(struct upstream, free_task));
+  free(u);
+}
+
+static void idle_remove(struct upstream *u) {
+  struct origin *o = u->origin;
+  if (u->prev)
+    u->prev->next = u->next;
+  else
+    o->idle = u->next;
+  if (u->next) u->next->prev = u->prev;
+  u->next = u->prev = NULL;
+  o->idle_count--;
+}
+
+// Closes the connection for good; an exchange on it must have been detached.
+static void upstream_close(struct upstream *u) {
+  assert(!u->x);
+  if (u->state == UP_IDLE) idle_remove(u);
+  all_remove(u);
+  timer_clear(&u->timer);
+  struct loop *loop = u->origin->pool->loop;
+  conn_close(&u->conn);
+  free(u->carry);
+  u->carry = NULL;
+  u->free_task.run = free_later;
+  loop_defer(loop, &u->free_task);
+}
+
+void upstream_pool_close_idle(struct upstream_pool *p) {
+  for (struct origin *o = p->origins; o; o = o->next)
+    while (o->idle) upstream_close(o->idle);
+}
+
+void upstream_pool_abort(struct upstream_pool *p) {
+  upstream_pool_close_idle(p);
+  while (p->all) upstream_fail(p->all, FAULT_SHUTDOWN, "was left because the gateway stops");
+}
+
+void upstream_pool_free(struct upstream_pool *p) {
+  if (!p) return;
+  assert(!p->all);
+  for (struct origin *o = p->origins, *next; o; o = next) {
+    next = o->next;
+    tls_ticket_drop(o->ticket);
+    free(o);
+  }
+  buf_free(&p->out);
+  free(p->read_buffer);
+  free(p);
+}
+
+bool origin_spec_parse(struct str url, struct origin_spec *spec, struct str *path) {
+  *spec = (struct origin_spec){0};
+  if (str_starts_nocase(url, STR("https://"))) {
+    spec->tls = true;
+    url = str_skip(url, 8);
+  } else if (str_starts_nocase(url, STR("http://"))) {
+    url = str_skip(url, 7);
+  } else {
+    return false;
+  }
+  size_t slash = str_find_char(url, '/', 0);
+  struct str authority = slash == SIZE_MAX ? url : str_from(url.ptr, slash);
+  *path = slash == SIZE_MAX ? (struct str){"", 0} : str_skip(url, slash);
+  struct str port = {0};
+  if (authority.len && authority.ptr[0] == '[') {
+    size_t end = str_find_char(authority, ']', 0);
+    if (end == SIZE_MAX) return false;
+    spec->host = str_from(authority.ptr + 1, end - 1);
+    struct str rest = str_skip(authority, end + 1);
+    if (rest.len && rest.ptr[0] != ':') return false;
+    port = str_skip(rest, 1);
+  } else {
+    size_t colon = str_find_char(authority, ':', 0);
+    spec->host = colon == SIZE_MAX ? authority : str_from(authority.ptr, colon);
+    if (colon != SIZE_MAX) port = str_skip(authority, colon + 1);
+  }
+  uint64_t number = spec->tls ? 443 : 80;
+  if (port.len && (!str_to_u64(port, 65535, &number) || !number)) return false;
+  spec->port = (uint16_t)number;
+  return spec->host.len > 0 && spec->host.len < 250;
+}
+
+// Undoes percent-encoding: credentials in a URL must write "@" and ":" so. Returns the length; `out` holds text.len.
+static size_t credentials_decode(struct str text, char *out) {
+  size_t n = 0;
+  for (size_t i = 0; i < text.len; i++) {
+    int high = -1, low = -1;
+    if (text.ptr[i] == '%' && i + 2 < text.len) {
+      high = OPENSSL_hexchar2int((unsigned char)text.ptr[i + 1]);
+      low = OPENSSL_hexchar2int((unsigned char)text.ptr[i + 2]);
+    }
+    bool coded = high >= 0 && low >= 0;
+    out[n++] = coded ? (char)(high * 16 + low) : text.ptr[i];
+    if (coded) i += 2;
+  }
+  return n;
+}
+
+// "http://user:pass@host:port" into where to connect and what to say. False: not understood.
+static bool proxy_set(struct origin *o, struct str proxy) {
+  if (proxy.len >= sizeof o->proxy_text) return false;
+  if (str_find(proxy, STR("://"), 0) == SIZE_MAX) {
+    snprintf(o->proxy_text, sizeof o->proxy_text, "http://%.*s", STR_ARGS(proxy));
+  } else {
+    snprintf(o->proxy_text, sizeof o->proxy_text, "%.*s", STR_ARGS(proxy));
+  }
+  struct str text = str_from_cstr(o->proxy_text);
+  if (!str_starts_nocase(text, STR("http://"))) return false;  // TLS to the proxy itself is not supported
+  struct str rest = str_skip(text, 7);
+  size_t at = str_find_char(rest, '@', 0);
+  char url[320];
+  if (at != SIZE_MAX) {
+    if (at > 150) return false;
+    char plain[150], coded[256];
+    size_t len = credentials_decode(str_from(rest.ptr, at), plain);
+    EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, (int)len);
+    snprintf(o->proxy_authorization, sizeof o->proxy_authorization, "Basic %.200s", coded);
+    rest = str_skip(rest, at + 1);
+  }
+  snprintf(url, sizeof url, "http://%.*s", STR_ARGS(rest));
+  struct origin_spec spec;
+  struct str path;
+  if (!origin_spec_parse(str_from_cstr(url), &spec, &path)) return false;
+  snprintf(o->query.host, sizeof o->query.host, "%.*s", STR_ARGS(spec.host));
+  o->query.port = spec.port;
+  o->proxied = true;
+  if (!o->tls) snprintf(o->target_prefix, sizeof o->target_prefix, "http://%s", o->host_field);
+  return true;
+}
+
+struct origin *upstream_origin(struct upstream_pool *p, const struct origin_spec *spec) {
+  for (struct origin *o = p->origins; o; o = o->next)
+    if (o->tls == spec->tls && o->port == spec->port && o->dial == spec->dial && o->tls_context == spec->tls_context &&
+        str_eq(str_from_cstr(o->host), spec->host) && str_eq(str_from_cstr(o->proxy_text), spec->proxy))
+      return o;
+  struct origin *o = calloc(1, sizeof *o);
+  if (!o) return NULL;
+  o->pool = p;
+  o->tls = spec->tls;
+  o->port = spec->port;
+  o->dial = spec->dial;
+  o->dial_context = spec->dial_context;
+  o->tls_context = spec->tls_context;
+  snprintf(o->host, sizeof o->host, "%.*s", STR_ARGS(spec->host));
+  bool six = str_find_char(spec->host, ':', 0) != SIZE_MAX;
+  snprintf(o->host_field, sizeof o->host_field, six ? "[%s]" : "%s", o->host);
+  if (spec->port != (spec->tls ? 443 : 80)) {
+    size_t len = strlen(o->host_field);
+    snprintf(o->host_field + len, sizeof o->host_field - len, ":%u", spec->port);
+  }
+  o->query.loop = p->loop;
+  if (spec->proxy.len) {
+    if (!proxy_set(o, spec->proxy)) {
+      free(o);
+      return NULL;
+    }
+  } else {
+    snprintf(o->query.host, sizeof o->query.host, "%s", o->host);
+    o->query.port = spec->port;
+  }
+  o->next = p->origins;
+  p->origins = o;
+  return o;
+}
+
+struct str origin_target_prefix(const struct origin *o) {
+  return str_from_cstr(o->target_prefix);
+}
+
+struct str origin_proxy_authorization(const struct origin *o) {
+  return o->tls ? (struct str){0} : str_from_cstr(o->proxy_authorization);
+}
+
+struct str origin_host(const struct origin *o) {
+  return str_from_cstr(o->host_field);
+}
+
+unsigned origin_idle_count(const struct origin *o) {
+  return o->idle_count;
+}
+
+// --- endings ---
+
+static void exchange_detach(struct exchange *x) {
+  timer_clear(&x->timer);
+  if (x->pprev) {
+    *x->pprev = x->next;
+    if (x->next) x->next->pprev = x->pprev;
+    x->next = NULL;
+    x->pprev = NULL;
+  }
+  if (x->conn) {
+    x->conn->x = NULL;
+    x->conn = NULL;
+  }
+}
+
+// The connection is lost to the exchange: try once more on a fresh one, or tell the owner.
+static void upstream_fail(struct upstream *u, enum fault fault, const char *why) {
+  struct exchange *x = u->x;
+  char text[400];  // `why` may live in what is about to be freed
+  snprintf(text, sizeof text, "%s", why);
+  bool broken = fault == FAULT_UPSTREAM_CUT || fault == FAULT_CONNECT;
+  bool stale = broken && x && u->reused && !u->got_bytes && !x->retried &&
+               time_mono_ns() - x->sent_ns < (uint64_t)STALE_RETRY_MS * 1000000;
+  if (x) exchange_detach(x);
+  upstream_close(u);
+  if (!x) return;
+  if (stale) {
+    x->retried = true;
+    begin(x);
+    return;
+  }
+  x->on_fail(x, fault, str_from_cstr(text));
+}
+
+static void to_pool(struct upstream *u) {
+  struct origin *o = u->origin;
+  assert(!u->x);
+  if (o->idle_count >= IDLE_MAX || conn_blocked(&u->conn)) {
+    upstream_close(u);
+    return;
+  }
+  u->state = UP_IDLE;
+  u->reused = true;
+  u->prev = NULL;
+  u->next = o->idle;
+  if (o->idle) o->idle->prev = u;
+  o->idle = u;
+  o->idle_count++;
+  timer_set(o->pool->loop, &u->timer, o->pool->idle_ms);
+}
+
+static void on_timeout(struct timer *timer) {
+  struct upstream *u = (struct upstream *)((char *)timer - offsetof(struct upstream, timer));
+  struct exchange *x = u->x;
+  if (!x) {
+    upstream_close(u);
+    return;
+  }
+  char why[128];
+  uint64_t age = loop_now_ms(u->origin->pool->loop) - x->started_ms;
+  if (age >= x->times.total_ms)
+    snprintf(why, sizeof why, "no complete answer within %u ms", x->times.total_ms);
+  else if (u->state == UP_BODY)
+    snprintf(why, sizeof why, "silent for %u ms in the middle of its answer", x->times.idle_ms);
+  else if (u->state == UP_WAITING)
+    snprintf(why, sizeof why, "no answer within %u ms", x->times.first_byte_ms);
+  else
+    snprintf(why, sizeof why, "no connection within %u ms", x->times.connect_ms);
+  upstream_fail(u, FAULT_TIMEOUT, why);
+}
+
+// Arms the timer for a phase, never beyond the exchange's whole time.
+static void phase_timer(struct upstream *u, unsigned phase_ms) {
+  struct loop *l = u->origin->pool->loop;
+  uint64_t age = loop_now_ms(l) - u->x->started_ms;
+  uint64_t rest = age < u->x->times.total_ms ? u->x->times.total_ms - age : 0;
+  timer_set(l, &u->timer, phase_ms < rest ? phase_ms : rest);
+}
+
+// --- the reply ---
+
+static bool has_body(unsigned status) {
+  return status >= 200 && status != 204 && status != 304;
+}
+
+// Undoes chunked coding in place: *n becomes the body's bytes. False: senseless. *end: complete; *rest: bytes behind.
+static bool dechunk(struct upstream *u, char *bytes, size_t *n, bool *end, size_t *rest) {
+  size_t at = 0, kept = 0;
+  while (at < *n) {
+    size_t taken;
+    struct str data;
+    enum http_result r = chunked_feed(&u->chunked, str_from(bytes + at, *n - at), &taken, &data);
+    if (r == HTTP_FAILED) return false;
+    if (data.len) {
+      if (bytes + kept != data.ptr) memmove(bytes + kept, data.ptr, data.len);
+      kept += data.len;
+    }
+    at += taken;
+    if (r == HTTP_DONE) {
+      *end = true;
+      *rest = *n - at;
+      break;
+    }
+    if (!taken) break;
+  }
+  *n = kept;
+  return true;
+}
+
+// Hands body bytes over; `head` when it has just been read. Returns with the upstream possibly gone.
+static void deliver(struct upstream *u, const struct http_head *head, char *bytes, size_t n) {
+  struct exchange *x = u->x;
+  bool end = false;
+  size_t rest = 0;
+  if (u->is_chunked) {
+    if (!dechunk(u, bytes, &n, &end, &rest)) {
+      upstream_fail(u, FAULT_UPSTREAM_INVALID, "sent invalid chunked coding");
+      return;
+    }
+  } else if (!u->until_close) {
+    if ((uint64_t)n >= (uint64_t)u->left) {
+      rest = n - (size_t)u->left;
+      n = (size_t)u->left;
+      end = true;
+    }
+    u->left -= (int64_t)n;
+  }
+  if (!end) {
+    phase_timer(u, x->times.idle_ms);
+    if (n || head) x->on_reply(x, head, bytes, n, false);
+    return;
+  }
+  exchange_detach(x);
+  // Bytes behind a reply that nobody asked for: such a connection is not to be trusted.
+  if (u->keep && !rest)
+    to_pool(u);
+  else
+    upstream_close(u);
+  x->on_reply(x, head, bytes, n, true);
+}
+
+// Parses heads at the start of the bytes until a final one is there. Returns false when more is needed or all is over.
+static bool read_head(struct upstream *u, struct str *in, struct http_head *head) {
+  for (;;) {
+    struct http_refusal refusal;
+    switch (http_response_parse(*in, LIMIT_UPSTREAM_HEAD, head, &refusal)) {
+      case HTTP_MORE: return false;
+      case HTTP_FAILED: {
+        char why[160];
+        snprintf(why, sizeof why, "sent no valid HTTP response: %s", refusal.why);
+        upstream_fail(u, FAULT_UPSTREAM_INVALID, why);
+        return false;
+      }
+      case HTTP_DONE: break;
+    }
+    if (head->status >= 200) return true;
+    if (head->status == 101) {
+      upstream_fail(u, FAULT_UPSTREAM_INVALID, "switched protocols without being asked");
+      return false;
+    }
+    *in = str_skip(*in, head->size);  // 1xx: the real one follows
+  }
+}
+
+static bool carry_append(struct upstream *u, struct str in) {
+  if (!in.len) return true;
+  if (u->carry_len + in.len > LIMIT_UPSTREAM_HEAD + READ_SIZE) return false;
+  if (u->carry_len + in.len > u->carry_cap) {
+    size_t cap = (u->carry_len + in.len) * 2;
+    char *grown = realloc(u->carry, cap);
+    if (!grown) return false;
+    u->carry = grown;
+    u->carry_cap = (uint32_t)cap;
+  }
+  memcpy(u->carry + u->carry_len, in.ptr, in.len);
+  u->carry_len += (uint32_t)in.len;
+  return true;
+}
+
+// Bytes while the reply's head is not complete.
+static void on_head_bytes(struct upstream *u, char *bytes, size_t n) {
+  struct str in = str_from(bytes, n);
+  if (u->carry_len) {
+    if (!carry_append(u, in)) {
+      upstream_fail(u, FAULT_UPSTREAM_INVALID, "sent too large a response head");
+      return;
+    }
+    in = str_from(u->carry, u->carry_len);
+  }
+  struct http_head head;
+  struct str before = in;
+  if (!read_head(u, &in, &head)) {
+    if (!u->x) return;  // failed
+    if (u->carry_len) {
+      u->carry_len = (uint32_t)in.len;
+      if (in.ptr != before.ptr) memmove(u->carry, in.ptr, in.len);
+    } else if (!carry_append(u, in)) {
+      upstream_fail(u, FAULT_INTERNAL, "out of memory");
+    }
+    return;
+  }
+  u->state = UP_BODY;
+  u->keep = head.keep_alive;
+  u->is_chunked = has_body(head.status) && head.chunked;
+  u->chunked = (struct chunked){0};
+  u->left = has_body(head.status) && head.content_length > 0 ? head.content_length : 0;
+  u->until_close = has_body(head.status) && !head.chunked && head.content_length < 0;
+  if (u->until_close) u->keep = false;
+  // A carried head's strings must stay while the owner looks at them: the memory is freed afterwards.
+  char *carried = u->carry;
+  u->carry = NULL;
+  u->carry_len = u->carry_cap = 0;
+  deliver(u, &head, (char *)in.ptr + head.size, in.len - head.size);
+  free(carried);
+}
+
+static void on_eof(struct upstream *u) {
+  struct exchange *x = u->x;
+  if (u->state == UP_BODY && u->until_close) {
+    exchange_detach(x);
+    upstream_close(u);
+    x->on_reply(x, NULL, NULL, 0, true);
+    return;
+  }
+  upstream_fail(u, FAULT_UPSTREAM_CUT,
+                u->state == UP_BODY ? "closed the connection in the middle of its answer"
+                : u->got_bytes      ? "closed the connection in the middle of the response head"
+                                    : "closed the connection without an answer");
+}
+
+static void read_reply(struct upstream *u) {
+  struct upstream_pool *p = u->origin->pool;
+  do {
+    size_t got;
+    switch (conn_read(&u->conn, p->read_buffer, READ_SIZE, &got)) {
+      case CONN_AGAIN: return;
+      case CONN_EOF: on_eof(u); return;
+      case CONN_ERROR:
+        upstream_fail(u, FAULT_UPSTREAM_CUT,
+                      u->got_bytes ? "reset the connection in the middle of its answer"
+                                   : "reset the connection without an answer");
+        return;
+      case CONN_OK: break;
+    }
+    u->got_bytes = true;
+    if (u->state == UP_WAITING)
+      on_head_bytes(u, p->read_buffer, got);
+    else
+      deliver(u, NULL, p->read_buffer, got);
+    // The callback may have ended or paused it. (A closed upstream's memory lives until the end of the turn.)
+  } while (conn_is_open(&u->conn) && u->x && !u->paused && conn_has_buffered(&u->conn));
+}
+
+// --- sending ---
+
+static void exchange_send(struct upstream *u) {
+  struct exchange *x = u->x;
+  struct upstream_pool *p = u->origin->pool;
+  u->state = UP_WAITING;
+  u->got_bytes = false;
+  phase_timer(u, x->times.first_byte_ms);
+  buf_clear(&p->out);
+  if (!x->build(x, &p->out) || p->out.failed) {
+    upstream_fail(u, FAULT_INTERNAL, "out of memory while building the request");
+    return;
+  }
+  struct iovec part = {p->out.ptr, p->out.len};
+  bool sent = conn_write(&u->conn, &part, 1);
+  if (p->out.cap > KEEP_SCRATCH) buf_free(&p->out);
+  x->sent_ns = time_mono_ns();
+  if (!sent) upstream_fail(u, FAULT_UPSTREAM_CUT, "closed the connection while the request was sent");
+}
+
+// --- connecting ---
+
+static void tls_step(struct upstream *u) {
+  switch (tls_handshake(u->conn.tls)) {
+    case TLS_OK: exchange_send(u); return;
+    case TLS_WANT_READ: return;
+    case TLS_WANT_WRITE: conn_wake_writable(&u->conn); return;
+    case TLS_EOF:
+    case TLS_FAILED: break;
+  }
+  struct str why = tls_why(u->conn.tls);
+  char text[200];
+  snprintf(text, sizeof text, "TLS failed: %.*s", STR_ARGS(why));
+  upstream_fail(u, FAULT_CONNECT, text);
+}
+
+static void tls_begin(struct upstream *u) {
+  struct origin *o = u->origin;
+  u->state = UP_TLS;
+  u->conn.tls = tls_connect(o->tls_context, u->conn.io.fd, str_from_cstr(o->host), &o->ticket);
+  if (!u->conn.tls) {
+    upstream_fail(u, FAULT_CONNECT, "TLS failed: out of memory or a host name that cannot be verified");
+    return;
+  }
+  tls_step(u);
+}
+
+static void proxy_begin(struct upstream *u) {
+  struct origin *o = u->origin;
+  char text[900];
+  int len = snprintf(text, sizeof text, "CONNECT %s%s HTTP/1.1\r\nHost: %s%s\r\n%s%s%s\r\n", o->host_field,
+                     o->port == 443 ? ":443" : "", o->host_field, o->port == 443 ? ":443" : "",
+                     o->proxy_authorization[0] ? "Proxy-Authorization: " : "", o->proxy_authorization,
+                     o->proxy_authorization[0] ? "\r\n" : "");
+  u->state = UP_PROXY;
+  struct iovec part = {text, (size_t)len};
+  if (!conn_write(&u->conn, &part, 1)) upstream_fail(u, FAULT_CONNECT, "the proxy closed the connection");
+}
+
+static void on_proxy_bytes(struct upstream *u) {
+  char bytes[4096];
+  size_t got;
+  enum conn_result r = conn_read(&u->conn, bytes, sizeof bytes, &got);
+  if (r == CONN_AGAIN) return;
+  if (r != CONN_OK || !carry_append(u, str_from(bytes, got))) {
+    upstream_fail(u, FAULT_CONNECT, "the proxy closed the connection");
+    return;
+  }
+  struct http_head head;
+  struct http_refusal refusal;
+  enum http_result parsed = http_response_parse(str_from(u->carry, u->carry_len), LIMIT_UPSTREAM_HEAD, &head, &refusal);
+  if (parsed == HTTP_MORE) return;
+  if (parsed == HTTP_FAILED || head.status / 100 != 2) {
+    char why[100];
+    snprintf(why, sizeof why, "the proxy refused the tunnel with status %u", parsed == HTTP_FAILED ? 0 : head.status);
+    upstream_fail(u, FAULT_CONNECT, why);
+    return;
+  }
+  u->carry_len = 0;
+  tls_begin(u);
+}
+
+static void on_connected(struct upstream *u) {
+  if (u->origin->proxied && u->origin->tls)
+    proxy_begin(u);
+  else if (u->origin->tls)
+    tls_begin(u);
+  else
+    exchange_send(u);
+}
+
+// The TCP connect has ended, one way or the other.
+static void connect_finish(struct upstream *u) {
+  int error = 0;
+  socklen_t len = sizeof error;
+  getsockopt(u->conn.io.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+  if (!error) {
+    on_connected(u);
+    return;
+  }
+  conn_close(&u->conn);
+  u->address++;
+  errno = error;
+  connect_next(u);
+}
+
+static void on_readable(struct conn *c) {
+  struct upstream *u = (struct upstream *)((char *)c - offsetof(struct upstream, conn));
+  switch ((enum upstream_state)u->state) {
+    case UP_CONNECTING: connect_finish(u); return;
+    case UP_PROXY: on_proxy_bytes(u); return;
+    case UP_TLS: tls_step(u); return;
+    case UP_WAITING:
+    case UP_BODY: read_reply(u); return;
+    case UP_IDLE:  // closed by the server, or it speaks unasked; a TLS ticket is neither
+      if (u->conn.tls) {
+        char byte;
+        size_t got;
+        if (conn_read(&u->conn, &byte, 1, &got) == CONN_AGAIN) return;
+      }
+      upstream_close(u);
+      return;
+  }
+}
+
+static void on_drained(struct conn *c) {
+  (void)c;
+}
+
+static void on_hangup(struct conn *c) {
+  struct upstream *u = (struct upstream *)((char *)c - offsetof(struct upstream, conn));
+  if (u->paused) {  // what was sent before the hang-up can still be read, later
+    loop_forget(c->loop, &c->io);
+    return;
+  }
+  on_readable(c);
+}
+
+static int dial_tcp(const struct dns_address *a) {
+  int fd = socket(a->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  int one = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (connect(fd, (const struct sockaddr *)&a->addr, a->len) == 0 || errno == EINPROGRESS) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+// Tries the origin's addresses from u->address on. errno tells how the one before failed.
+static void connect_next(struct upstream *u) {
+  struct origin *o = u->origin;
+  int error = errno;
+  while (u->address < o->query.count || (o->dial && u->address == 0)) {
+    int fd = o->dial ? o->dial(o->dial_context) : dial_tcp(&o->query.addresses[u->address]);
+    if (fd >= 0) {
+      u->conn.on_readable = on_readable;
+      u->conn.on_drained = on_drained;
+      u->conn.on_hangup = on_hangup;
+      if (!conn_start(&u->conn, o->pool->loop, fd)) {
+        error = errno;
+        close(fd);
+        break;
+      }
+      u->state = UP_CONNECTING;
+      if (o->dial) {
+        on_connected(u);
+        return;
+      }
+      conn_wake_writable(&u->conn);
+      return;
+    }
+    error = errno;
+    u->address++;
+  }
+  o->looked_up_ms = 0;  // perhaps it has moved
+  char why[400];
+  snprintf(why, sizeof why, "cannot connect to %s%s: %s", o->proxied ? "the proxy for " : "", o->host_field,
+           strerror(error));
+  upstream_fail(u, FAULT_CONNECT, why);
+}
+
+static void connect_new(struct exchange *x) {
+  struct origin *o = x->origin;
+  struct upstream *u = calloc(1, sizeof *u);
+  if (!u) {
+    x->on_fail(x, FAULT_INTERNAL, STR("out of memory"));
+    return;
+  }
+  u->origin = o;
+  u->conn.io.fd = -1;
+  u->timer.on_fire = on_timeout;
+  u->x = x;
+  x->conn = u;
+  u->all_next = o->pool->all;
+  u->all_pprev = &o->pool->all;
+  if (u->all_next) u->all_next->all_pprev = &u->all_next;
+  o->pool->all = u;
+  phase_timer(u, x->times.connect_ms);
+  connect_next(u);
+}
+
+// --- names ---
+
+static void on_looked_up(struct dns_query *q) {
+  struct origin *o = (struct origin *)((char *)q - offsetof(struct origin, query));
+  o->looking_up = false;
+  if (q->count) o->looked_up_ms = loop_now_ms(o->pool->loop);
+  while (o->waiting) {
+    struct exchange *x = o->waiting;
+    exchange_detach(x);
+    if (q->count) {
+      connect_new(x);
+    } else {
+      char why[400];
+      snprintf(why, sizeof why, "cannot resolve %s: %s", q->host, q->why);
+      x->on_fail(x, FAULT_RESOLVE, str_from_cstr(why));
+    }
+  }
+}
+
+static void on_lookup_timeout(struct timer *timer) {
+  struct exchange *x = (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
+  exchange_detach(x);
+  x->on_fail(x, FAULT_TIMEOUT, STR("its name could not be resolved in time"));
+}
+
+static void look_up(struct exchange *x) {
+  struct origin *o = x->origin;
+  x->timer.on_fire = on_lookup_timeout;
+  timer_set(o->pool->loop, &x->timer, x->times.connect_ms);
+  x->next = o->waiting;
+  if (x->next) x->next->pprev = &x->next;
+  x->pprev = &o->waiting;
+  o->waiting = x;
+  if (o->looking_up) return;
+  o->looking_up = true;
+  o->query.done = on_looked_up;
+  if (dns_lookup(o->pool->dns, &o->query)) on_looked_up(&o->query);
+}
+
+static void begin(struct exchange *x) {
+  struct origin *o = x->origin;
+  struct upstream *u = o->idle;
+  if (u && !x->retried) {
+    idle_remove(u);
+    u->x = x;
+    x->conn = u;
+    exchange_send(u);
+  } else if (o->dial ||
+             (o->looked_up_ms && !o->looking_up && loop_now_ms(o->pool->loop) - o->looked_up_ms < DNS_TTL_MS)) {
+    connect_new(x);
+  } else {
+    look_up(x);
+  }
+}
+
+// --- for the owner ---
+
+void exchange_start(struct exchange *x, struct origin *o, struct exchange_times times) {
+  assert(!exchange_is_on(x));
+  x->origin = o;
+  x->times = times;
+  x->retried = false;
+  x->sent_ns = 0;
+  x->started_ms = loop_now_ms(o->pool->loop);
+  begin(x);
+}
+
+void exchange_cancel(struct exchange *x) {
+  struct upstream *u = x->conn;
+  exchange_detach(x);
+  if (u) upstream_close(u);
+}
+
+void exchange_pause(struct exchange *x, bool pause) {
+  struct upstream *u = x->conn;
+  if (!u || u->paused == pause) return;
+  u->paused = pause;
+  conn_read_on(&u->conn, !pause);
+  // The provider is not to blame for a slow client: only the whole time counts meanwhile.
+  phase_timer(u, pause ? x->times.total_ms : x->times.idle_ms);
+  // TLS may hold bytes that no event will announce: the next read is made by hand, at the end of the turn.
+  if (!pause && conn_has_buffered(&u->conn)) read_reply(u);
+}
+
+void exchange_linger(struct exchange *x, unsigned ms) {
+  if (x->conn && x->conn->paused) exchange_pause(x, false);
+  if (!x->conn) return;
+  x->times.idle_ms = ms;
+  phase_timer(x->conn, ms);
+}

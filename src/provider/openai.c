@@ -1,0 +1,45 @@
+#include "provider/openai.h"
+
+#include "base/version.h"
+#include "provider/table.h"
+
+enum { LENGTH_ROOM = 10 };
+
+void openai_chat_head(struct buf *out, const struct provider *provider, const struct openai_target *target, bool stream,
+                      size_t *length_at) {
+  buf_lit(out, "POST ");
+  buf_str(out, target->prefix);
+  buf_str(out, target->path);
+  buf_lit(out, "/chat/completions HTTP/1.1\r\nHost: ");
+  buf_str(out, target->host);
+  if (target->key.len) {
+    const char *field = provider->quirks->auth_header;
+    if (field) {
+      buf_lit(out, "\r\n");
+      buf_str(out, str_from_cstr(field));
+      buf_lit(out, ": ");
+    } else {
+      buf_lit(out, "\r\nAuthorization: Bearer ");
+    }
+    buf_str(out, target->key);
+  }
+  if (target->proxy_authorization.len) {
+    buf_lit(out, "\r\nProxy-Authorization: ");
+    buf_str(out, target->proxy_authorization);
+  }
+  if (stream)
+    buf_lit(out, "\r\nAccept: text/event-stream");
+  else
+    buf_lit(out, "\r\nAccept: application/json");
+  buf_lit(out, "\r\nAccept-Encoding: identity\r\nUser-Agent: signalbox/" SIGNALBOX_VERSION
+               "\r\nContent-Type: application/json\r\nContent-Length: ");
+  *length_at = out->len;
+  buf_lit(out, "          \r\n\r\n");  // blanks before a field's value mean nothing (RFC 9110 5.5)
+}
+
+void openai_length(struct buf *out, size_t length_at, size_t body_length) {
+  if (out->failed) return;
+  size_t at = length_at + LENGTH_ROOM;
+  do out->ptr[--at] = (char)('0' + body_length % 10);
+  while ((body_length /= 10) && at > length_at);
+}

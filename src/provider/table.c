@@ -1,0 +1,216 @@
+// The vendors. Facts only: where they are, how their key is called, where their dialect leaves OpenAI Chat. Names are
+// spelt as OpenRouter spells them in `provider_name`. A row whose base URL holds an account or a region has none here:
+// it must be configured.
+#include "provider/table.h"
+
+#define OPENAI_LIKE .protocol = PROTOCOL_OPENAI
+// The old name of the limit; the new one is unknown to these services and would be ignored or refused.
+#define OLD_MAX_TOKENS .max_tokens_field = "max_tokens"
+
+static const char *const cerebras_deny[] = {"frequency_penalty",   "presence_penalty", "logit_bias",
+                                            "parallel_tool_calls", "service_tier",     NULL};
+// OpenAI answers members it does not know with 400 (providers of open models know these).
+static const char *const openai_deny[] = {"top_k", "min_p", "top_a", "repetition_penalty", NULL};
+static const char *const groq_deny[] = {"logprobs", "top_logprobs", "logit_bias", NULL};
+static const char *const zai_deny[] = {"n", NULL};
+
+const struct provider_row provider_rows[] = {
+    {"openai", "OpenAI", OPENAI_LIKE, .base_url = "https://api.openai.com/v1", .env_keys = {"OPENAI_API_KEY"},
+     // Its reasoning models refuse max_tokens; all its models take the new name.
+     .quirks = {.max_tokens_field = "max_completion_tokens", .deny = openai_deny},
+     .privacy_url = "https://openai.com/policies/privacy-policy/",
+     .terms_url = "https://openai.com/policies/row-terms-of-use/", .status_url = "https://status.openai.com"},
+    {"anthropic", "Anthropic", .protocol = PROTOCOL_ANTHROPIC, .base_url = "https://api.anthropic.com/v1",
+     .env_keys = {"ANTHROPIC_API_KEY"}, .quirks = {.auth_header = "x-api-key"},
+     .privacy_url = "https://www.anthropic.com/legal/privacy",
+     .terms_url = "https://www.anthropic.com/legal/commercial-terms", .status_url = "https://status.anthropic.com"},
+    {"google-ai-studio", "Google AI Studio", .protocol = PROTOCOL_GEMINI,
+     .base_url = "https://generativelanguage.googleapis.com/v1beta",
+     .env_keys = {"GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"},
+     .quirks = {.auth_header = "x-goog-api-key"}, .privacy_url = "https://policies.google.com/privacy",
+     .terms_url = "https://ai.google.dev/gemini-api/terms"},
+    {"google-vertex", "Google", .protocol = PROTOCOL_VERTEX, .env_keys = {"GOOGLE_APPLICATION_CREDENTIALS"},
+     .privacy_url = "https://cloud.google.com/terms/cloud-privacy-notice",
+     .terms_url = "https://cloud.google.com/terms", .status_url = "https://status.cloud.google.com"},
+    {"amazon-bedrock", "Amazon Bedrock", .protocol = PROTOCOL_BEDROCK,
+     .env_keys = {"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID"}, .privacy_url = "https://aws.amazon.com/privacy/",
+     .terms_url = "https://aws.amazon.com/service-terms/", .status_url = "https://health.aws.amazon.com/health/status"},
+    {"azure", "Azure", .protocol = PROTOCOL_AZURE, .env_keys = {"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"},
+     .quirks = {.max_tokens_field = "max_completion_tokens", .auth_header = "api-key"},
+     .privacy_url = "https://privacy.microsoft.com/privacystatement", .status_url = "https://status.azure.com"},
+    {"mistral", "Mistral", .protocol = PROTOCOL_MISTRAL, .base_url = "https://api.mistral.ai/v1",
+     .env_keys = {"MISTRAL_API_KEY"}, .quirks = {OLD_MAX_TOKENS},
+     .privacy_url = "https://mistral.ai/terms/#privacy-policy", .terms_url = "https://mistral.ai/terms/#terms-of-use",
+     .status_url = "https://status.mistral.ai"},
+    {"cohere", "Cohere", .protocol = PROTOCOL_COHERE, .base_url = "https://api.cohere.com/v2",
+     .env_keys = {"COHERE_API_KEY", "CO_API_KEY"}, .privacy_url = "https://cohere.com/privacy",
+     .terms_url = "https://cohere.com/terms-of-use", .status_url = "https://status.cohere.com"},
+
+    {"deepseek", "DeepSeek", OPENAI_LIKE, .base_url = "https://api.deepseek.com", .env_keys = {"DEEPSEEK_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS}, .privacy_url = "https://cdn.deepseek.com/policies/en-US/deepseek-privacy-policy.html",
+     .terms_url = "https://cdn.deepseek.com/policies/en-US/deepseek-terms-of-use.html",
+     .status_url = "https://status.deepseek.com"},
+    {"xai", "xAI", OPENAI_LIKE, .base_url = "https://api.x.ai/v1", .env_keys = {"XAI_API_KEY"},
+     .quirks = {.reasoning_outside = true}, .privacy_url = "https://x.ai/legal/privacy-policy",
+     .terms_url = "https://x.ai/legal/terms-of-service", .status_url = "https://status.x.ai"},
+    {"groq", "Groq", OPENAI_LIKE, .base_url = "https://api.groq.com/openai/v1", .env_keys = {"GROQ_API_KEY"},
+     .quirks = {.deny = groq_deny}, .privacy_url = "https://groq.com/privacy-policy",
+     .terms_url = "https://groq.com/terms-of-use", .status_url = "https://groqstatus.com"},
+    {"cerebras", "Cerebras", OPENAI_LIKE, .base_url = "https://api.cerebras.ai/v1", .env_keys = {"CEREBRAS_API_KEY"},
+     .quirks = {.max_tokens_field = "max_completion_tokens", .deny = cerebras_deny},
+     .privacy_url = "https://www.cerebras.ai/privacy-policy", .terms_url = "https://www.cerebras.ai/terms-of-service",
+     .status_url = "https://status.cerebras.ai"},
+    {"together", "Together", OPENAI_LIKE, .base_url = "https://api.together.xyz/v1",
+     .env_keys = {"TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"}, .quirks = {OLD_MAX_TOKENS},
+     .privacy_url = "https://www.together.ai/privacy", .terms_url = "https://www.together.ai/terms-of-service",
+     .status_url = "https://status.together.ai"},
+    {"fireworks", "Fireworks", OPENAI_LIKE, .base_url = "https://api.fireworks.ai/inference/v1",
+     .env_keys = {"FIREWORKS_API_KEY"}, .quirks = {OLD_MAX_TOKENS},
+     .privacy_url = "https://fireworks.ai/privacy-policy", .terms_url = "https://fireworks.ai/terms-of-service",
+     .status_url = "https://status.fireworks.ai"},
+    {"moonshotai", "Moonshot AI", OPENAI_LIKE, .base_url = "https://api.moonshot.ai/v1",
+     .env_keys = {"MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
+    {"moonshotai-cn", "Moonshot AI (China)", OPENAI_LIKE, .base_url = "https://api.moonshot.cn/v1",
+     .quirks = {OLD_MAX_TOKENS}},
+    {"z-ai", "Z.AI", OPENAI_LIKE, .base_url = "https://api.z.ai/api/paas/v4", .env_keys = {"ZAI_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS, .deny = zai_deny}},
+    {"zhipu", "Zhipu AI (China)", OPENAI_LIKE, .base_url = "https://open.bigmodel.cn/api/paas/v4",
+     .env_keys = {"ZHIPU_API_KEY"}, .quirks = {OLD_MAX_TOKENS, .deny = zai_deny}},
+    {"alibaba", "Alibaba", OPENAI_LIKE, .base_url = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+     .env_keys = {"DASHSCOPE_API_KEY", "ALIBABA_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
+    {"alibaba-cn", "Alibaba (China)", OPENAI_LIKE, .base_url = "https://dashscope.aliyuncs.com/compatible-mode/v1",
+     .quirks = {OLD_MAX_TOKENS}},
+    {"minimax", "Minimax", OPENAI_LIKE, .base_url = "https://api.minimax.io/v1", .env_keys = {"MINIMAX_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS}},
+    {"perplexity", "Perplexity", OPENAI_LIKE, .base_url = "https://api.perplexity.ai",
+     .env_keys = {"PERPLEXITY_API_KEY"},
+     // Usage comes with every event, unasked.
+     .quirks = {OLD_MAX_TOKENS, .no_stream_options = true, .no_done = true},
+     .privacy_url = "https://www.perplexity.ai/hub/legal/privacy-policy",
+     .terms_url = "https://www.perplexity.ai/hub/legal/terms-of-service",
+     .status_url = "https://status.perplexity.com"},
+    {"openrouter", "OpenRouter", OPENAI_LIKE, .base_url = "https://openrouter.ai/api/v1",
+     .env_keys = {"OPENROUTER_API_KEY"}, .quirks = {OLD_MAX_TOKENS}, .privacy_url = "https://openrouter.ai/privacy",
+     .terms_url = "https://openrouter.ai/terms", .status_url = "https://status.openrouter.ai"},
+    {"deepinfra", "DeepInfra", OPENAI_LIKE, .base_url = "https://api.deepinfra.com/v1/openai",
+     .env_keys = {"DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"}, .quirks = {OLD_MAX_TOKENS},
+     .privacy_url = "https://deepinfra.com/privacy", .terms_url = "https://deepinfra.com/terms",
+     .status_url = "https://status.deepinfra.com"},
+    {"novita", "Novita", OPENAI_LIKE, .base_url = "https://api.novita.ai/openai", .env_keys = {"NOVITA_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS}, .privacy_url = "https://novita.ai/legal/privacy-policy",
+     .terms_url = "https://novita.ai/legal/terms-of-service"},
+    {"sambanova", "SambaNova", OPENAI_LIKE, .base_url = "https://api.sambanova.ai/v1",
+     .env_keys = {"SAMBANOVA_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
+    {"nvidia", "Nvidia", OPENAI_LIKE, .base_url = "https://integrate.api.nvidia.com/v1", .env_keys = {"NVIDIA_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS}},
+    {"hyperbolic", "Hyperbolic", OPENAI_LIKE, .base_url = "https://api.hyperbolic.xyz/v1",
+     .env_keys = {"HYPERBOLIC_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
+    {"nebius", "Nebius", OPENAI_LIKE, .base_url = "https://api.tokenfactory.nebius.com/v1",
+     .env_keys = {"NEBIUS_API_KEY"}},
+    {"baseten", "BaseTen", OPENAI_LIKE, .base_url = "https://inference.baseten.co/v1", .env_keys = {"BASETEN_API_KEY"}},
+    {"friendli", "Friendli", OPENAI_LIKE, .base_url = "https://api.friendli.ai/serverless/v1",
+     .env_keys = {"FRIENDLI_TOKEN"}, .quirks = {OLD_MAX_TOKENS}},
+    {"chutes", "Chutes", OPENAI_LIKE, .base_url = "https://llm.chutes.ai/v1", .env_keys = {"CHUTES_API_KEY"}},
+    {"siliconflow", "SiliconFlow", OPENAI_LIKE, .base_url = "https://api.siliconflow.com/v1",
+     .env_keys = {"SILICONFLOW_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
+    {"siliconflow-cn", "SiliconFlow (China)", OPENAI_LIKE, .base_url = "https://api.siliconflow.cn/v1",
+     .env_keys = {"SILICONFLOW_CN_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
+    {"upstage", "Upstage", OPENAI_LIKE, .base_url = "https://api.upstage.ai/v1/solar", .env_keys = {"UPSTAGE_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS}},
+    {"inference-net", "InferenceNet", OPENAI_LIKE, .base_url = "https://inference.net/v1",
+     .env_keys = {"INFERENCE_API_KEY"}},
+    {"inception", "Inception", OPENAI_LIKE, .base_url = "https://api.inceptionlabs.ai/v1",
+     .env_keys = {"INCEPTION_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
+    {"venice", "Venice", OPENAI_LIKE, .base_url = "https://api.venice.ai/api/v1", .env_keys = {"VENICE_API_KEY"}},
+    {"stepfun", "StepFun", OPENAI_LIKE, .base_url = "https://api.stepfun.com/v1", .env_keys = {"STEPFUN_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS}},
+    {"wandb", "WandB", OPENAI_LIKE, .base_url = "https://api.inference.wandb.ai/v1", .env_keys = {"WANDB_API_KEY"}},
+    {"crusoe", "Crusoe", OPENAI_LIKE, .base_url = "https://api.inference.crusoecloud.com/v1",
+     .env_keys = {"CRUSOE_API_KEY"}},
+    {"xiaomi", "Xiaomi", OPENAI_LIKE, .base_url = "https://api.xiaomimimo.com/v1", .env_keys = {"XIAOMI_API_KEY"}},
+    {"meta-llama", "Meta", OPENAI_LIKE, .base_url = "https://api.llama.com/compat/v1", .env_keys = {"LLAMA_API_KEY"}},
+    {"huggingface", "Hugging Face", OPENAI_LIKE, .base_url = "https://router.huggingface.co/v1",
+     .env_keys = {"HF_TOKEN"}, .quirks = {OLD_MAX_TOKENS}, .privacy_url = "https://huggingface.co/privacy",
+     .terms_url = "https://huggingface.co/terms-of-service", .status_url = "https://status.huggingface.co"},
+    {"vercel", "Vercel AI Gateway", OPENAI_LIKE, .base_url = "https://ai-gateway.vercel.sh/v1",
+     .env_keys = {"AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"}, .quirks = {OLD_MAX_TOKENS}},
+    {"requesty", "Requesty", OPENAI_LIKE, .base_url = "https://router.requesty.ai/v1", .env_keys = {"REQUESTY_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS}},
+    {"heroku", "Heroku", OPENAI_LIKE, .base_url = "https://us.inference.heroku.com/v1",
+     .env_keys = {"HEROKU_INFERENCE_KEY"}, .quirks = {OLD_MAX_TOKENS}},
+    {"ovhcloud", "OVHcloud", OPENAI_LIKE, .base_url = "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1",
+     .env_keys = {"OVHCLOUD_API_KEY"}},
+    {"scaleway", "Scaleway", OPENAI_LIKE, .base_url = "https://api.scaleway.ai/v1", .env_keys = {"SCALEWAY_API_KEY"}},
+    {"stackit", "STACKIT", OPENAI_LIKE, .base_url = "https://api.openai-compat.model-serving.eu01.onstackit.cloud/v1",
+     .env_keys = {"STACKIT_API_KEY"}},
+    {"ollama-cloud", "Ollama Cloud", OPENAI_LIKE, .base_url = "https://ollama.com/v1", .env_keys = {"OLLAMA_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS}},
+    {"cloudflare", "Cloudflare", OPENAI_LIKE, .env_keys = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"},
+     .quirks = {OLD_MAX_TOKENS}},
+    {"databricks", "Databricks", OPENAI_LIKE, .env_keys = {"DATABRICKS_TOKEN"},
+     .quirks = {OLD_MAX_TOKENS, .no_stream_options = true}},
+    {"snowflake", "Snowflake Cortex", OPENAI_LIKE, .env_keys = {"SNOWFLAKE_TOKEN", "SNOWFLAKE_CORTEX_PAT"}},
+
+    {"ollama", "Ollama", OPENAI_LIKE, .base_url = "http://127.0.0.1:11434/v1", .local = true, .local_port = 11434,
+     .quirks = {OLD_MAX_TOKENS}},
+    {"lmstudio", "LM Studio", OPENAI_LIKE, .base_url = "http://127.0.0.1:1234/v1", .env_keys = {"LMSTUDIO_API_KEY"},
+     .local = true, .local_port = 1234, .quirks = {OLD_MAX_TOKENS}},
+    {"vllm", "vLLM", OPENAI_LIKE, .base_url = "http://127.0.0.1:8000/v1", .local = true, .local_port = 8000},
+    {"llama.cpp", "llama.cpp", OPENAI_LIKE, .base_url = "http://127.0.0.1:8080/v1", .local = true, .local_port = 8080,
+     .quirks = {OLD_MAX_TOKENS}},
+    {"sglang", "SGLang", OPENAI_LIKE, .base_url = "http://127.0.0.1:30000/v1", .local = true, .local_port = 30000},
+
+    {"demo", "Demo (simulated)", .protocol = PROTOCOL_DEMO, .base_url = "demo:"},
+};
+const size_t provider_row_count = sizeof provider_rows / sizeof *provider_rows;
+
+static const struct {
+  const char *name;
+  bool built;
+} protocols[PROTOCOL_COUNT] = {
+    [PROTOCOL_OPENAI] = {"openai", true},    [PROTOCOL_ANTHROPIC] = {"anthropic", false},
+    [PROTOCOL_GEMINI] = {"gemini", false},   [PROTOCOL_VERTEX] = {"vertex", false},
+    [PROTOCOL_BEDROCK] = {"bedrock", false}, [PROTOCOL_AZURE] = {"azure", false},
+    [PROTOCOL_COHERE] = {"cohere", false},   [PROTOCOL_MISTRAL] = {"mistral", false},
+    [PROTOCOL_DEMO] = {"demo", true},
+};
+
+const struct provider_row *provider_row_find(struct str id) {
+  for (size_t i = 0; i < provider_row_count; i++) {
+    if (str_eq(str_from_cstr(provider_rows[i].id), id)) return &provider_rows[i];
+  }
+  return NULL;
+}
+
+const char *protocol_name(enum protocol protocol) {
+  return protocol < PROTOCOL_COUNT ? protocols[protocol].name : "unknown";
+}
+
+bool protocol_parse(struct str name, enum protocol *out) {
+  for (int i = 0; i < PROTOCOL_COUNT; i++) {
+    if (!str_eq(str_from_cstr(protocols[i].name), name)) continue;
+    *out = (enum protocol)i;
+    return true;
+  }
+  return false;
+}
+
+bool protocol_built(enum protocol protocol) {
+  return protocol < PROTOCOL_COUNT && protocols[protocol].built;
+}
+
+void provider_table_markdown(struct buf *out) {
+  buf_lit(out, "| slug | name | protocol | base URL | key variables | works |\n|---|---|---|---|---|---|\n");
+  for (size_t i = 0; i < provider_row_count; i++) {
+    const struct provider_row *row = &provider_rows[i];
+    buf_printf(out, "| `%s` | %s | %s | ", row->id, row->name, protocol_name(row->protocol));
+    if (row->base_url)
+      buf_printf(out, "`%s`", row->base_url);
+    else
+      buf_lit(out, "to be configured");
+    buf_lit(out, " | ");
+    for (size_t k = 0; k < 3 && row->env_keys[k]; k++) buf_printf(out, "%s`%s`", k ? ", " : "", row->env_keys[k]);
+    if (!row->env_keys[0]) buf_lit(out, "-");
+    buf_printf(out, " | %s |\n", protocol_built(row->protocol) ? "yes" : "not yet");
+  }
+}
