@@ -225,10 +225,17 @@ static enum http_result on_host(struct parser *p, struct str value) {
   return HTTP_DONE;
 }
 
+// A HTAB around the value is legal, but some readers do not see "chunked" or the number then.
+static bool has_tab(const struct parser *p, struct str value) {
+  const char *line_end = p->bytes.ptr + p->line;
+  return value.ptr[-1] == '\t' || memchr(value.ptr, '\t', (size_t)(line_end - value.ptr));
+}
+
 static enum http_result on_content_length(struct parser *p, struct str value) {
   if (p->head->content_length >= 0) return refuse(p, 400, "There is more than one Content-Length.");
   if (p->has_coding) return refuse(p, 400, "Content-Length stands beside Transfer-Encoding.");
-  if (value.len == 0 || value.len > LENGTH_DIGITS) return refuse(p, 400, "Content-Length is not a plain number.");
+  if (value.len == 0 || value.len > LENGTH_DIGITS || has_tab(p, value))
+    return refuse(p, 400, "Content-Length is not a plain number.");
   int64_t length = 0;
   for (size_t i = 0; i < value.len; i++) {
     if (!is_digit(value.ptr[i])) return refuse(p, 400, "Content-Length is not a plain number.");
@@ -242,7 +249,7 @@ static enum http_result on_transfer_encoding(struct parser *p, struct str value)
   if (p->head->content_length >= 0) return refuse(p, 400, "Transfer-Encoding stands beside Content-Length.");
   if (p->has_coding) return refuse(p, 400, "There is more than one Transfer-Encoding.");
   if (p->head->minor == 0) return refuse(p, 400, "HTTP/1.0 has no Transfer-Encoding.");
-  if (!str_eq_nocase(value, STR("chunked")))
+  if (!str_eq_nocase(value, STR("chunked")) || has_tab(p, value))
     return refuse(p, 400, "The only transfer coding understood is \"chunked\".");
   p->has_coding = true;
   p->head->chunked = true;
