@@ -464,6 +464,7 @@ static bool read_head(struct upstream *u, struct str *in, struct http_head *head
 }
 
 static bool carry_append(struct upstream *u, struct str in) {
+  if (!in.len) return true;
   if (u->carry_len + in.len > LIMIT_UPSTREAM_HEAD + READ_SIZE) return false;
   if (u->carry_len + in.len > u->carry_cap) {
     size_t cap = (u->carry_len + in.len) * 2;
