@@ -245,8 +245,10 @@ static bool read_key_body(struct request *r, bool name_needed, struct key_row *r
     if (json_type(&doc, limit) != JSON_NULL) trouble = STR("\"limit\" must be an amount in USD, or null.");
   }
   uint32_t disabled = json_get(&doc, 0, STR("disabled")), reset = json_get(&doc, 0, STR("limit_reset"));
-  if (disabled != JSON_NONE && !json_bool(&doc, disabled, &row->disabled)) trouble = STR("\"disabled\" must be true or false.");
-  if (reset != JSON_NONE && json_type(&doc, reset) != JSON_NULL) trouble = STR("\"limit_reset\" is not in this version.");
+  if (disabled != JSON_NONE && !json_bool(&doc, disabled, &row->disabled))
+    trouble = STR("\"disabled\" must be true or false.");
+  if (reset != JSON_NONE && json_type(&doc, reset) != JSON_NULL)
+    trouble = STR("\"limit_reset\" is not in this version.");
   if (json_is(&doc, json_get(&doc, 0, STR("expires_at")), JSON_STRING))
     trouble = STR("\"expires_at\" is not in this version of the API; use `signalbox keys create --expires`.");
 out:

@@ -10,11 +10,12 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "config/local_models.h"
 #include "config/problem.h"
 #include "config/read.h"
 #include "provider/table.h"
 
-enum { PROBE_MAX = 32, PROBE_MS = 50 };
+enum { PROBE_MAX = 32, PROBE_MS = 50, MODELS_MS = 500 };
 
 // A variable that is set and not empty, without white space around it.
 static struct str env(const char *name) {
@@ -171,7 +172,9 @@ static void add_local(struct reader *r) {
   }
   vendor_probe(ports, answers, count, PROBE_MS);
   for (size_t i = 0; i < count; i++) {
-    if (answers[i]) add_provider(r, rows[i]);
+    if (!answers[i]) continue;
+    add_provider(r, rows[i]);
+    local_models_add(r, rows[i], MODELS_MS);
   }
 }
 

@@ -1,5 +1,5 @@
-// A client's connection: HTTP/1.1 server side. Reads requests (keep-alive, pipelining, fixed and chunked bodies), hands each
-// to the path (request.h), and sends what it answers. One request at a time; what a client sends ahead waits.
+// A client's connection: HTTP/1.1 server side. Reads requests (keep-alive, pipelining, fixed and chunked bodies), hands
+// each to the path (request.h), and sends what it answers. One request at a time; what a client sends ahead waits.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

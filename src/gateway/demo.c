@@ -16,7 +16,8 @@ enum { WORD_MS = 40, INPUT_MAX = LIMIT_REQUEST_BODY + LIMIT_HEAD };
 
 static const char lorem[] =
     "(Simulated answer of the built-in demo provider.) A signal box stands beside the tracks and sees every train that "
-    "wants to pass. It does not pull one wagon itself; it sets the points, keeps the lines free, and writes each passage "
+    "wants to pass. It does not pull one wagon itself; it sets the points, keeps the lines free, and writes each "
+    "passage "
     "down in its book. When one line is closed, it sends the train over another, and the passengers read on without "
     "looking up.";
 

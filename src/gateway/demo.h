@@ -1,5 +1,5 @@
-// The built-in demo provider: an HTTP server for the OpenAI dialect inside the process, reached through a socket pair, so
-// that it goes the same path as every other provider. Its answers say that they are simulated.
+// The built-in demo provider: an HTTP server for the OpenAI dialect inside the process, reached through a socket pair,
+// so that it goes the same path as every other provider. Its answers say that they are simulated.
 //   echo        answers at once with the last user message
 //   lorem       streams a paragraph at a human pace
 //   tools       calls the first tool it is given

@@ -13,6 +13,7 @@
 #include "gateway/client.h"
 #include "gateway/demo.h"
 #include "gateway/listener.h"
+#include "gateway/request.h"
 #include "gateway/worker.h"
 #include "net/tls.h"
 
@@ -397,6 +398,7 @@ static void worker_free(struct loop_thread *t) {
   spool_close(w->spool);
   buf_free(&w->out);
   buf_free(&w->body);
+  request_free_spares(w);
   free(w->read_buffer);
   loop_free(w->loop);
 }

@@ -34,6 +34,45 @@ const struct catalogue *request_catalogue(const struct request *r) {
   return &r->ws->snapshot->catalogue;
 }
 
+// --- memory ---
+
+// Under AddressSanitizer every block is freed, so that a use after the end is found.
+#ifdef __SANITIZE_ADDRESS__
+static const unsigned spares_max = 0;
+#else
+static const unsigned spares_max = 64;
+#endif
+
+// A zeroed block, from the list when it has one: the size lies beyond malloc's fast path.
+static void *block_take(struct spare_blocks *spares, size_t size) {
+  void *block = spares->first;
+  if (!block) return calloc(1, size);
+  memcpy(&spares->first, block, sizeof block);
+  spares->count--;
+  return memset(block, 0, size);
+}
+
+static void block_give(struct spare_blocks *spares, void *block) {
+  if (spares->count == spares_max) {
+    free(block);
+    return;
+  }
+  memcpy(block, &spares->first, sizeof block);
+  spares->first = block;
+  spares->count++;
+}
+
+void request_free_spares(struct worker *w) {
+  struct spare_blocks *lists[] = {&w->spare_requests, &w->spare_inferences};
+  for (int i = 0; i < 2; i++) {
+    for (void *block = lists[i]->first, *next; block; block = next) {
+      memcpy(&next, block, sizeof next);
+      free(block);
+    }
+    *lists[i] = (struct spare_blocks){0};
+  }
+}
+
 // --- the head ---
 
 static struct str header_copy(struct request *r, const struct http_head *head, struct str name, size_t max) {
@@ -133,7 +172,7 @@ enum { UNKNOWN_KEY_BODY = 64 * 1024 };  // nobody unknown is given more memory t
 
 struct request *request_begin(struct client *c, const struct http_head *head, bool *refused) {
   struct worker *w = c->worker;
-  struct request *r = calloc(1, sizeof *r);
+  struct request *r = block_take(&w->spare_requests, sizeof *r);
   if (!r) return NULL;
   r->worker = w;
   r->client = c;
@@ -195,8 +234,9 @@ bool request_body(struct request *r, const char *bytes, size_t n) {
   uint64_t limit = request_config(r)->max_body_bytes;
   if (r->body_len + n > limit || !body_reserve(r, n)) {
     client_give_up_body(r->client);
-    struct str why = arena_printf(&r->arena, "The request body is over the limit of %llu bytes (server.max_body_bytes).",
-                                  (unsigned long long)limit);
+    struct str why =
+        arena_printf(&r->arena, "The request body is over the limit of %llu bytes (server.max_body_bytes).",
+                     (unsigned long long)limit);
     path_fail(r, FAULT_TOO_LARGE, why);
     return false;
   }
@@ -264,7 +304,7 @@ static void attempt_start(struct request *r);
 
 void request_chat(struct request *r) {
   metric_add(&r->worker->metrics, METRIC_inference_requests_total, 1);
-  struct inference *in = r->inference = calloc(1, sizeof *in);
+  struct inference *in = r->inference = block_take(&r->worker->spare_inferences, sizeof *in);
   if (!in) {
     path_fail(r, FAULT_INTERNAL, STR("Out of memory."));
     return;
@@ -401,18 +441,22 @@ void request_reply_json(struct request *r, unsigned status, struct str json) {
 }
 
 void request_reply_options(struct request *r) {
-  reply_send(r, 204, (struct str){0}, (struct str){0},
-             STR("Access-Control-Allow-Methods: GET, POST, PATCH, DELETE, OPTIONS\r\n"
-                 "Access-Control-Allow-Headers: authorization, content-type, http-referer, x-title, x-openrouter-title, "
-                 "x-openrouter-categories, x-openrouter-metadata, x-session-id, x-api-key, x-stainless-lang, "
-                 "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, "
-                 "x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout\r\n"
-                 "Access-Control-Max-Age: 600\r\n"));
+  reply_send(
+      r, 204, (struct str){0}, (struct str){0},
+      STR("Access-Control-Allow-Methods: GET, POST, PATCH, DELETE, OPTIONS\r\n"
+          "Access-Control-Allow-Headers: authorization, content-type, http-referer, x-title, x-openrouter-title, "
+          "x-openrouter-categories, x-openrouter-metadata, x-session-id, x-api-key, x-stainless-lang, "
+          "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, "
+          "x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout\r\n"
+          "Access-Control-Max-Age: 600\r\n"));
 }
 
 static struct str allow_fields(struct request *r) {
-  static const char *const names[] = {[HTTP_GET] = "GET, HEAD", [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
-                                      [HTTP_PATCH] = "PATCH",   [HTTP_DELETE] = "DELETE"};
+  static const char *const names[] = {[HTTP_GET] = "GET, HEAD",
+                                      [HTTP_POST] = "POST",
+                                      [HTTP_PUT] = "PUT",
+                                      [HTTP_PATCH] = "PATCH",
+                                      [HTTP_DELETE] = "DELETE"};
   struct str list = STR("OPTIONS");
   for (unsigned m = 0; m < sizeof names / sizeof names[0]; m++)
     if (r->methods >> m & 1 && names[m]) list = arena_printf(&r->arena, "%.*s, %s", STR_ARGS(list), names[m]);
@@ -489,7 +533,7 @@ static void free_now(struct task *task) {
   struct request *r = (struct request *)((char *)task - offsetof(struct request, free_task));
   worker_snapshot_release(r->ws);
   arena_free(&r->arena);
-  free(r);
+  block_give(&r->worker->spare_requests, r);
 }
 
 void request_over(struct request *r) {
@@ -502,7 +546,7 @@ void request_over(struct request *r) {
     in->chat_parsed = false;
     relay_reset(in);
     if (exchange_is_on(&in->exchange)) return;  // the end of the provider's reply is still awaited, see relay.c
-    free(in);
+    block_give(&r->worker->spare_inferences, in);
     r->inference = NULL;
   }
   free(r->body);

@@ -1,6 +1,5 @@
 #include "llm/generation_id.h"
 
-
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 enum { MOMENT = 4, LOOP = 2, RANDOM = 14, PREFIX = 15 };  // "gen-1700000000-"
 
@@ -15,7 +14,10 @@ static bool read62(const char *text, int n, uint64_t *out) {
   *out = 0;
   for (int i = 0; i < n; i++) {
     char c = text[i];
-    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'Z' ? c - 'A' + 10 : c >= 'a' && c <= 'z' ? c - 'a' + 36 : -1;
+    int digit = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'A' && c <= 'Z' ? c - 'A' + 10
+                : c >= 'a' && c <= 'z' ? c - 'a' + 36
+                                       : -1;
     if (digit < 0) return false;
     *out = *out * 62 + (unsigned)digit;
   }

@@ -1,6 +1,6 @@
 // Ids of generations, in OpenRouter's form: "gen-<unix seconds>-<20 alphanumerics>".
-// Ours begin their twenty with the moment (four characters, the microsecond) and the loop (two), so that ids grow with time
-// and the ledger can keep rows in order; fourteen random ones (83 bits) make them unguessable.
+// Ours begin their twenty with the moment (four characters, the microsecond) and the loop (two), so that ids grow with
+// time and the ledger can keep rows in order; fourteen random ones (83 bits) make them unguessable.
 #pragma once
 #include <stdint.h>
 

@@ -9,13 +9,15 @@
 
 static const char *const cerebras_deny[] = {"frequency_penalty",   "presence_penalty", "logit_bias",
                                             "parallel_tool_calls", "service_tier",     NULL};
+// OpenAI answers members it does not know with 400 (providers of open models know these).
+static const char *const openai_deny[] = {"top_k", "min_p", "top_a", "repetition_penalty", NULL};
 static const char *const groq_deny[] = {"logprobs", "top_logprobs", "logit_bias", NULL};
 static const char *const zai_deny[] = {"n", NULL};
 
 const struct provider_row provider_rows[] = {
     {"openai", "OpenAI", OPENAI_LIKE, .base_url = "https://api.openai.com/v1", .env_keys = {"OPENAI_API_KEY"},
      // Its reasoning models refuse max_tokens; all its models take the new name.
-     .quirks = {.max_tokens_field = "max_completion_tokens"},
+     .quirks = {.max_tokens_field = "max_completion_tokens", .deny = openai_deny},
      .privacy_url = "https://openai.com/policies/privacy-policy/",
      .terms_url = "https://openai.com/policies/row-terms-of-use/", .status_url = "https://status.openai.com"},
     {"anthropic", "Anthropic", .protocol = PROTOCOL_ANTHROPIC, .base_url = "https://api.anthropic.com/v1",

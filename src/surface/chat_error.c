@@ -215,6 +215,27 @@ static enum fault read_text(unsigned status, struct str body, struct arena *aren
   return status == 400 || status == 403 ? FAULT_UPSTREAM_ERROR : fault_of_status(status);
 }
 
+// Providers quote a part of the key they refuse. It is the gateway's, and nothing a client or a log should see: what
+// looks like a key (eight letters or more with a digit or a star among them) becomes three stars.
+static struct str without_keys(struct str text, struct arena *arena) {
+  char *to = arena_alloc(arena, text.len * 2 + 1);
+  if (!to || !text.len) return (struct str){0};
+  size_t len = 0, from = 0;
+  for (size_t at = 0; at <= text.len; at++) {
+    char c = at < text.len ? text.ptr[at] : ' ';
+    bool part = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '*' || c == '-' || c == '_';
+    if (part) continue;
+    bool key = false;
+    for (size_t i = from; at - from >= 8 && i < at; i++)
+      key |= text.ptr[i] == '*' || (text.ptr[i] >= '0' && text.ptr[i] <= '9');
+    memcpy(to + len, key ? "***" : text.ptr + from, key ? 3 : at - from);
+    len += key ? 3 : at - from;
+    if (at < text.len) to[len++] = c;
+    from = at + 1;
+  }
+  return str_from(to, len);
+}
+
 enum fault chat_error_read(unsigned status, struct str body, struct arena *arena, struct str *message) {
   struct json_doc doc = {0};
   enum fault fault;
@@ -232,6 +253,7 @@ enum fault chat_error_read(unsigned status, struct str body, struct arena *arena
     fault = read_text(status, body, arena, message);
   }
   json_doc_free(&doc);
+  if (fault == FAULT_UPSTREAM_AUTH) *message = without_keys(*message, arena);
   return fault ? fault : FAULT_UPSTREAM_INVALID;
 }
 
@@ -245,30 +267,31 @@ static bool base_resp_failed(const struct json_doc *doc, uint32_t base_resp) {
 }
 
 // The node that tells of an error, or JSON_NONE.
-static uint32_t error_node(const struct json_doc *doc, uint32_t choices) {
-  uint32_t inside = json_get(doc, json_first(doc, choices), STR("error"));
-  uint32_t top = json_get(doc, 0, STR("error")), base_resp = json_get(doc, 0, STR("base_resp"));
+static uint32_t error_node(const struct json_doc *doc, const struct chat_top *top) {
+  uint32_t inside = json_get(doc, top->first, STR("error"));
   if (json_first(doc, inside) != JSON_NONE || chat_has_text(doc, inside)) return inside;
-  if (json_first(doc, top) != JSON_NONE || chat_has_text(doc, top)) return top;
-  if (json_first(doc, choices) != JSON_NONE) return JSON_NONE;
+  if (json_first(doc, top->error) != JSON_NONE || chat_has_text(doc, top->error)) return top->error;
+  if (top->first != JSON_NONE) return JSON_NONE;
   if (json_string_is(doc, json_get(doc, 0, STR("object")), STR("error"))) return 0;
+  uint32_t base_resp = json_get(doc, 0, STR("base_resp"));
   return base_resp_failed(doc, base_resp) ? base_resp : JSON_NONE;
 }
 
-bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, uint32_t choices) {
-  uint32_t error = error_node(doc, choices), first = json_first(doc, choices);
+bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top) {
+  uint32_t error = error_node(doc, top);
   if (error != JSON_NONE) {
     struct arena arena = {0};
     struct told t = {0};
     told_read(&t, doc, error, &arena);
     enum fault fault = class_of(&t);
+    if (fault == FAULT_UPSTREAM_AUTH) t.message = without_keys(t.message, &arena);
     chat_fail(reply, fault ? fault : FAULT_UPSTREAM_ERROR, t.message);
     arena_free(&arena);
     return true;
   }
-  struct chat_finish finish = chat_finish_read(reply, doc, first, false, false);
+  struct chat_finish finish = chat_finish_read(reply, doc, top->first, false, false);
   if (!str_eq(finish.normal, STR("error"))) return false;
-  struct str native = chat_inside(doc, json_get(doc, first, STR("finish_reason")));
+  struct str native = chat_inside(doc, json_get(doc, top->first, STR("finish_reason")));
   bool overload = str_eq(native, STR("insufficient_system_resource"));
   chat_fail(reply, overload ? FAULT_UPSTREAM_OVERLOAD : FAULT_UPSTREAM_ERROR,
             STR("The provider ended its answer with an error."));

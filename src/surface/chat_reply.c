@@ -55,24 +55,25 @@ static void write_choice(struct chat_reply *reply, const struct json_doc *doc, u
 }
 
 // Is it a completion at all? Notes the fault when not.
-static bool check(struct chat_reply *reply, const struct json_doc *doc, uint32_t choices) {
-  if (chat_error_inside(reply, doc, choices)) return false;
-  uint32_t message = json_get(doc, json_first(doc, choices), STR("message"));
-  if (json_is(doc, choices, JSON_ARRAY) && json_is(doc, message, JSON_OBJECT)) return true;
+static bool check(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top) {
+  if (chat_error_inside(reply, doc, top)) return false;
+  uint32_t message = json_get(doc, top->first, STR("message"));
+  if (json_is(doc, top->choices, JSON_ARRAY) && json_is(doc, message, JSON_OBJECT)) return true;
   chat_fail(reply, FAULT_UPSTREAM_INVALID, STR("The provider's answer is JSON, but no chat completion."));
   return false;
 }
 
-static void write_all(struct chat_reply *reply, const struct json_doc *doc, uint32_t choices, struct buf *out) {
+static void write_all(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top,
+                      struct buf *out) {
   static const struct str ours[] = {{"id", 2},      {"provider", 8}, {"model", 5}, {"object", 6},
                                     {"created", 7}, {"choices", 7},  {"usage", 5}, {"system_fingerprint", 18}};
   uint32_t fingerprint = json_get(doc, 0, STR("system_fingerprint"));
-  uint32_t usage = chat_usage_find(doc, choices);
+  uint32_t usage = chat_usage_find(doc, top);
   unsigned n = 0;
-  chat_note_origin(reply, doc, true);
+  chat_note_origin(reply, doc, top, true);
   chat_begin(reply, STR("chat.completion"), out);
   buf_lit(out, ",\"choices\":[");
-  for (uint32_t c = json_first(doc, choices); c != JSON_NONE; c = json_next(doc, choices, c))
+  for (uint32_t c = top->first; c != JSON_NONE; c = json_next(doc, top->choices, c))
     write_choice(reply, doc, c, n++, out);
   buf_lit(out, "],\"system_fingerprint\":");
   buf_str(out, json_is(doc, fingerprint, JSON_STRING) ? json_raw(doc, fingerprint) : STR("null"));
@@ -96,9 +97,9 @@ bool chat_reply_whole(struct chat_reply *reply, struct str body, struct buf *out
   } else if (error != JSON_OK || !json_is(&doc, 0, JSON_OBJECT)) {
     chat_fail(reply, FAULT_UPSTREAM_INVALID, STR("The provider's answer is not a JSON object."));
   } else {
-    uint32_t choices = json_get(&doc, 0, STR("choices"));
-    ok = check(reply, &doc, choices);
-    if (ok) write_all(reply, &doc, choices, out);
+    struct chat_top top = chat_top_read(&doc);
+    ok = check(reply, &doc, &top);
+    if (ok) write_all(reply, &doc, &top, out);
   }
   json_doc_free(&doc);
   return ok;

@@ -23,10 +23,37 @@ void chat_fail(struct chat_reply *reply, enum fault fault, struct str message) {
   chat_keep(reply->message, sizeof reply->message, message);
 }
 
+// Is this key, whose bytes are `raw`, the name?
+static inline bool is_key(const struct json_doc *doc, uint32_t key, struct str raw, struct str name) {
+  if (UNLIKELY(doc->nodes[key].escaped)) return json_string_is(doc, key, name);
+  return name.len == raw.len - 2 && memcmp(name.ptr, raw.ptr + 1, name.len) == 0;
+}
+
 bool chat_is_one_of(const struct json_doc *doc, uint32_t node, const struct str *names, size_t count) {
+  struct str raw = json_raw(doc, node);
   for (size_t i = 0; i < count; i++)
-    if (json_string_is(doc, node, names[i])) return true;
+    if (is_key(doc, node, raw, names[i])) return true;
   return false;
+}
+
+void chat_members(const struct json_doc *doc, uint32_t object, const struct str *names, uint32_t *values,
+                  size_t count) {
+  for (size_t i = 0; i < count; i++) values[i] = JSON_NONE;
+  if (!json_is(doc, object, JSON_OBJECT)) return;
+  uint32_t end = doc->nodes[object].next;
+  for (uint32_t key = object + 1; key < end; key = doc->nodes[key + 1].next) {
+    struct str raw = json_raw(doc, key);
+    for (size_t i = 0; i < count; i++)
+      if (is_key(doc, key, raw, names[i])) values[i] = key + 1;
+  }
+}
+
+struct chat_top chat_top_read(const struct json_doc *doc) {
+  static const struct str names[] = {{"id", 2},    {"created", 7}, {"choices", 7},     {"usage", 5},
+                                     {"error", 5}, {"x_groq", 6},  {"obfuscation", 11}};
+  uint32_t v[CHAT_COUNT(names)];
+  chat_members(doc, 0, names, v, CHAT_COUNT(names));
+  return (struct chat_top){v[0], v[1], v[2], v[3], v[4], v[5], v[6], json_first(doc, v[2])};
 }
 
 bool chat_has_text(const struct json_doc *doc, uint32_t node) {
@@ -76,11 +103,9 @@ void chat_begin(const struct chat_reply *reply, struct str object, struct buf *o
   buf_u64(out, reply->created);
 }
 
-void chat_note_origin(struct chat_reply *reply, const struct json_doc *doc, bool first) {
-  if (!reply->upstream_id[0])
-    chat_keep(reply->upstream_id, sizeof reply->upstream_id, chat_inside(doc, json_get(doc, 0, STR("id"))));
+void chat_note_origin(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top, bool first) {
+  if (!reply->upstream_id[0]) chat_keep(reply->upstream_id, sizeof reply->upstream_id, chat_inside(doc, top->id));
   // Some clients read it as 32 bits.
   uint64_t created;
-  if (first && json_u64(doc, json_get(doc, 0, STR("created")), UINT32_MAX, &created) && created)
-    reply->created = created;
+  if (first && json_u64(doc, top->created, UINT32_MAX, &created) && created) reply->created = created;
 }

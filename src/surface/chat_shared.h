@@ -12,6 +12,14 @@ bool chat_is_one_of(const struct json_doc *doc, uint32_t node, const struct str 
 bool chat_has_text(const struct json_doc *doc, uint32_t node);
 // A string's characters as they are spelt, without its quotes; empty for anything else.
 struct str chat_inside(const struct json_doc *doc, uint32_t node);
+// Finds several members in one walk over an object: values[i] is that of names[i], JSON_NONE when absent.
+void chat_members(const struct json_doc *doc, uint32_t object, const struct str *names, uint32_t *values, size_t count);
+// The members of a reply or chunk that decide what it is, and of its first choice.
+struct chat_top {
+  uint32_t id, created, choices, usage, error, x_groq, obfuscation;
+  uint32_t first;  // choices[0]
+};
+struct chat_top chat_top_read(const struct json_doc *doc);
 // Null, under a name that strict clients refuse as null.
 bool chat_null_refused(const struct json_doc *doc, uint32_t key, uint32_t value);
 // `"key":value` as it stands, with a comma before it unless an object has just begun.
@@ -20,7 +28,7 @@ void chat_copy_member(const struct json_doc *doc, uint32_t key, uint32_t value, 
 void chat_begin(const struct chat_reply *reply, struct str object, struct buf *out);
 // Takes the provider's id, once it gives one, and from the first object also its time of creation: all chunks of a
 // stream tell the same.
-void chat_note_origin(struct chat_reply *reply, const struct json_doc *doc, bool first);
+void chat_note_origin(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top, bool first);
 // Puts text into a fixed array of the reply, cut to fit at a character's start.
 void chat_keep(char *into, size_t size, struct str text);
 // Notes a failure on the reply.
@@ -44,7 +52,7 @@ void chat_finish_keep(struct chat_reply *reply, const struct chat_finish *finish
 // --- chat_usage.c ---
 
 // Where the usage object of a reply or chunk stands: at the top, in x_groq, or in the choice; JSON_NONE without one.
-uint32_t chat_usage_find(const struct json_doc *doc, uint32_t choices);
+uint32_t chat_usage_find(const struct json_doc *doc, const struct chat_top *top);
 // Reads a usage object in any spelling of the OpenAI-like services. False: it is none.
 bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct provider_quirks *quirks,
                      struct usage *out);
@@ -91,4 +99,4 @@ void chat_calls_whole(const struct chat_reply *reply, const struct json_doc *doc
 
 // The error in a reply or chunk that came with status 200: an `error` member, one inside the first choice, a flat
 // {"object":"error"}, a failed base_resp. True: noted on the reply.
-bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, uint32_t choices);
+bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top);

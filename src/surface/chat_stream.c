@@ -80,11 +80,11 @@ static void write_text(struct chat_stream *s, struct chunk *c, uint32_t key, uin
 
 // Clients of OpenRouter read `reasoning`; the others keep the name they know.
 static void write_reasoning_twin(struct chunk *c, uint32_t delta, uint32_t value) {
-  if (!chat_has_text(c->doc, value)) return;
+  if (!json_is(c->doc, value, JSON_STRING)) return;
   if (json_type(c->doc, json_get(c->doc, delta, STR("reasoning"))) != JSON_NULL) return;
   buf_lit(c->out, ",\"reasoning\":");
   buf_str(c->out, json_raw(c->doc, value));
-  c->text_out_next = c->out->len - chat_inside(c->doc, value).len - 1 - c->event_at;
+  if (chat_has_text(c->doc, value)) c->text_out_next = c->out->len - chat_inside(c->doc, value).len - 1 - c->event_at;
 }
 
 static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t delta, uint32_t key, uint32_t value) {
@@ -97,7 +97,7 @@ static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t 
   if (chat_is_one_of(doc, key, others, CHAT_COUNT(others)) || chat_null_refused(doc, key, value)) return;
   bool content = chat_is_one_of(doc, key, texts, 2), reasoning = json_string_is(doc, key, texts[2]);
   if (json_type(doc, value) == JSON_NULL && json_string_is(doc, key, texts[1]) &&
-      chat_has_text(doc, json_get(doc, delta, texts[2])))
+      json_is(doc, json_get(doc, delta, texts[2]), JSON_STRING))
     return;  // its twin is written instead
   if (content || reasoning) {
     write_text(s, c, key, value);
@@ -217,8 +217,8 @@ static void write_chunk(struct chat_stream *s, struct chunk *c, uint32_t choices
 
 // --- usage, kept for the end ---
 
-static bool keep_usage(struct chat_stream *s, const struct json_doc *doc, uint32_t choices) {
-  uint32_t usage = chat_usage_find(doc, choices);
+static bool keep_usage(struct chat_stream *s, const struct json_doc *doc, const struct chat_top *top) {
+  uint32_t usage = chat_usage_find(doc, top);
   struct usage read;
   if (!chat_usage_read(doc, usage, s->reply->endpoint->provider->quirks, &read)) return false;
   s->reply->usage = read;
@@ -234,7 +234,7 @@ static bool keep_usage(struct chat_stream *s, const struct json_doc *doc, uint32
 
 // --- events ---
 
-static void learn(struct chat_stream *s, const struct chunk *c) {
+static void learn(struct chat_stream *s, const struct chunk *c, uint32_t padding) {
   const struct json_doc *doc = c->doc;
   const struct json_node *text = &doc->nodes[c->text];
   struct chat_sample sample = {.in = doc->text,
@@ -243,7 +243,6 @@ static void learn(struct chat_stream *s, const struct chunk *c) {
                                .text_end = text->end - 1,
                                .text_out = c->text_out,
                                .text_out_next = c->text_out_next};
-  uint32_t padding = json_get(doc, 0, STR("obfuscation"));
   if (json_is(doc, padding, JSON_STRING)) {
     if (doc->nodes[padding].start < text->end) return;
     sample.padding = doc->nodes[padding].start + 1;
@@ -252,21 +251,22 @@ static void learn(struct chat_stream *s, const struct chunk *c) {
   chat_template_learn(&s->template, &sample);
 }
 
-static void general_way(struct chat_stream *s, const struct json_doc *doc, uint32_t choices, struct buf *out) {
-  bool usage = keep_usage(s, doc, choices);
-  chat_note_origin(s->reply, doc, !s->started);
+static void general_way(struct chat_stream *s, const struct json_doc *doc, const struct chat_top *top,
+                        struct buf *out) {
+  bool usage = keep_usage(s, doc, top);
+  chat_note_origin(s->reply, doc, top, !s->started);
   s->started = true;
-  if (!json_is(doc, choices, JSON_ARRAY)) return;  // a kind of event we do not know
-  bool none = json_first(doc, choices) == JSON_NONE, ended = s->ended != 0;
+  if (!json_is(doc, top->choices, JSON_ARRAY)) return;  // a kind of event we do not know
+  bool none = top->first == JSON_NONE, ended = s->ended != 0;
   struct chunk c = {.doc = doc, .out = out, .event_at = out->len, .spoiled = usage, .text = JSON_NONE};
-  write_chunk(s, &c, choices);
+  write_chunk(s, &c, top->choices);
   if (out->failed) return;
   if (!c.says && !c.carries && (none || ended)) {
     out->len = c.event_at;  // only usage; or an echo of the end
     return;
   }
   s->spoke |= c.says;
-  if (!c.spoiled && c.text != JSON_NONE) learn(s, &c);
+  if (!c.spoiled && c.text != JSON_NONE) learn(s, &c, top->obfuscation);
 }
 
 enum chat_stream_result chat_stream_event(struct chat_stream *s, struct str data, struct buf *out) {
@@ -285,9 +285,9 @@ enum chat_stream_result chat_stream_event(struct chat_stream *s, struct str data
   } else if (error != JSON_OK || !json_is(&doc, 0, JSON_OBJECT)) {
     chat_fail(s->reply, FAULT_UPSTREAM_INVALID, STR("The provider sent an event that is not a JSON object."));
   } else {
-    uint32_t choices = json_get(&doc, 0, STR("choices"));
-    broken = chat_error_inside(s->reply, &doc, choices);
-    if (!broken) general_way(s, &doc, choices, out);
+    struct chat_top top = chat_top_read(&doc);
+    broken = chat_error_inside(s->reply, &doc, &top);
+    if (!broken) general_way(s, &doc, &top, out);
   }
   json_doc_free(&doc);
   return broken ? CHAT_BROKEN : CHAT_MORE;

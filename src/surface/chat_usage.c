@@ -1,15 +1,15 @@
 // Token counts: read in every spelling of the OpenAI-like services, written in OpenRouter's with the cost beside them.
 #include "surface/chat_shared.h"
 
-static uint64_t count_of(const struct json_doc *doc, uint32_t object, struct str key) {
+static uint64_t count_of(const struct json_doc *doc, uint32_t node) {
   uint64_t n;
-  return json_u64(doc, json_get(doc, object, key), (uint64_t)1 << 48, &n) ? n : 0;
+  return json_u64(doc, node, (uint64_t)1 << 48, &n) ? n : 0;
 }
 
-uint32_t chat_usage_find(const struct json_doc *doc, uint32_t choices) {
-  uint32_t usage = json_get(doc, 0, STR("usage"));
-  if (!json_is(doc, usage, JSON_OBJECT)) usage = json_get(doc, json_get(doc, 0, STR("x_groq")), STR("usage"));
-  if (!json_is(doc, usage, JSON_OBJECT)) usage = json_get(doc, json_first(doc, choices), STR("usage"));
+uint32_t chat_usage_find(const struct json_doc *doc, const struct chat_top *top) {
+  uint32_t usage = top->usage;
+  if (!json_is(doc, usage, JSON_OBJECT)) usage = json_get(doc, top->x_groq, STR("usage"));
+  if (!json_is(doc, usage, JSON_OBJECT)) usage = json_get(doc, top->first, STR("usage"));
   return json_is(doc, usage, JSON_OBJECT) ? usage : JSON_NONE;
 }
 
@@ -23,27 +23,38 @@ static uint64_t completion_of(const struct usage *u, const struct provider_quirk
 
 bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct provider_quirks *quirks,
                      struct usage *out) {
-  if (json_get(doc, usage, STR("prompt_tokens")) == JSON_NONE &&
-      json_get(doc, usage, STR("completion_tokens")) == JSON_NONE)
-    return false;
-  uint32_t in = json_get(doc, usage, STR("prompt_tokens_details"));
-  uint32_t made = json_get(doc, usage, STR("completion_tokens_details"));
+  enum { PROMPT, COMPLETION, TOTAL, IN, MADE, CACHED, HIT, REASONING };
+  static const struct str names[] = {{"prompt_tokens", 13},
+                                     {"completion_tokens", 17},
+                                     {"total_tokens", 12},
+                                     {"prompt_tokens_details", 21},
+                                     {"completion_tokens_details", 25},
+                                     // Together, Moonshot, Hugging Face; DeepSeek; Perplexity:
+                                     {"cached_tokens", 13},
+                                     {"prompt_cache_hit_tokens", 23},
+                                     {"reasoning_tokens", 16}};
+  static const struct str in_names[] = {{"cached_tokens", 13}, {"cache_write_tokens", 18}, {"audio_tokens", 12}};
+  static const struct str made_names[] = {{"reasoning_tokens", 16}, {"audio_tokens", 12}, {"image_tokens", 12}};
+  uint32_t v[CHAT_COUNT(names)], in[CHAT_COUNT(in_names)], made[CHAT_COUNT(made_names)];
+  chat_members(doc, usage, names, v, CHAT_COUNT(names));
+  if (v[PROMPT] == JSON_NONE && v[COMPLETION] == JSON_NONE) return false;
+  chat_members(doc, v[IN], in_names, in, CHAT_COUNT(in_names));
+  chat_members(doc, v[MADE], made_names, made, CHAT_COUNT(made_names));
   struct usage u = {
       .known = true,
-      .prompt = count_of(doc, usage, STR("prompt_tokens")),
-      .completion = count_of(doc, usage, STR("completion_tokens")),
-      .total = count_of(doc, usage, STR("total_tokens")),
-      .cached = count_of(doc, in, STR("cached_tokens")),
-      .cache_write = count_of(doc, in, STR("cache_write_tokens")),
-      .reasoning = count_of(doc, made, STR("reasoning_tokens")),
-      .audio_prompt = count_of(doc, in, STR("audio_tokens")),
-      .audio_completion = count_of(doc, made, STR("audio_tokens")),
-      .image_completion = count_of(doc, made, STR("image_tokens")),
+      .prompt = count_of(doc, v[PROMPT]),
+      .completion = count_of(doc, v[COMPLETION]),
+      .total = count_of(doc, v[TOTAL]),
+      .cached = count_of(doc, in[0]),
+      .cache_write = count_of(doc, in[1]),
+      .audio_prompt = count_of(doc, in[2]),
+      .reasoning = count_of(doc, made[0]),
+      .audio_completion = count_of(doc, made[1]),
+      .image_completion = count_of(doc, made[2]),
   };
-  // Together, Moonshot, Hugging Face; DeepSeek; Perplexity.
-  if (!u.cached) u.cached = count_of(doc, usage, STR("cached_tokens"));
-  if (!u.cached) u.cached = count_of(doc, usage, STR("prompt_cache_hit_tokens"));
-  if (!u.reasoning) u.reasoning = count_of(doc, usage, STR("reasoning_tokens"));
+  if (!u.cached) u.cached = count_of(doc, v[CACHED]);
+  if (!u.cached) u.cached = count_of(doc, v[HIT]);
+  if (!u.reasoning) u.reasoning = count_of(doc, v[REASONING]);
   u.completion = completion_of(&u, quirks);
   if (u.cached > u.prompt) u.cached = u.prompt;
   if (u.cache_write > u.prompt - u.cached) u.cache_write = u.prompt - u.cached;

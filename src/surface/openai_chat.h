@@ -85,9 +85,11 @@ enum chat_stream_result {
 enum chat_stream_result chat_stream_event(struct chat_stream *s, struct str data, struct buf *out);
 // True once something that counts as output (content, reasoning, tool call, refusal, finish) has been written.
 bool chat_stream_spoke(const struct chat_stream *s);
-// The provider's stream is over. With a finish_reason seen: writes the one usage chunk (choices [], usage with cost)
-// and "data: [DONE]\n\n", returns true. Without: returns false and sets FAULT_UPSTREAM_CUT: the caller writes an error
-// chunk. `saw_done`: [DONE] came. Estimates usage when the provider gave none (prompt from request_bytes).
+// The provider's stream is over. When every choice has given its finish_reason: writes the one usage chunk (choices [],
+// usage with cost) and "data: [DONE]\n\n", returns true. So too when the provider gives no reasons but has answered and
+// ended in order ([DONE] came: `saw_done`); the reasons are then written first. Else: returns false and sets
+// FAULT_UPSTREAM_CUT: the caller writes an error chunk. Usage the provider never gave is estimated, the prompt from
+// request_bytes.
 bool chat_stream_end(struct chat_stream *s, bool saw_done, uint64_t request_bytes, struct buf *out);
 // The error chunk of OpenRouter (MAP 14): error{code,message,metadata{error_type}} and choices[0] with
 // finish_reason "error". No [DONE] follows.

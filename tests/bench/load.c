@@ -1,8 +1,8 @@
 // A load generator for chat endpoints on this machine: epoll, one thread, nothing but libc.
 //
 //   load closed  PORT CONNECTIONS SECONDS BODY_BYTES [SPEC]   as fast as it goes; SPEC asks for streams "c=100,b=10"
-//   load open    PORT RATE SECONDS                            a constant rate; latency counts from the moment a request was due
-//   load streams PORT COUNT SPEC                              COUNT streams at once
+//   load open    PORT RATE SECONDS                            a constant rate; latency counts from the moment a request
+//   was due load streams PORT COUNT SPEC                              COUNT streams at once
 //
 // Only 127.0.0.1, at most 60 s. The key is sent as $BENCH_KEY. Prints one line of JSON.
 #define _GNU_SOURCE
@@ -27,8 +27,8 @@ struct conn {
   int fd;
   bool busy, head_seen;
   uint64_t due_us, sent_us;
-  int64_t left;          // of a fixed body; -1: chunked
-  char tail[TAIL];       // the last bytes, to find the end across reads
+  int64_t left;     // of a fixed body; -1: chunked
+  char tail[TAIL];  // the last bytes, to find the end across reads
   size_t tail_len;
   bool done_seen;
 };
@@ -49,23 +49,26 @@ static uint64_t now_us(void) {
 static void request_make(size_t body_bytes, const char *spec) {
   const char *key = getenv("BENCH_KEY");
   char *body = malloc(body_bytes + 1024);
-  size_t n = (size_t)sprintf(body, "{\"model\":\"gpt-4o-mini\",%s\"temperature\":0.7,\"messages\":[{\"role\":\"user\",\"content\":\"",
-                             spec ? "\"stream\":true," : "");
+  size_t n = (size_t)sprintf(
+      body, "{\"model\":\"gpt-4o-mini\",%s\"temperature\":0.7,\"messages\":[{\"role\":\"user\",\"content\":\"",
+      spec ? "\"stream\":true," : "");
   if (spec) n += (size_t)sprintf(body + n, "[mock %s] ", spec);
   for (size_t word = 0; n + 4 < body_bytes; n++, word++) body[n] = word % 8 == 7 ? ' ' : 'a' + (char)(word % 23);
   n += (size_t)sprintf(body + n, "\"}]}");
   request = malloc(n + 1024);
-  request_len = (size_t)sprintf(request,
-                                "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n"
-                                "Content-Type: application/json\r\nUser-Agent: bench\r\nAccept: */*\r\nContent-Length: %zu\r\n\r\n",
-                                port, key ? key : "none", n);
+  request_len = (size_t)sprintf(
+      request,
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n"
+      "Content-Type: application/json\r\nUser-Agent: bench\r\nAccept: */*\r\nContent-Length: %zu\r\n\r\n",
+      port, key ? key : "none", n);
   memcpy(request + request_len, body, n);
   request_len += n;
   free(body);
 }
 
 static bool conn_open(struct conn *c) {
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  struct sockaddr_in at = {
+      .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
   int one = 1;
   *c = (struct conn){.fd = socket(AF_INET, SOCK_STREAM, 0)};
   if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&at, sizeof at)) return false;
@@ -242,7 +245,9 @@ int main(int argc, char **argv) {
   transits = malloc(SAMPLES_MAX * sizeof *transits);
   struct conn *conns = calloc((size_t)count, sizeof *conns);
   poll_fd = epoll_create1(0);
-  request_make(streams || open_mode ? 1024 : (size_t)atol(argv[5]), streams ? argv[4] : !open_mode && argc > 6 ? argv[6] : NULL);
+  request_make(streams || open_mode ? 1024 : (size_t)atol(argv[5]), streams                  ? argv[4]
+                                                                    : !open_mode && argc > 6 ? argv[6]
+                                                                                             : NULL);
   for (int i = 0; i < count && !streams; i++)
     if (!conn_open(&conns[i])) return perror("connect"), 1;
   uint64_t begin = now_us();
@@ -255,9 +260,10 @@ int main(int argc, char **argv) {
   double took = (double)(now_us() - begin) / 1e6;
   double p50 = quantile(samples, sample_count, 0.5), p99 = quantile(samples, sample_count, 0.99);
   double t50 = quantile(transits, transit_count, 0.5), t99 = quantile(transits, transit_count, 0.99);
-  printf("{\"seconds\":%.3f,\"done\":%llu,\"failed\":%llu,\"complete\":%llu,\"events\":%llu,\"p50\":%.0f,\"p99\":%.0f,"
-         "\"transit_p50\":%.0f,\"transit_p99\":%.0f}\n",
-         took, (unsigned long long)done, (unsigned long long)failed, (unsigned long long)complete, (unsigned long long)events,
-         p50, p99, t50, t99);
+  printf(
+      "{\"seconds\":%.3f,\"done\":%llu,\"failed\":%llu,\"complete\":%llu,\"events\":%llu,\"p50\":%.0f,\"p99\":%.0f,"
+      "\"transit_p50\":%.0f,\"transit_p99\":%.0f}\n",
+      took, (unsigned long long)done, (unsigned long long)failed, (unsigned long long)complete,
+      (unsigned long long)events, p50, p99, t50, t99);
   return 0;
 }

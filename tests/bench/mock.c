@@ -2,8 +2,8 @@
 //
 //   mock PORT
 //
-// POST anything: a whole reply of about 1 KB, or, when the body says "stream":true, a stream. "[mock c=50,i=200,b=10]" in
-// the body: 50 chunks, 200 ms apart, 10 to a write (default: 20, 0, 1). Each chunk's text is the moment it was sent
+// POST anything: a whole reply of about 1 KB, or, when the body says "stream":true, a stream. "[mock c=50,i=200,b=10]"
+// in the body: 50 chunks, 200 ms apart, 10 to a write (default: 20, 0, 1). Each chunk's text is the moment it was sent
 // (CLOCK_MONOTONIC, microseconds, 16 digits), so that the load generator can tell how long it was under way.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -72,13 +72,16 @@ static void whole_make(void) {
   char body[1600], text[760];
   memset(text, 'a', sizeof text);
   for (size_t i = 6; i < sizeof text; i += 7) text[i] = ' ';
-  int n = snprintf(body, sizeof body,
-                   "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[{"
-                   "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"%.*s\",\"refusal\":null},\"logprobs\":null,"
-                   "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":25,\"completion_tokens\":100,\"total_tokens\":125}}",
-                   (int)sizeof text, text);
-  whole_len = (size_t)snprintf(whole, sizeof whole,
-                               "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", n, body);
+  int n = snprintf(
+      body, sizeof body,
+      "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"mock\",\"choices\":"
+      "[{"
+      "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"%.*s\",\"refusal\":null},\"logprobs\":null,"
+      "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":25,\"completion_tokens\":100,\"total_tokens\":125}}",
+      (int)sizeof text, text);
+  whole_len =
+      (size_t)snprintf(whole, sizeof whole,
+                       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", n, body);
 }
 
 static size_t http_chunk(char *out, const char *event) {
@@ -87,19 +90,24 @@ static size_t http_chunk(char *out, const char *event) {
 
 static size_t delta(char *out, const char *extra) {
   char event[CHUNK_MAX];
-  snprintf(event, sizeof event,
-           "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\","
-           "\"system_fingerprint\":\"fp_mock\",\"choices\":[{\"index\":0,\"delta\":{%s\"content\":\"%016llu \"},"
-           "\"logprobs\":null,\"finish_reason\":null}]}\n\n",
-           extra, (unsigned long long)now_us());
+  snprintf(
+      event, sizeof event,
+      "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\","
+      "\"system_fingerprint\":\"fp_mock\",\"choices\":[{\"index\":0,\"delta\":{%s\"content\":\"%016llu \"},"
+      "\"logprobs\":null,\"finish_reason\":null}]}\n\n",
+      extra, (unsigned long long)now_us());
   return http_chunk(out, event);
 }
 
 static size_t stream_end(char *out) {
-  size_t n = http_chunk(out, "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-                             "\"model\":\"mock\",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\n");
-  n += http_chunk(out + n, "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-                           "\"model\":\"mock\",\"choices\":[],\"usage\":{\"prompt_tokens\":25,\"completion_tokens\":50,\"total_tokens\":75}}\n\n");
+  size_t n = http_chunk(
+      out,
+      "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
+      "\"model\":\"mock\",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\n");
+  n += http_chunk(out + n,
+                  "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
+                  "\"model\":\"mock\",\"choices\":[],\"usage\":{\"prompt_tokens\":25,\"completion_tokens\":50,\"total_"
+                  "tokens\":75}}\n\n");
   n += http_chunk(out + n, "data: [DONE]\n\n");
   return n + (size_t)sprintf(out + n, "0\r\n\r\n");
 }
@@ -132,7 +140,8 @@ static void answer(struct conn *c, const char *body, size_t n) {
   c->batch = spec_number(spec, "b=", 1);
   if (c->batch > BATCH_MAX) c->batch = BATCH_MAX;
   char head[700];
-  size_t len = (size_t)sprintf(head, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+  size_t len =
+      (size_t)sprintf(head, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
   len += delta(head + len, "\"role\":\"assistant\",");
   if (!send_all(c, head, len)) {
     shutdown(c->fd, SHUT_RDWR);
@@ -157,7 +166,8 @@ static size_t request_take(struct conn *c, char *bytes, size_t n) {
   char *end = memmem(bytes, n, "\r\n\r\n", 4);
   if (!end) return 0;
   size_t head = (size_t)(end - bytes) + 4, length = 0;
-  for (char *line = memchr(bytes, '\n', head); line && line < end; line = memchr(line, '\n', (size_t)(bytes + head - line))) {
+  for (char *line = memchr(bytes, '\n', head); line && line < end;
+       line = memchr(line, '\n', (size_t)(bytes + head - line))) {
     line++;
     if (!strncasecmp(line, "content-length:", 15)) length = strtoul(line + 15, NULL, 10);
   }
@@ -221,7 +231,8 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   whole_make();
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[1])), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  struct sockaddr_in at = {
+      .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[1])), .sin_addr = {htonl(INADDR_LOOPBACK)}};
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 4096)) return perror("mock"), 1;

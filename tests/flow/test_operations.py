@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -135,7 +136,68 @@ class Reload(unittest.TestCase):
         self.assertEqual(gateway.stop(), 0)
 
 
+    def test_many_reloads_leave_nothing_behind(self):
+        gateway = Gateway(config(mock)).start()
+
+        def storm(n):
+            for _ in range(n):
+                gateway.reload()
+                gateway.chat("x")
+
+        storm(30)
+        before = gateway.rss_kb()
+        storm(60)
+        self.assertLess(gateway.rss_kb() - before, 8 * 1024)
+        self.assertLess(len(os.listdir(f"/proc/{gateway.pid()}/fd")), 60)
+        self.assertEqual(gateway.stop(), 0)
+
+
+class Descriptors(unittest.TestCase):
+    def test_none_left_for_a_while(self):
+        """Out of descriptors the gateway waits without burning the processor, and goes on when there are some."""
+        gateway = Gateway(config(mock)).start()
+        in_use = len(os.listdir(f"/proc/{gateway.pid()}/fd"))
+        resource.prlimit(gateway.pid(), resource.RLIMIT_NOFILE, (in_use + 20, in_use + 20))
+        crowd = []
+        try:
+            for _ in range(60):
+                raw = gateway.connect(5)
+                raw.send(b"GET /heal")
+                crowd.append(raw)
+            time.sleep(0.5)
+            before = cpu_seconds(gateway.pid())
+            time.sleep(2)
+            self.assertLess(cpu_seconds(gateway.pid()) - before, 0.5, "it spins")
+        finally:
+            for raw in crowd:
+                raw.close()
+        wait_for(lambda: gateway.call("GET", "/healthz").status == 200, "it to go on")
+        self.assertEqual(gateway.chat("x").status, 200)
+        self.assertEqual(gateway.stop(), 0)
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Stop(unittest.TestCase):
+    def test_signals_at_any_moment(self):
+        """SIGTERM and SIGHUP right after exec, and twice: a clean end, or none begun."""
+        for pause in (0, 0.005, 0.01, 0.02, 0.05):
+            gateway = Gateway(config(mock)).spawn()
+            time.sleep(pause)
+            gateway.signal(signal.SIGTERM)
+            gateway.signal(signal.SIGTERM)
+            status = gateway.process.wait(PATIENCE_S)
+            self.assertIn(status, (0, -signal.SIGTERM))
+            gateway.expect_status = status
+            gateway.start()
+            gateway.expect_status = 0
+            gateway.signal(signal.SIGHUP)
+            gateway.signal(signal.SIGTERM)
+            self.assertEqual(gateway.stop(), 0)
+
     def test_sigterm_drains_a_stream(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             gateway = Gateway(config(mock)).start()
