@@ -178,6 +178,9 @@ bool config_parse(struct arena *arena, struct str path, struct str text, struct 
   } else if (root && !yaml_is_null(root)) {
     config_problem_add(arena, problems, root->line, root->column,
                        "expected settings (lines like 'server:' or 'providers:'), got %s", yaml_type_name(root));
+  } else if (text.len <= LIMIT_CONFIG && problems->count == before) {
+    // A file that is being written: taken at its word, a reload would drop every provider and key.
+    config_problem_add(arena, problems, 1, 1, "the file holds no settings; write at least 'demo: on'");
   }
   for (size_t i = 0; i < out->listen_count; i++) {
     out->listen[i].tls = out->tls_cert.len && !out->listen[i].unix_path.len;

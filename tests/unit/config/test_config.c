@@ -79,7 +79,7 @@ static void expect_str(struct str got, const char *wanted) {
 
 static void test_defaults(void **state) {
   (void)state;
-  parse_good("");
+  parse_good("demo: on\n");
   assert_int_equal(config.listen_count, 1);
   expect_str(config.listen[0].host, "127.0.0.1");
   assert_int_equal(config.listen[0].port, 8787);
@@ -304,6 +304,8 @@ static const struct bad_case bad[] = {
     {"providers:\n  -\n", 2, 3, "expected a mapping of settings, got nothing"},
     {"data_dir: [a]\n", 1, 11, "data_dir: expected a text, got a list"},
     {"demo: {a: b}\n", 1, 7, "demo: expected on or off, got a mapping"},
+    {"", 1, 1, "holds no settings"},
+    {"# nothing\n", 1, 1, "holds no settings"},
     {"data_dir: ''\n", 1, 11, "is empty"},
     // names
     {"serber:\n  listen: 1\n", 1, 1, "serber: unknown setting; did you mean 'server'?"},
