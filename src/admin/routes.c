@@ -26,8 +26,9 @@ static void handle_metrics(struct request *r) {
 }
 
 static void handle_root(struct request *r) {
-  request_reply_text(r, 200, STR("text/plain; charset=utf-8"),
-                     STR("Signalbox is running. The API is at /api/v1 (also /v1); this version has no dashboard yet.\n"));
+  request_reply_text(
+      r, 200, STR("text/plain; charset=utf-8"),
+      STR("Signalbox is running. The API is at /api/v1 (also /v1); this version has no dashboard yet.\n"));
 }
 
 // --- the catalogue ---
@@ -52,8 +53,8 @@ static void handle_providers(struct request *r) {
 
 // "author/slug" from a path of one or two segments, percent-decoded.
 static struct str model_id(struct request *r) {
-  struct str raw = r->args[1].len ? arena_printf(&r->arena, "%.*s/%.*s", STR_ARGS(r->args[0]), STR_ARGS(r->args[1]))
-                                  : r->args[0];
+  struct str raw =
+      r->args[1].len ? arena_printf(&r->arena, "%.*s/%.*s", STR_ARGS(r->args[0]), STR_ARGS(r->args[1])) : r->args[0];
   return percent_decode(&r->arena, raw);
 }
 

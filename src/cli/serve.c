@@ -105,11 +105,11 @@ static void banner(struct gateway *g, const struct snapshot *s, struct str key, 
   if (unix_socket)
     printf("  Socket      %.*s\n", STR_ARGS(at));
   else
-    printf("  API base    %s://%.*s/api/v1   (OpenAI SDKs: %s://%.*s/v1)\n", scheme, STR_ARGS(at), scheme, STR_ARGS(at));
+    printf("  API base    %s://%.*s/api/v1   (OpenAI SDKs: %s://%.*s/v1)\n", scheme, STR_ARGS(at), scheme,
+           STR_ARGS(at));
   printf("  Dashboard   not in this version\n");
   printf("  Providers  ");
-  for (size_t i = 0; i < s->catalogue.provider_count; i++)
-    printf(" %.*s", STR_ARGS(s->catalogue.providers[i].id));
+  for (size_t i = 0; i < s->catalogue.provider_count; i++) printf(" %.*s", STR_ARGS(s->catalogue.providers[i].id));
   printf("\n  Models      %zu\n", s->catalogue.model_count);
   if (management.len)
     printf("  Management  %.*s\n              (shown once; kept in %.*s/management_key)\n", STR_ARGS(management),
@@ -120,10 +120,11 @@ static void banner(struct gateway *g, const struct snapshot *s, struct str key, 
   if (key.len && s->catalogue.model_count && !unix_socket) {
     const struct model *m = catalogue_find(&s->catalogue, STR("demo/echo"));
     if (!m) m = &s->catalogue.models[0];
-    printf("\nTry it:\n\n  curl %s://%.*s/api/v1/chat/completions \\\n    -H 'Authorization: Bearer %.*s' \\\n"
-           "    -H 'Content-Type: application/json' \\\n"
-           "    -d '{\"model\":\"%.*s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
-           scheme, STR_ARGS(at), STR_ARGS(key), STR_ARGS(m->id));
+    printf(
+        "\nTry it:\n\n  curl %s://%.*s/api/v1/chat/completions \\\n    -H 'Authorization: Bearer %.*s' \\\n"
+        "    -H 'Content-Type: application/json' \\\n"
+        "    -d '{\"model\":\"%.*s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
+        scheme, STR_ARGS(at), STR_ARGS(key), STR_ARGS(m->id));
   }
   printf("\n");
   fflush(stdout);

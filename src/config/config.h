@@ -22,6 +22,7 @@ struct config_key {  // auth.keys[]
   struct str name, key;
   bool has_limit;
   money_pico limit;
+  unsigned line, column;
 };
 
 struct config_provider {
@@ -34,7 +35,11 @@ struct config_provider {
   struct str ca_file;
   struct str name;
   unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;  // 0: defaults
-  unsigned line;
+  // what single protocols want beside a key
+  struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
+  struct str credentials_file;                                                     // vertex
+  struct str api_version;                                                          // azure
+  unsigned line, column;                                                           // 0: not from a file
 };
 
 struct config_endpoint {
@@ -43,14 +48,14 @@ struct config_endpoint {
   struct pricing pricing;                                             // PRICE_UNSET members: catalogue's
   struct str quantization, region, data_policy;
   struct str_list supported_parameters, input_modalities, output_modalities;
-  unsigned line;
+  unsigned line, column;
 };
 
 struct config_model {
   struct str id, name, description;
   struct config_endpoint *endpoints;  // none: the catalogue's endpoints at configured providers
   size_t endpoint_count;
-  unsigned line;
+  unsigned line, column;
 };
 
 struct config {
@@ -88,13 +93,22 @@ struct config_problems {
   size_t count, cap;
 };
 
+// Adds a problem; `line` and `column` count from 1. Only the first 1,000 are kept. When memory is out, the list says
+// so: after this call `count` is never 0.
+PRINTF_LIKE(5, 6)
+void config_problem_add(struct arena *arena, struct config_problems *problems, unsigned line, unsigned column,
+                        const char *format, ...);
 // Reads and checks a file. Always returns all problems found; true when there are none. Everything is in `arena`.
 bool config_load(struct arena *arena, struct str path, struct config *out, struct config_problems *problems);
 // The same from bytes in memory, `path` is for messages.
 bool config_parse(struct arena *arena, struct str path, struct str text, struct config *out,
                   struct config_problems *problems);
+// Both: what a file leaves out comes from SIGNALBOX_LISTEN, SIGNALBOX_WORKERS, SIGNALBOX_DATA_DIR and
+// SIGNALBOX_MANAGEMENT_KEY, else from the table's defaults; proxies come from the environment. Provider keys in the
+// environment add no providers to a file's.
+//
 // No file: providers from environment keys (the provider table names them), model servers that answer on this machine's
-// usual ports, and the demo provider.
+// usual ports, and the demo provider. Takes up to 50 ms.
 bool config_from_environment(struct arena *arena, struct config *out, struct config_problems *problems);
 // -c FILE, else $SIGNALBOX_CONFIG, ./signalbox.yaml, /etc/signalbox/signalbox.yaml; {NULL,0}: none exists.
 struct str config_find(struct arena *arena, const char *given);

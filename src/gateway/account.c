@@ -29,8 +29,8 @@ static struct str attempts_json(struct request *r) {
   return text;
 }
 
-// A rough count for answers whose provider never told: four bytes a token, the error is some ten percent for English text.
-// Marked as estimated.
+// A rough count for answers whose provider never told: four bytes a token, the error is some ten percent for English
+// text. Marked as estimated.
 static void estimate(struct request *r) {
   struct inference *in = r->inference;
   in->reply.usage = (struct usage){
@@ -68,7 +68,8 @@ static void add_answer(struct request *r, struct record *row, enum fault fault) 
 
 void account(struct request *r, enum fault fault, struct str message) {
   struct inference *in = r->inference;
-  uint64_t now = time_mono_ns();
+  // A whole answer has just been timed.
+  uint64_t now = in && in->first_ns && !in->chat.stream ? in->first_ns : time_mono_ns();
   if (in) {
     assert(!in->recorded);
     in->recorded = true;
@@ -84,13 +85,19 @@ void account(struct request *r, enum fault fault, struct str message) {
       .http_referer = r->http_referer,
       .user_agent = r->user_agent,
       .error = message,
-      .status = (uint16_t)(in && in->head_sent ? 200 : fault ? fault_row(fault)->status : 200),
+      .status = (uint16_t)(in && in->head_sent ? 200
+                           : fault             ? fault_row(fault)->status
+                                               : 200),
       .fault = (uint16_t)fault,
       .cancelled = fault == FAULT_CLIENT_GONE,
   };
   uint64_t first = in && in->first_ns ? in->first_ns : now;
+  if (!r->ready_ns) r->ready_ns = now;  // refused before its body was there
   row.latency_ms = (uint32_t)((first - r->ready_ns) / 1000000);
   row.generation_ms = (uint32_t)((now - first) / 1000000);
+  if (r->sent_ns)
+    row.gateway_us =
+        (uint32_t)((r->sent_ns - r->ready_ns + (in->head_ns && !in->spoken ? now - in->head_ns : 0)) / 1000);
   if (in) add_answer(r, &row, fault);
 
   struct metrics *m = &r->worker->metrics;

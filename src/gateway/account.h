@@ -2,6 +2,6 @@
 #pragma once
 #include "gateway/request.h"
 
-// `fault` FAULT_NONE: answered. `message`: of an error, for the record. Estimates the usage of an answer that was cut short,
-// counts spending and metrics, and appends to the spool.
+// `fault` FAULT_NONE: answered. `message`: of an error, for the record. Estimates the usage of an answer that was cut
+// short, counts spending and metrics, and appends to the spool.
 void account(struct request *r, enum fault fault, struct str message);

@@ -16,6 +16,7 @@
 enum { LINGER_MS = 1000 };
 
 static void on_bytes(struct client *c, char *bytes, size_t n);
+static void resume_later(struct client *c);
 
 static const struct config *config_of(const struct client *c) {
   return &c->worker->snapshot->snapshot->config;
@@ -101,6 +102,7 @@ static void linger(struct client *c) {
 static void refuse(struct client *c, unsigned status, const char *why) {
   enum fault fault = status == 431   ? FAULT_HEAD_TOO_LARGE
                      : status == 505 ? FAULT_HTTP_VERSION
+                     : status == 408 ? FAULT_CLIENT_SLOW
                      : status == 417 ? FAULT_EXPECTATION
                      : status == 501 ? FAULT_NOT_BUILT
                                      : FAULT_BAD_REQUEST;
@@ -172,7 +174,8 @@ static bool take_body(struct client *c, char *bytes, size_t n, size_t *used) {
 // Works through bytes while requests are complete; keeps what must wait.
 static void on_bytes(struct client *c, char *bytes, size_t n) {
   size_t at = 0;
-  while (at < n || (c->phase == CLIENT_BODY && !c->chunked_body && !c->body_left)) {
+  while ((at < n && !(c->phase == CLIENT_IDLE && conn_blocked(&c->conn))) ||
+         (c->phase == CLIENT_BODY && !c->chunked_body && !c->body_left)) {
     if (c->phase == CLIENT_IDLE) {
       while (at < n && (bytes[at] == '\r' || bytes[at] == '\n')) at++;  // RFC 9112 2.2: empty lines before a request
       if (at == n) break;
@@ -189,8 +192,10 @@ static void on_bytes(struct client *c, char *bytes, size_t n) {
         phase_set(c, CLIENT_HEAD);
         break;
       }
-      if (!begin_request(c, &head)) return;
+      bool begun = begin_request(c, &head);
       at += head.size;
+      if (!begun && conn_is_open(&c->conn) && c->phase == CLIENT_IDLE) continue;  // answered; the next may follow
+      if (!begun) return;
       if (head.expect_continue && at == n && (c->chunked_body || c->body_left)) {
         struct iovec part = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
         if (!conn_write(&c->conn, &part, 1)) {
@@ -294,11 +299,20 @@ static void on_drained(struct conn *conn) {
     linger(c);
   } else if (c->phase == CLIENT_BUSY && c->request) {
     request_on_drained(c->request);
+  } else if (c->phase == CLIENT_IDLE) {
+    timer_set(c->worker->loop, &c->timer, config_of(c)->idle_timeout_ms);
+    conn_read_on(&c->conn, true);
+    resume_later(c);
   }
 }
 
 static void on_timer(struct timer *timer) {
   struct client *c = (struct client *)((char *)timer - offsetof(struct client, timer));
+  if (conn_blocked(&c->conn) && c->conn.unsent_at != c->unsent_at) {
+    c->unsent_at = c->conn.unsent_at;  // slow, but alive
+    timer_set(c->worker->loop, &c->timer, config_of(c)->write_timeout_ms);
+    return;
+  }
   switch ((enum client_phase)c->phase) {
     case CLIENT_IDLE:
     case CLIENT_CLOSING: client_close(c); return;
@@ -325,7 +339,12 @@ void client_start(struct worker *w, int fd, struct tls_context *tls) {
   c->conn.on_drained = on_drained;
   c->conn.on_hangup = on_hangup;
   c->timer.on_fire = on_timer;
-  if (!conn_start(&c->conn, w->loop, fd) || (tls && !(c->conn.tls = tls_accept(tls, fd)))) {
+  if (!conn_start(&c->conn, w->loop, fd)) {
+    close(fd);
+    free(c);
+    return;
+  }
+  if (tls && !(c->conn.tls = tls_accept(tls, fd))) {
     conn_close(&c->conn);
     free(c);
     return;
@@ -347,7 +366,10 @@ bool client_send(struct client *c, const struct iovec *parts, int count) {
     client_close(c);
     return false;
   }
-  if (conn_blocked(&c->conn)) timer_set(c->worker->loop, &c->timer, config_of(c)->write_timeout_ms);
+  if (conn_blocked(&c->conn)) {
+    c->unsent_at = c->conn.unsent_at;
+    timer_set(c->worker->loop, &c->timer, config_of(c)->write_timeout_ms);
+  }
   return true;
 }
 
@@ -364,7 +386,7 @@ static void resume(struct task *task) {
   c->input_len = c->input_cap = 0;
   if (n) on_bytes(c, bytes, n);
   free(bytes);
-  if (conn_is_open(&c->conn) && c->phase != CLIENT_BUSY) conn_read_on(&c->conn, true);
+  if (conn_is_open(&c->conn) && c->phase != CLIENT_BUSY && !conn_blocked(&c->conn)) conn_read_on(&c->conn, true);
 }
 
 void client_answered(struct client *c) {
@@ -375,6 +397,16 @@ void client_answered(struct client *c) {
     return;
   }
   phase_set(c, CLIENT_IDLE);
+  if (conn_blocked(&c->conn)) {  // the next request waits until this answer has been read
+    conn_read_on(&c->conn, false);
+    timer_set(c->worker->loop, &c->timer, config_of(c)->write_timeout_ms);
+    return;
+  }
+  resume_later(c);
+}
+
+// Goes on with bytes that wait, at the end of the turn.
+static void resume_later(struct client *c) {
   if (c->input_len && !c->resume_queued) {
     c->resume_queued = true;
     c->task.run = resume;

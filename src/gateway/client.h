@@ -1,5 +1,5 @@
-// A client's connection: HTTP/1.1 server side. Reads requests (keep-alive, pipelining, fixed and chunked bodies), hands each
-// to the path (request.h), and sends what it answers. One request at a time; what a client sends ahead waits.
+// A client's connection: HTTP/1.1 server side. Reads requests (keep-alive, pipelining, fixed and chunked bodies), hands
+// each to the path (request.h), and sends what it answers. One request at a time; what a client sends ahead waits.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,6 +38,7 @@ struct client {
   bool resume_queued;
   struct chunked chunked;  // of the request's body
   uint64_t body_left;
+  size_t unsent_at;  // how far a slow reader had come when the timer was set
 };
 
 // Takes over an accepted descriptor. `tls` may be NULL.

@@ -16,13 +16,15 @@ enum { WORD_MS = 40, INPUT_MAX = LIMIT_REQUEST_BODY + LIMIT_HEAD };
 
 static const char lorem[] =
     "(Simulated answer of the built-in demo provider.) A signal box stands beside the tracks and sees every train that "
-    "wants to pass. It does not pull one wagon itself; it sets the points, keeps the lines free, and writes each passage "
+    "wants to pass. It does not pull one wagon itself; it sets the points, keeps the lines free, and writes each "
+    "passage "
     "down in its book. When one line is closed, it sends the train over another, and the passengers read on without "
     "looking up.";
 
 struct demo {
   struct conn conn;
   struct worker *worker;
+  struct demo *next, **pprev;  // of the worker
   struct buf input;
   struct timer timer;
   struct task free_task;
@@ -39,6 +41,8 @@ static void free_later(struct task *task) {
 
 static void demo_close(struct demo *d) {
   if (!conn_is_open(&d->conn)) return;
+  *d->pprev = d->next;
+  if (d->next) d->next->pprev = d->pprev;
   conn_close(&d->conn);
   timer_clear(&d->timer);
   buf_free(&d->input);
@@ -314,5 +318,13 @@ int demo_dial(void *worker) {
     free(d);
     return -1;
   }
+  d->next = w->demos;
+  if (d->next) d->next->pprev = &d->next;
+  d->pprev = &w->demos;
+  w->demos = d;
   return pair[0];
+}
+
+void demo_close_all(struct worker *w) {
+  while (w->demos) demo_close(w->demos);
 }

@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "gateway/client.h"
+#include "gateway/demo.h"
 #include "gateway/listener.h"
+#include "gateway/request.h"
 #include "gateway/worker.h"
 #include "net/tls.h"
 
@@ -384,6 +386,11 @@ struct gateway *gateway_start(struct arena *arena, const struct gateway_options 
 static void worker_free(struct loop_thread *t) {
   struct worker *w = &t->worker;
   listener_close_all(t->listeners);
+  // Jobs that came back from the store, replies whose end was still awaited.
+  if (w->loop) loop_finish(w->loop);
+  if (w->pool) upstream_pool_abort(w->pool);
+  demo_close_all(w);
+  if (w->loop) loop_finish(w->loop);
   worker_snapshot_release(w->snapshot);
   upstream_pool_free(w->pool);
   keyring_drop(w->keyring);
@@ -391,6 +398,7 @@ static void worker_free(struct loop_thread *t) {
   spool_close(w->spool);
   buf_free(&w->out);
   buf_free(&w->body);
+  request_free_spares(w);
   free(w->read_buffer);
   loop_free(w->loop);
 }

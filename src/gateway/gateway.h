@@ -21,8 +21,8 @@ struct gateway_options {
 
 // Opens listeners and spools, starts the loops and the store's thread. NULL with a sentence in *why (in `arena`).
 struct gateway *gateway_start(struct arena *arena, const struct gateway_options *options, struct str *why);
-// Puts a new configuration in place (taken over); requests under way keep theirs. Listeners and workers stay as they are.
-// False: out of memory, the old one stays.
+// Puts a new configuration in place (taken over); requests under way keep theirs. Listeners and workers stay as they
+// are. False: out of memory, the old one stays.
 bool gateway_reload(struct gateway *g, struct snapshot *snapshot);
 // Stops accepting, lets requests finish for drain_timeout_ms at most, drains the spools, frees all.
 void gateway_stop(struct gateway *g);
@@ -37,7 +37,8 @@ const struct route *gateway_routes(const struct gateway *g, size_t *count);
 struct store *gateway_store(struct gateway *g);
 // False when asking the store for an unknown key makes no sense (it is asked too much already).
 bool gateway_can_look_up_keys(struct gateway *g);
-// On the store's thread: makes the loops' keyrings anew when keys have changed since the last time (`force`: in any case).
+// On the store's thread: makes the loops' keyrings anew when keys have changed since the last time (`force`: in any
+// case).
 void gateway_keys_refresh(struct gateway *g, struct store *s, bool force);
 // All loops' counters.
 void gateway_metrics(struct gateway *g, struct buf *out);

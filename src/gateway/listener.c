@@ -93,7 +93,8 @@ static int open_tcp(const struct config_listen *where, uint16_t port) {
   return -1;
 }
 
-// Somebody else's listener on the address would share it silently, because of SO_REUSEPORT: found by binding without it.
+// Somebody else's listener on the address would share it silently, because of SO_REUSEPORT: found by binding without
+// it.
 static bool address_taken(const struct config_listen *where) {
   if (!where->port) return false;
   char host[256], service[8];
@@ -145,7 +146,8 @@ bool listener_open_all(struct worker *w, const struct config *config, unsigned w
     bool taken = !where->unix_path.len && !worker_number && address_taken(where);
     l->io.fd = taken ? -1 : where->unix_path.len ? open_unix(where->unix_path) : open_tcp(where, port);
     if (l->io.fd < 0) {
-      *why = arena_printf(arena, "cannot listen on %.*s: %s", STR_ARGS(where_text(arena, where, port)), strerror(errno));
+      *why =
+          arena_printf(arena, "cannot listen on %.*s: %s", STR_ARGS(where_text(arena, where, port)), strerror(errno));
       free(l);
       return false;
     }

@@ -1,5 +1,5 @@
-// Listening sockets: each loop has its own on the same address (SO_REUSEPORT), so that the kernel spreads connections and
-// none is ever handed between threads.
+// Listening sockets: each loop has its own on the same address (SO_REUSEPORT), so that the kernel spreads connections
+// and none is ever handed between threads.
 #pragma once
 #include "config/config.h"
 #include "gateway/worker.h"

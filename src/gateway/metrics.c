@@ -32,13 +32,14 @@ void metrics_write(struct buf *out, const struct metrics *const *all, unsigned c
     buf_printf(out, "# HELP signalbox_%s %s\n# TYPE signalbox_%s %s\nsignalbox_%s %lld\n", rows[i].name, rows[i].help,
                rows[i].name, rows[i].type, rows[i].name, (long long)sum);
   }
-  buf_lit(out, "# HELP signalbox_outcomes_total Inference requests by outcome\n# TYPE signalbox_outcomes_total counter\n");
+  buf_lit(out,
+          "# HELP signalbox_outcomes_total Inference requests by outcome\n# TYPE signalbox_outcomes_total counter\n");
   for (int f = 0; f < FAULT_COUNT; f++) {
     int64_t sum = 0;
     for (unsigned w = 0; w < count; w++) sum += get(&all[w]->faults[f]);
     if (sum)
-      buf_printf(out, "signalbox_outcomes_total{outcome=\"%s\"} %lld\n", f ? fault_row((enum fault)f)->name : "answered",
-                 (long long)sum);
+      buf_printf(out, "signalbox_outcomes_total{outcome=\"%s\"} %lld\n",
+                 f ? fault_row((enum fault)f)->name : "answered", (long long)sum);
   }
   buf_lit(out,
           "# HELP signalbox_latency_seconds Arrival to first byte of the answer\n"
@@ -47,8 +48,8 @@ void metrics_write(struct buf *out, const struct metrics *const *all, unsigned c
   for (int b = 0; b <= LATENCY_BUCKETS; b++) {
     for (unsigned w = 0; w < count; w++) below += get(&all[w]->latency[b]);
     if (b < LATENCY_BUCKETS)
-      buf_printf(out, "signalbox_latency_seconds_bucket{le=\"%u.%03u\"} %lld\n", bucket_ms[b] / 1000, bucket_ms[b] % 1000,
-                 (long long)below);
+      buf_printf(out, "signalbox_latency_seconds_bucket{le=\"%u.%03u\"} %lld\n", bucket_ms[b] / 1000,
+                 bucket_ms[b] % 1000, (long long)below);
   }
   for (unsigned w = 0; w < count; w++) ms += get(&all[w]->latency_ms_sum);
   buf_printf(out,

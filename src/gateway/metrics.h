@@ -1,5 +1,5 @@
-// Counters of one loop. Written by the loop, read by whoever answers /metrics: relaxed atomics, no locks. A metric is a row
-// in METRICS and one call where it is counted.
+// Counters of one loop. Written by the loop, read by whoever answers /metrics: relaxed atomics, no locks. A metric is a
+// row in METRICS and one call where it is counted.
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
@@ -8,19 +8,19 @@
 #include "llm/fault.h"
 
 // name, Prometheus type, help
-#define METRICS(X)                                                                                          \
-  X(connections_total, counter, "Client connections accepted")                                             \
-  X(connections_open, gauge, "Client connections open")                                                    \
-  X(requests_total, counter, "HTTP requests received")                                                     \
-  X(inference_requests_total, counter, "Inference requests received")                                      \
-  X(streams_open, gauge, "Streamed answers under way")                                                     \
-  X(upstream_attempts_total, counter, "Requests sent to providers")                                        \
-  X(upstream_retries_total, counter, "Requests sent again because a kept connection had been closed")      \
-  X(fallbacks_total, counter, "Attempts that followed a failed one")                                       \
-  X(prompt_tokens_total, counter, "Prompt tokens, as recorded")                                            \
-  X(completion_tokens_total, counter, "Completion tokens, as recorded")                                    \
-  X(cost_picodollars_total, counter, "Cost in 1e-12 USD, as recorded")                                     \
-  X(records_lost_total, counter, "Records that could not be kept because the disk is full")                \
+#define METRICS(X)                                                                                    \
+  X(connections_total, counter, "Client connections accepted")                                        \
+  X(connections_open, gauge, "Client connections open")                                               \
+  X(requests_total, counter, "HTTP requests received")                                                \
+  X(inference_requests_total, counter, "Inference requests received")                                 \
+  X(streams_open, gauge, "Streamed answers under way")                                                \
+  X(upstream_attempts_total, counter, "Requests sent to providers")                                   \
+  X(upstream_retries_total, counter, "Requests sent again because a kept connection had been closed") \
+  X(fallbacks_total, counter, "Attempts that followed a failed one")                                  \
+  X(prompt_tokens_total, counter, "Prompt tokens, as recorded")                                       \
+  X(completion_tokens_total, counter, "Completion tokens, as recorded")                               \
+  X(cost_picodollars_total, counter, "Cost in 1e-12 USD, as recorded")                                \
+  X(records_lost_total, counter, "Records that could not be kept because the disk is full")           \
   X(gateway_nanoseconds_total, counter, "The gateway's own share of inference latency, summed, in ns")
 
 enum metric {

@@ -2,8 +2,10 @@
 #include "gateway/relay.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/time.h"
 #include "gateway/account.h"
@@ -47,14 +49,27 @@ static bool is_type(struct str content_type, struct str type) {
   return str_starts_nocase(content_type, type);
 }
 
-// Retry-After in seconds; a date counts as one minute, as far as a client needs to know.
+enum { WAIT_UNCLEAR_S = 60, WAIT_MAX_S = 86400 };
+
+// Seconds until a moment written as HTTP does: "Mon, 23 Nov 2026 16:02:41 GMT".
+static unsigned seconds_until(struct str date) {
+  char text[32];
+  struct tm tm = {0};
+  snprintf(text, sizeof text, "%.*s", STR_ARGS(date));
+  const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+  if (!end || *end) return WAIT_UNCLEAR_S;
+  int64_t seconds = (int64_t)timegm(&tm) - (int64_t)(time_unix_us() / 1000000);
+  return seconds < 1 ? 1 : seconds > WAIT_MAX_S ? WAIT_MAX_S : (unsigned)seconds;
+}
+
+// The wait a provider asks for, in seconds; 0: it asks for none.
 static unsigned retry_after(const struct http_head *head) {
   uint64_t value;
   struct str text = http_field_get(head, STR("retry-after-ms"));
-  if (text.len && str_to_u64(text, 86400000, &value)) return (unsigned)((value + 999) / 1000);
+  if (text.len && str_to_u64(text, (uint64_t)WAIT_MAX_S * 1000, &value)) return (unsigned)((value + 999) / 1000);
   text = http_field_get(head, STR("retry-after"));
   if (!text.len) return 0;
-  return str_to_u64(text, 86400, &value) ? (unsigned)value : 60;
+  return str_to_u64(text, WAIT_MAX_S, &value) ? (unsigned)value : seconds_until(text);
 }
 
 static bool inflate_begin(struct inference *in) {
@@ -62,14 +77,30 @@ static bool inflate_begin(struct inference *in) {
   return in->inflate && inflateInit2(in->inflate, 15 + 32) == Z_OK;  // gzip or zlib
 }
 
+// A status that is neither an answer nor an error. Redirects are not followed: the provider's key goes to the host it
+// was made for, and nowhere else.
+static void status_refused(struct request *r, unsigned status) {
+  bool redirect = status / 100 == 3 && status != 304;
+  char what[100];
+  if (redirect)
+    snprintf(what, sizeof what, "answered with a redirect (status %u), which is not followed: correct its base_url.",
+             status);
+  else
+    snprintf(what, sizeof what, "answered with status %u instead of 200.", status);
+  path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, what));
+}
+
 // False: the attempt is over.
 static bool take_head(struct request *r, const struct http_head *head) {
   struct inference *in = r->inference;
   in->head_ns = time_mono_ns();
   in->upstream_status = (uint16_t)head->status;
-  if (!r->sent_ns) r->sent_ns = in->exchange.sent_ns;
   buf_init(&in->held, LIMIT_REPLY_BODY);
   buf_init(&in->early, LIMIT_REPLY_BODY);
+  if (head->status != 200 && head->status < 400) {
+    status_refused(r, head->status);
+    return false;
+  }
   struct str coding = http_field_get(head, STR("content-encoding"));
   if (coding.len && !str_eq_nocase(coding, STR("identity"))) {
     bool known = str_eq_nocase(coding, STR("gzip")) || str_eq_nocase(coding, STR("x-gzip")) ||
@@ -251,8 +282,7 @@ static void stream_lost(struct request *r, struct buf *events, enum fault fault,
 static void stream_done(struct request *r, struct buf *events, bool saw_done) {
   struct inference *in = r->inference;
   if (!chat_stream_end(in->stream, saw_done, r->body_len, events)) {
-    stream_lost(r, events, FAULT_UPSTREAM_CUT,
-                provider_says(r, "ended its stream before the answer was complete."));
+    stream_lost(r, events, FAULT_UPSTREAM_CUT, provider_says(r, "ended its stream before the answer was complete."));
     return;
   }
   account(r, FAULT_NONE, (struct str){0});
@@ -266,7 +296,8 @@ static void stream_done(struct request *r, struct buf *events, bool saw_done) {
 }
 
 // Rewrites all whole events in `in`; *taken: bytes done with. CHAT_MORE: go on when more comes.
-static enum chat_stream_result rewrite_events(struct inference *in, struct str bytes, size_t *taken, struct buf *events) {
+static enum chat_stream_result rewrite_events(struct inference *in, struct str bytes, size_t *taken,
+                                              struct buf *events) {
   *taken = 0;
   for (;;) {
     size_t used;

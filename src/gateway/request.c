@@ -20,6 +20,7 @@
 #include "gateway/path.h"
 #include "gateway/relay.h"
 #include "gateway/response.h"
+#include "llm/generation_id.h"
 #include "policy/choose.h"
 #include "provider/openai.h"
 
@@ -31,6 +32,45 @@ const struct config *request_config(const struct request *r) {
 
 const struct catalogue *request_catalogue(const struct request *r) {
   return &r->ws->snapshot->catalogue;
+}
+
+// --- memory ---
+
+// Under AddressSanitizer every block is freed, so that a use after the end is found.
+#ifdef __SANITIZE_ADDRESS__
+static const unsigned spares_max = 0;
+#else
+static const unsigned spares_max = 64;
+#endif
+
+// A zeroed block, from the list when it has one: the size lies beyond malloc's fast path.
+static void *block_take(struct spare_blocks *spares, size_t size) {
+  void *block = spares->first;
+  if (!block) return calloc(1, size);
+  memcpy(&spares->first, block, sizeof block);
+  spares->count--;
+  return memset(block, 0, size);
+}
+
+static void block_give(struct spare_blocks *spares, void *block) {
+  if (spares->count == spares_max) {
+    free(block);
+    return;
+  }
+  memcpy(block, &spares->first, sizeof block);
+  spares->first = block;
+  spares->count++;
+}
+
+void request_free_spares(struct worker *w) {
+  struct spare_blocks *lists[] = {&w->spare_requests, &w->spare_inferences};
+  for (int i = 0; i < 2; i++) {
+    for (void *block = lists[i]->first, *next; block; block = next) {
+      memcpy(&next, block, sizeof next);
+      free(block);
+    }
+    *lists[i] = (struct spare_blocks){0};
+  }
 }
 
 // --- the head ---
@@ -47,6 +87,12 @@ static struct str credential(const struct http_head *head) {
   if (str_starts_nocase(value, STR("bearer "))) return str_trim(str_skip(value, 7));
   value = http_field_get(head, STR("x-api-key"));
   return value.len ? value : http_field_get(head, STR("api-key"));
+}
+
+static void key_id_note(struct request *r, struct str id) {
+  size_t n = id.len < sizeof r->key_id - 1 ? id.len : sizeof r->key_id - 1;
+  memcpy(r->key_id, id.ptr, n);
+  r->key_id[n] = 0;
 }
 
 // Who asks, and whether they may. FAULT_NONE: the key is noted on the request.
@@ -70,21 +116,20 @@ static enum fault authenticate(struct request *r, const struct http_head *head, 
     *why = STR("This API key is not known here. `signalbox keys list` shows the keys there are.");
     return FAULT_UNAUTHENTICATED;
   }
-  enum fault fault = key_check(key, uses[access], time_unix_us() / 1000000, why);
+  enum fault fault = key_check(key, uses[access], r->arrived_us / 1000000, why);
   if (fault != FAULT_NONE && fault != FAULT_PAYMENT) return fault;
   r->has_key = true;
   r->key_is_management = key->management;
   r->key_spend = key->spend;
-  snprintf(r->key_id, sizeof r->key_id, "%.*s", STR_ARGS(key->id));
+  key_id_note(r, key->id);
   return fault;
 }
 
-// "gen-<unix seconds>-<20 alphanumerics>", as OpenRouter's.
 static void generation_id_make(struct request *r) {
-  int at = snprintf(r->generation_id, sizeof r->generation_id, "gen-%llu-",
-                    (unsigned long long)(r->arrived_us / 1000000 % 10000000000u));
-  rand_alnum(&r->worker->rand, r->generation_id + at, 20);
-  r->generation_id[at + 20] = 0;
+  struct worker *w = r->worker;
+  // Never twice the same moment on one loop: the ledger's order follows from it.
+  w->last_id_us = r->arrived_us > w->last_id_us ? r->arrived_us : w->last_id_us + 1;
+  generation_id(r->generation_id, w->last_id_us, w->number, &w->rand);
 }
 
 static enum fault admit(struct request *r, const struct http_head *head, struct str *why) {
@@ -100,7 +145,8 @@ static enum fault admit(struct request *r, const struct http_head *head, struct 
       *why = STR("No such route. The API lives under /api/v1; docs/api.md lists what is served.");
       return FAULT_NOT_FOUND;
     }
-    *why = STR("This route does not take that method.");
+    r->methods = m.methods;
+    *why = STR("This route does not take that method; the Allow header has those it does.");
     return FAULT_METHOD;
   }
   memcpy(r->args, m.args, sizeof r->args);
@@ -122,9 +168,11 @@ static enum fault admit(struct request *r, const struct http_head *head, struct 
   return FAULT_NONE;
 }
 
+enum { UNKNOWN_KEY_BODY = 64 * 1024 };  // nobody unknown is given more memory than this
+
 struct request *request_begin(struct client *c, const struct http_head *head, bool *refused) {
   struct worker *w = c->worker;
-  struct request *r = calloc(1, sizeof *r);
+  struct request *r = block_take(&w->spare_requests, sizeof *r);
   if (!r) return NULL;
   r->worker = w;
   r->client = c;
@@ -132,7 +180,6 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
   r->arena.chunk_size = 1024;
   r->free_task.run = free_now;
   r->arrived_us = time_unix_us();
-  r->ready_ns = time_mono_ns();
   metric_add(&w->metrics, METRIC_requests_total, 1);
   struct str origin = http_field_get(head, STR("origin"));
   if (origin.len && request_config(r)->cors_origins.count) r->origin = arena_str(&r->arena, origin);
@@ -145,7 +192,8 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
   }
   struct str why = {0};
   enum fault fault = admit(r, head, &why);
-  if (fault == FAULT_UNAUTHENTICATED && r->key_unknown && gateway_can_look_up_keys(w->gateway)) {
+  bool small = !head->chunked && head->content_length <= UNKNOWN_KEY_BODY;
+  if (fault == FAULT_UNAUTHENTICATED && r->key_unknown && small && gateway_can_look_up_keys(w->gateway)) {
     fault = FAULT_NONE;  // perhaps it was made a moment ago by another process: asked once the body is here
   }
   if (fault == FAULT_NONE) {
@@ -186,8 +234,9 @@ bool request_body(struct request *r, const char *bytes, size_t n) {
   uint64_t limit = request_config(r)->max_body_bytes;
   if (r->body_len + n > limit || !body_reserve(r, n)) {
     client_give_up_body(r->client);
-    struct str why = arena_printf(&r->arena, "The request body is over the limit of %llu bytes (server.max_body_bytes).",
-                                  (unsigned long long)limit);
+    struct str why =
+        arena_printf(&r->arena, "The request body is over the limit of %llu bytes (server.max_body_bytes).",
+                     (unsigned long long)limit);
     path_fail(r, FAULT_TOO_LARGE, why);
     return false;
   }
@@ -237,7 +286,7 @@ static void on_keys_looked_up(struct request *r) {
   r->has_key = true;
   r->key_is_management = key->management;
   r->key_spend = key->spend;
-  snprintf(r->key_id, sizeof r->key_id, "%.*s", STR_ARGS(key->id));
+  key_id_note(r, key->id);
   request_run(r);
 }
 
@@ -255,7 +304,7 @@ static void attempt_start(struct request *r);
 
 void request_chat(struct request *r) {
   metric_add(&r->worker->metrics, METRIC_inference_requests_total, 1);
-  struct inference *in = r->inference = calloc(1, sizeof *in);
+  struct inference *in = r->inference = block_take(&r->worker->spare_inferences, sizeof *in);
   if (!in) {
     path_fail(r, FAULT_INTERNAL, STR("Out of memory."));
     return;
@@ -313,6 +362,7 @@ static bool on_build(struct exchange *x, struct buf *out) {
   body_at = out->len;
   if (!chat_request_build(&in->chat, e, out)) return false;
   openai_length(out, length_at, out->len - body_at);
+  if (!r->sent_ns) r->sent_ns = time_mono_ns();
   return true;
 }
 
@@ -331,10 +381,11 @@ static void attempt_start(struct request *r) {
   const struct endpoint *e = in->targets[in->target];
   const struct provider *p = e->provider;
   in->request = r;
-  in->attempt_ns = time_mono_ns();
+  in->attempt_ns = in->attempt_count ? time_mono_ns() : r->ready_ns;
   in->head_ns = 0;
   in->upstream_status = 0;
   chat_reply_init(&in->reply, str_from_cstr(r->generation_id), e, r->arrived_us / 1000000);
+  in->reply.request_bytes = r->body_len;
   r->state = REQUEST_WAITING;
   metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
@@ -390,18 +441,32 @@ void request_reply_json(struct request *r, unsigned status, struct str json) {
 }
 
 void request_reply_options(struct request *r) {
-  reply_send(r, 204, (struct str){0}, (struct str){0},
-             STR("Access-Control-Allow-Methods: GET, POST, PATCH, DELETE, OPTIONS\r\n"
-                 "Access-Control-Allow-Headers: authorization, content-type, http-referer, x-title, x-openrouter-title, "
-                 "x-openrouter-categories, x-openrouter-metadata, x-session-id, x-api-key, x-stainless-lang, "
-                 "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, "
-                 "x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout\r\n"
-                 "Access-Control-Max-Age: 600\r\n"));
+  reply_send(
+      r, 204, (struct str){0}, (struct str){0},
+      STR("Access-Control-Allow-Methods: GET, POST, PATCH, DELETE, OPTIONS\r\n"
+          "Access-Control-Allow-Headers: authorization, content-type, http-referer, x-title, x-openrouter-title, "
+          "x-openrouter-categories, x-openrouter-metadata, x-session-id, x-api-key, x-stainless-lang, "
+          "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, "
+          "x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout\r\n"
+          "Access-Control-Max-Age: 600\r\n"));
 }
 
-// What tells SDKs whether trying again makes sense.
-static struct str retry_fields(struct request *r, enum fault fault) {
+static struct str allow_fields(struct request *r) {
+  static const char *const names[] = {[HTTP_GET] = "GET, HEAD",
+                                      [HTTP_POST] = "POST",
+                                      [HTTP_PUT] = "PUT",
+                                      [HTTP_PATCH] = "PATCH",
+                                      [HTTP_DELETE] = "DELETE"};
+  struct str list = STR("OPTIONS");
+  for (unsigned m = 0; m < sizeof names / sizeof names[0]; m++)
+    if (r->methods >> m & 1 && names[m]) list = arena_printf(&r->arena, "%.*s, %s", STR_ARGS(list), names[m]);
+  return arena_printf(&r->arena, "Allow: %.*s\r\nx-should-retry: false\r\n", STR_ARGS(list));
+}
+
+// What tells SDKs whether trying again makes sense, and what to try instead.
+static struct str fault_fields(struct request *r, enum fault fault) {
   unsigned status = fault_row(fault)->status;
+  if (fault == FAULT_METHOD) return allow_fields(r);
   if (status == 401) return STR("WWW-Authenticate: Bearer\r\nx-should-retry: false\r\n");
   if (status == 429 || status == 503) {
     unsigned seconds = r->inference && r->inference->retry_after_s ? r->inference->retry_after_s : 1;
@@ -425,7 +490,7 @@ void request_reply_fault(struct request *r, enum fault fault, struct str message
   if (!message.len) message = str_from_cstr(fault_row(fault)->message);
   chat_error_write(body, fault, message, buf_view(&metadata));
   buf_free(&metadata);
-  reply_send(r, fault_row(fault)->status, STR("application/json"), buf_view(body), retry_fields(r, fault));
+  reply_send(r, fault_row(fault)->status, STR("application/json"), buf_view(body), fault_fields(r, fault));
 }
 
 void path_fail(struct request *r, enum fault fault, struct str message) {
@@ -468,7 +533,7 @@ static void free_now(struct task *task) {
   struct request *r = (struct request *)((char *)task - offsetof(struct request, free_task));
   worker_snapshot_release(r->ws);
   arena_free(&r->arena);
-  free(r);
+  block_give(&r->worker->spare_requests, r);
 }
 
 void request_over(struct request *r) {
@@ -481,7 +546,7 @@ void request_over(struct request *r) {
     in->chat_parsed = false;
     relay_reset(in);
     if (exchange_is_on(&in->exchange)) return;  // the end of the provider's reply is still awaited, see relay.c
-    free(in);
+    block_give(&r->worker->spare_inferences, in);
     r->inference = NULL;
   }
   free(r->body);

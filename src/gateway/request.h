@@ -9,6 +9,7 @@
 #include "gateway/client.h"
 #include "gateway/route.h"
 #include "gateway/worker.h"
+#include "llm/generation_id.h"
 #include "llm/record.h"
 #include "net/upstream.h"
 #include "store/store.h"
@@ -48,16 +49,16 @@ struct inference {
   struct chat_reply reply;
   struct chat_stream *stream;
   struct sse sse;
-  struct buf held;       // bytes of the reply that wait for more: a part of an event, a whole reply, an error
-  struct buf early;      // events for the client that wait until the provider has really said something
-  z_stream *inflate;     // the provider compressed without being asked
-  uint64_t attempt_ns;   // the present attempt began
-  uint64_t head_ns;      // the provider's first byte
-  uint64_t first_ns;     // our first byte of the answer
+  struct buf held;      // bytes of the reply that wait for more: a part of an event, a whole reply, an error
+  struct buf early;     // events for the client that wait until the provider has really said something
+  z_stream *inflate;    // the provider compressed without being asked
+  uint64_t attempt_ns;  // the present attempt began
+  uint64_t head_ns;     // the provider's first byte
+  uint64_t first_ns;    // our first byte of the answer
   uint16_t upstream_status;
   unsigned retry_after_s;  // as the provider asked
-  bool head_sent;        // the client has the status line (and perhaps comments)
-  bool spoken;           // the client has some of the answer: no fallback any more
+  bool head_sent;          // the client has the status line (and perhaps comments)
+  bool spoken;             // the client has some of the answer: no fallback any more
   bool recorded;
 };
 
@@ -68,15 +69,16 @@ struct request {
   const struct route *route;
   struct str args[ROUTE_ARGS];
   struct arena arena;
-  uint8_t state;         // enum request_state
-  uint8_t access;        // enum route_access
+  uint8_t state;     // enum request_state
+  uint8_t access;    // enum route_access
+  unsigned methods;  // of a path that does not take this method, see route_match
   bool has_key, key_is_management;
-  bool key_unknown;      // not in the keyring: the store is asked before the handler runs
+  bool key_unknown;  // not in the keyring: the store is asked before the handler runs
   uint8_t unknown_hash[32];
-  char key_id[40];       // of the caller's key
+  char key_id[40];  // of the caller's key
   struct key_spend *key_spend;
-  char generation_id[36];  // empty unless inference
-  char *body;              // owned
+  char generation_id[GENERATION_ID_SIZE];  // empty unless inference
+  char *body;                              // owned
   size_t body_len, body_cap;
   uint64_t body_expected;  // Content-Length
   struct str query, user_agent, http_referer, app_title, session_id, origin;
@@ -112,6 +114,9 @@ void request_on_quiet(struct request *r);
 // The request did not arrive in time.
 void request_on_slow(struct request *r);
 
+// When a loop has ended: frees the blocks it kept for more requests.
+void request_free_spares(struct worker *w);
+
 // --- for handlers ---
 
 // Answers with JSON and ends the request; frees it.
@@ -119,8 +124,8 @@ void request_reply_json(struct request *r, unsigned status, struct str json);
 void request_reply_text(struct request *r, unsigned status, struct str content_type, struct str text);
 // OpenRouter's envelope.
 void request_reply_fault(struct request *r, enum fault fault, struct str message);
-// Runs `run` on the store's thread, then `done` back here; answers 503 itself when the store's queue is full. `done` must
-// answer; when the client has gone meanwhile it is not called.
+// Runs `run` on the store's thread, then `done` back here; answers 503 itself when the store's queue is full. `done`
+// must answer; when the client has gone meanwhile it is not called.
 void request_store_job(struct request *r, void (*run)(struct store *s, struct store_job *job),
                        void (*done)(struct request *r));
 static inline struct request *request_of_job(struct store_job *job) {

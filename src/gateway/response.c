@@ -35,8 +35,8 @@ const char *http_reason(unsigned status) {
 // The gateway's own share: the request's last byte to the first try, and the provider's first byte to ours.
 static uint64_t own_share_ns(struct request *r) {
   struct inference *in = r->inference;
-  uint64_t now = time_mono_ns(), own = 0;
-  if (!in) return 0;
+  if (!in || !r->ready_ns) return 0;
+  uint64_t now = in->first_ns ? in->first_ns : time_mono_ns(), own = 0;
   if (!in->first_ns) in->first_ns = now;
   own = (r->sent_ns ? r->sent_ns : now) - r->ready_ns;
   if (in->head_ns) own += now - in->head_ns;

@@ -45,6 +45,7 @@ struct route_match route_find(const struct route *routes, size_t count, enum htt
     struct str args[ROUTE_ARGS] = {0};
     if (!match(str_from_cstr(r->path), r->bare ? path : api, args)) continue;
     m.path_known = true;
+    m.methods |= 1u << r->method;
     if (r->method != method && !(method == HTTP_HEAD && r->method == HTTP_GET)) continue;
     m.route = r;
     memcpy(m.args, args, sizeof args);

@@ -1,5 +1,5 @@
-// The table of HTTP routes: what is served, to whom, by which handler. Handed to the gateway at start, so that this layer
-// does not know the account API above it.
+// The table of HTTP routes: what is served, to whom, by which handler. Handed to the gateway at start, so that this
+// layer does not know the account API above it.
 #pragma once
 #include <stdbool.h>
 
@@ -27,12 +27,13 @@ struct route {
 
 enum { ROUTE_ARGS = 4 };
 struct route_match {
-  const struct route *route;  // NULL: none
-  bool path_known;            // some other method is served there
-  bool doubled;               // "/api/v1/v1/...": answered, with a warning
+  const struct route *route;    // NULL: none
+  bool path_known;              // some other method is served there
+  unsigned methods;             // of the path, as bits 1 << enum http_method, when `route` is NULL
+  bool doubled;                 // "/api/v1/v1/...": answered, with a warning
   struct str args[ROUTE_ARGS];  // what the stars took, still percent-encoded
 };
-// Folds double slashes, cuts a trailing one and the prefixes /api/v1, /v1, /api/v1/v1, /v1/v1. `path` may be rewritten in
-// `folded`, which must hold path.len bytes and outlive the match.
+// Folds double slashes, cuts a trailing one and the prefixes /api/v1, /v1, /api/v1/v1, /v1/v1. `path` may be rewritten
+// in `folded`, which must hold path.len bytes and outlive the match.
 struct route_match route_find(const struct route *routes, size_t count, enum http_method method, struct str path,
                               char *folded);

@@ -61,8 +61,8 @@ static bool is_loopback(struct str host) {
   return str_eq_nocase(host, STR("localhost")) || str_starts(host, STR("127.")) || str_eq(host, STR("::1"));
 }
 
-static bool origin_make(struct snapshot *s, const struct provider *p, struct provider_origin *out, struct arena *scratch,
-                        struct config_problems *problems) {
+static bool origin_make(struct snapshot *s, const struct provider *p, struct provider_origin *out,
+                        struct arena *scratch, struct config_problems *problems) {
   if (p->protocol == PROTOCOL_DEMO) {
     out->spec = (struct origin_spec){.host = STR("demo"), .port = 80, .dial = demo_dial};
     return true;
@@ -100,8 +100,7 @@ struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct co
   }
   if (ok && !problems->count) return s;
   // The problems' texts may lie in the snapshot's arena: copy them before it goes.
-  for (size_t i = 0; i < problems->count; i++)
-    problems->items[i].text = arena_str(scratch, problems->items[i].text);
+  for (size_t i = 0; i < problems->count; i++) problems->items[i].text = arena_str(scratch, problems->items[i].text);
   struct config_problem *items = arena_alloc(scratch, (problems->count + 1) * sizeof *items);
   if (items && problems->count) memcpy(items, problems->items, problems->count * sizeof *items);
   problems->items = items;

@@ -1,5 +1,5 @@
-// One configuration with all that follows from it: catalogue, trust, origins' facts. Immutable; a reload makes a new one,
-// and requests keep the one they began with.
+// One configuration with all that follows from it: catalogue, trust, origins' facts. Immutable; a reload makes a new
+// one, and requests keep the one they began with.
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,8 +23,8 @@ struct snapshot {
   struct provider_origin *origins;  // one for each provider
 };
 
-// Reads the file (path empty: from the environment). NULL when there are problems; they are in `problems`, whose memory is
-// in `scratch`.
+// Reads the file (path empty: from the environment). NULL when there are problems; they are in `problems`, whose memory
+// is in `scratch`.
 struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct config_problems *problems);
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_drop(struct snapshot *s);

@@ -1,5 +1,5 @@
-// What one event loop owns: its clients, its connections to providers, its spool, its counters. Nothing here is shared with
-// other loops; what comes from outside arrives as tasks.
+// What one event loop owns: its clients, its connections to providers, its spool, its counters. Nothing here is shared
+// with other loops; what comes from outside arrives as tasks.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +16,7 @@
 #include "store/spool.h"
 
 struct client;
+struct demo;
 struct gateway;
 
 // A snapshot as this loop uses it: with the loop's own origins. Requests count themselves in.
@@ -35,9 +36,16 @@ struct worker {
   struct keyring *keyring;
   struct key_hasher *hasher;
   struct rand rand;
+  uint64_t last_id_us;     // of the newest generation id
   struct client *clients;  // all open ones
   unsigned client_count;
+  struct demo *demos;  // the demo provider's connections
   bool draining;
+  // blocks of requests that are over, to be used again; see request.c
+  struct spare_blocks {
+    void *first;
+    unsigned count;
+  } spare_requests, spare_inferences;
   // used anew in each callback, never kept across a turn
   char *read_buffer;
   struct buf out, body;

@@ -67,8 +67,14 @@ uint32_t json_next(const struct json_doc *doc, uint32_t container, uint32_t chil
 // A string's characters. Without escapes they point into the text, else they are decoded into the arena. False when the
 // node is no string, a \u escape is a lone surrogate, or memory is out.
 MUST_CHECK bool json_string(const struct json_doc *doc, uint32_t node, struct arena *arena, struct str *out);
-// A string equal to `value`, without decoding memory.
-bool json_string_is(const struct json_doc *doc, uint32_t node, struct str value);
+// A string equal to `value`, without decoding memory. Here, because nearly every call ends at the length.
+bool json_escaped_string_is(const struct json_doc *doc, uint32_t node, struct str value);
+static inline bool json_string_is(const struct json_doc *doc, uint32_t node, struct str value) {
+  if (node == JSON_NONE || doc->nodes[node].type != JSON_STRING) return false;
+  const struct json_node *n = &doc->nodes[node];
+  if (n->escaped) return json_escaped_string_is(doc, node, value);
+  return n->end - n->start == value.len + 2 && memcmp(doc->text.ptr + n->start + 1, value.ptr, value.len) == 0;
+}
 // A number without fraction, sign or exponent (2 and also 2.0 and 2e0), at most `max`.
 MUST_CHECK bool json_u64(const struct json_doc *doc, uint32_t node, uint64_t max, uint64_t *out);
 // A number as double, for ranges and thresholds only, never for money.

@@ -32,9 +32,11 @@ uint32_t json_next(const struct json_doc *doc, uint32_t container, uint32_t chil
 
 uint32_t json_get(const struct json_doc *doc, uint32_t object, struct str key) {
   if (!json_is(doc, object, JSON_OBJECT)) return JSON_NONE;
-  uint32_t found = JSON_NONE, end = doc->nodes[object].next;
+  uint32_t found = JSON_NONE, end = doc->nodes[object].next, len = (uint32_t)key.len + 2;
   for (uint32_t at = object + 1; at < end; at = doc->nodes[at + 1].next) {
-    if (!json_string_is(doc, at, key)) continue;
+    const struct json_node *n = &doc->nodes[at];
+    // Nearly all keys differ in length: looked at first.
+    if ((n->end - n->start != len && !n->escaped) || !json_string_is(doc, at, key)) continue;
     found = at + 1;
     if (object == 0) break;  // its keys are unique
   }
@@ -71,10 +73,8 @@ bool json_string(const struct json_doc *doc, uint32_t node, struct arena *arena,
   return true;
 }
 
-bool json_string_is(const struct json_doc *doc, uint32_t node, struct str value) {
-  if (!json_is(doc, node, JSON_STRING)) return false;
+bool json_escaped_string_is(const struct json_doc *doc, uint32_t node, struct str value) {
   struct str raw = inside(doc, node);
-  if (!doc->nodes[node].escaped) return str_eq(raw, value);
   const char *p = raw.ptr, *end = raw.ptr + raw.len;
   while (p < end) {
     char bytes[4];
@@ -162,8 +162,32 @@ bool json_u64(const struct json_doc *doc, uint32_t node, uint64_t max, uint64_t 
   return true;
 }
 
+// The common short ones: up to 15 digits with at most 6 behind the point are exact as a quotient of two exact doubles.
+static bool short_double(struct str raw, double *out) {
+  static const double powers[] = {1, 10, 100, 1e3, 1e4, 1e5, 1e6};
+  uint64_t digits = 0;
+  unsigned behind = 0;
+  bool point = false;
+  if (raw.len > 15) return false;
+  for (size_t i = 0; i < raw.len; i++) {
+    char c = raw.ptr[i];
+    if (c == '.') {
+      point = true;
+    } else if (c >= '0' && c <= '9') {
+      digits = digits * 10 + (unsigned)(c - '0');
+      behind += point;
+    } else {
+      return false;  // a sign or an exponent
+    }
+  }
+  if (behind > 6) return false;
+  *out = (double)digits / powers[behind];
+  return true;
+}
+
 bool json_double(const struct json_doc *doc, uint32_t node, double *out) {
   if (!json_is(doc, node, JSON_NUMBER)) return false;
+  if (short_double(json_raw(doc, node), out)) return true;
   struct decimal d = decimal_of(json_raw(doc, node));
   size_t dropped;
   uint64_t head = decimal_head(&d, &dropped);

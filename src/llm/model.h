@@ -1,5 +1,5 @@
-// What can be called: providers, models, and the endpoints where a provider serves a model. One immutable set of these is
-// the catalogue snapshot that requests read. Everything lives in the snapshot's arena.
+// What can be called: providers, models, and the endpoints where a provider serves a model. One immutable set of these
+// is the catalogue snapshot that requests read. Everything lives in the snapshot's arena.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -67,6 +67,7 @@ struct model {
   uint64_t context_length, max_completion_tokens;
   struct str_list input_modalities, output_modalities, supported_parameters;
   struct str tokenizer, hugging_face_id;
+  struct str knowledge_cutoff;       // YYYY-MM-DD; empty: unknown
   const struct endpoint *endpoints;  // in order of preference; never empty
   size_t endpoint_count;
 };
@@ -77,6 +78,7 @@ struct catalogue {
   size_t model_count;
   const struct provider *providers;
   size_t provider_count;
+  size_t endpoint_count;  // of all models; an endpoint's index is below it
 };
 // Exact id; NULL when unknown.
 const struct model *catalogue_find(const struct catalogue *c, struct str id);

@@ -238,6 +238,11 @@ void loop_run(struct loop *l) {
   }
 }
 
+void loop_finish(struct loop *l) {
+  posted_run(l);
+  deferred_run(l);
+}
+
 void loop_stop(struct loop *l) {
   l->stopping = true;
 }

@@ -35,6 +35,9 @@ void loop_free(struct loop *l);
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);  // from the loop's own thread
 
+// After loop_run has returned: runs what was posted and deferred since. From the thread that ends the loop.
+void loop_finish(struct loop *l);
+
 // Registers, changes or (events 0) removes interest. False: the kernel refused.
 MUST_CHECK bool loop_watch(struct loop *l, struct io *io, uint32_t events);
 // Must be called before the descriptor is closed. Events already fetched for it in this turn are not delivered.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +36,9 @@ enum upstream_state {
 struct upstream {
   struct conn conn;
   struct origin *origin;
-  struct exchange *x;            // NULL when idle
-  struct upstream *next, *prev;  // idle list, newest first
+  struct exchange *x;                      // NULL when idle
+  struct upstream *next, *prev;            // idle list, newest first
+  struct upstream *all_next, **all_pprev;  // of the pool: every open one
   struct timer timer;
   struct task free_task;
   char *carry;  // an incomplete head
@@ -83,11 +85,13 @@ struct upstream_pool {
   struct dns *dns;
   unsigned idle_ms;
   struct origin *origins;
+  struct upstream *all;
   struct buf out;     // a request being sent
   char *read_buffer;  // READ_SIZE
 };
 
 static void connect_next(struct upstream *u);
+static void upstream_fail(struct upstream *u, enum fault fault, const char *why);
 static void exchange_send(struct upstream *u);
 static void begin(struct exchange *x);
 
@@ -103,6 +107,11 @@ struct upstream_pool *upstream_pool_new(struct loop *l, struct dns *dns, unsigne
     return NULL;
   }
   return p;
+}
+
+static void all_remove(struct upstream *u) {
+  *u->all_pprev = u->all_next;
+  if (u->all_next) u->all_next->all_pprev = u->all_pprev;
 }
 
 static void free_later(struct task *task) {
@@ -125,6 +134,7 @@ static void idle_remove(struct upstream *u) {
 static void upstream_close(struct upstream *u) {
   assert(!u->x);
   if (u->state == UP_IDLE) idle_remove(u);
+  all_remove(u);
   timer_clear(&u->timer);
   struct loop *loop = u->origin->pool->loop;
   conn_close(&u->conn);
@@ -139,18 +149,16 @@ void upstream_pool_close_idle(struct upstream_pool *p) {
     while (o->idle) upstream_close(o->idle);
 }
 
+void upstream_pool_abort(struct upstream_pool *p) {
+  upstream_pool_close_idle(p);
+  while (p->all) upstream_fail(p->all, FAULT_SHUTDOWN, "was left because the gateway stops");
+}
+
 void upstream_pool_free(struct upstream_pool *p) {
   if (!p) return;
+  assert(!p->all);
   for (struct origin *o = p->origins, *next; o; o = next) {
     next = o->next;
-    while (o->idle) {
-      struct upstream *u = o->idle;
-      idle_remove(u);
-      timer_clear(&u->timer);
-      conn_close(&u->conn);
-      free(u->carry);
-      free(u);
-    }
     tls_ticket_drop(o->ticket);
     free(o);
   }
@@ -191,6 +199,22 @@ bool origin_spec_parse(struct str url, struct origin_spec *spec, struct str *pat
   return spec->host.len > 0 && spec->host.len < 250;
 }
 
+// Undoes percent-encoding: credentials in a URL must write "@" and ":" so. Returns the length; `out` holds text.len.
+static size_t credentials_decode(struct str text, char *out) {
+  size_t n = 0;
+  for (size_t i = 0; i < text.len; i++) {
+    int high = -1, low = -1;
+    if (text.ptr[i] == '%' && i + 2 < text.len) {
+      high = OPENSSL_hexchar2int((unsigned char)text.ptr[i + 1]);
+      low = OPENSSL_hexchar2int((unsigned char)text.ptr[i + 2]);
+    }
+    bool coded = high >= 0 && low >= 0;
+    out[n++] = coded ? (char)(high * 16 + low) : text.ptr[i];
+    if (coded) i += 2;
+  }
+  return n;
+}
+
 // "http://user:pass@host:port" into where to connect and what to say. False: not understood.
 static bool proxy_set(struct origin *o, struct str proxy) {
   if (proxy.len >= sizeof o->proxy_text) return false;
@@ -206,8 +230,9 @@ static bool proxy_set(struct origin *o, struct str proxy) {
   char url[320];
   if (at != SIZE_MAX) {
     if (at > 150) return false;
-    char coded[256];
-    EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)rest.ptr, (int)at);
+    char plain[150], coded[256];
+    size_t len = credentials_decode(str_from(rest.ptr, at), plain);
+    EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, (int)len);
     snprintf(o->proxy_authorization, sizeof o->proxy_authorization, "Basic %.200s", coded);
     rest = str_skip(rest, at + 1);
   }
@@ -292,12 +317,11 @@ static void exchange_detach(struct exchange *x) {
 // The connection is lost to the exchange: try once more on a fresh one, or tell the owner.
 static void upstream_fail(struct upstream *u, enum fault fault, const char *why) {
   struct exchange *x = u->x;
-  struct origin *o = u->origin;
   char text[400];  // `why` may live in what is about to be freed
   snprintf(text, sizeof text, "%s", why);
   bool broken = fault == FAULT_UPSTREAM_CUT || fault == FAULT_CONNECT;
   bool stale = broken && x && u->reused && !u->got_bytes && !x->retried &&
-               loop_now_ns(o->pool->loop) - x->sent_ns < (uint64_t)STALE_RETRY_MS * 1000000;
+               time_mono_ns() - x->sent_ns < (uint64_t)STALE_RETRY_MS * 1000000;
   if (x) exchange_detach(x);
   upstream_close(u);
   if (!x) return;
@@ -440,6 +464,7 @@ static bool read_head(struct upstream *u, struct str *in, struct http_head *head
 }
 
 static bool carry_append(struct upstream *u, struct str in) {
+  if (!in.len) return true;
   if (u->carry_len + in.len > LIMIT_UPSTREAM_HEAD + READ_SIZE) return false;
   if (u->carry_len + in.len > u->carry_cap) {
     size_t cap = (u->carry_len + in.len) * 2;
@@ -722,6 +747,10 @@ static void connect_new(struct exchange *x) {
   u->timer.on_fire = on_timeout;
   u->x = x;
   x->conn = u;
+  u->all_next = o->pool->all;
+  u->all_pprev = &o->pool->all;
+  if (u->all_next) u->all_next->all_pprev = &u->all_next;
+  o->pool->all = u;
   phase_timer(u, x->times.connect_ms);
   connect_next(u);
 }

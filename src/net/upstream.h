@@ -26,6 +26,10 @@ void upstream_pool_free(struct upstream_pool *p);
 // Closes idle connections (drain).
 void upstream_pool_close_idle(struct upstream_pool *p);
 
+// Ends everything: exchanges under way fail with FAULT_SHUTDOWN. Before upstream_pool_free; deferred tasks of the loop
+// must run in between.
+void upstream_pool_abort(struct upstream_pool *p);
+
 struct origin_spec {
   bool tls;
   struct str host;

@@ -6,11 +6,11 @@ static bool unknown(const struct catalogue *c, struct str id, struct arena *aren
   note->fault = FAULT_UNKNOWN_MODEL;
   note->param = STR("model");
   if (nearest.len)
-    note->message = arena_printf(arena, "%.*s is not a valid model ID. Did you mean %.*s? GET /api/v1/models lists all.",
-                                 STR_ARGS(id), STR_ARGS(nearest));
-  else
     note->message =
-        arena_printf(arena, "%.*s is not a valid model ID. GET /api/v1/models lists all.", STR_ARGS(id));
+        arena_printf(arena, "%.*s is not a valid model ID. Did you mean %.*s? GET /api/v1/models lists all.",
+                     STR_ARGS(id), STR_ARGS(nearest));
+  else
+    note->message = arena_printf(arena, "%.*s is not a valid model ID. GET /api/v1/models lists all.", STR_ARGS(id));
   return false;
 }
 

@@ -1,5 +1,5 @@
-// All API keys, for look-up on the hot path: an immutable table by keyed hash. Made anew when keys change; loops swap it.
-// Pure: hashes come in as bytes (store/keyhash.h makes them).
+// All API keys, for look-up on the hot path: an immutable table by keyed hash. Made anew when keys change; loops swap
+// it. Pure: hashes come in as bytes (store/keyhash.h makes them).
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>

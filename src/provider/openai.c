@@ -31,9 +31,8 @@ void openai_chat_head(struct buf *out, const struct provider *provider, const st
     buf_lit(out, "\r\nAccept: text/event-stream");
   else
     buf_lit(out, "\r\nAccept: application/json");
-  buf_lit(out,
-          "\r\nAccept-Encoding: identity\r\nUser-Agent: signalbox/" SIGNALBOX_VERSION
-          "\r\nContent-Type: application/json\r\nContent-Length: ");
+  buf_lit(out, "\r\nAccept-Encoding: identity\r\nUser-Agent: signalbox/" SIGNALBOX_VERSION
+               "\r\nContent-Type: application/json\r\nContent-Length: ");
   *length_at = out->len;
   buf_lit(out, "          \r\n\r\n");  // blanks before a field's value mean nothing (RFC 9110 5.5)
 }

@@ -1,4 +1,5 @@
-// The OpenAI Chat Completions protocol upstream: the request's head. (Its body is the surface's: same dialect, spliced.)
+// The OpenAI Chat Completions protocol upstream: the request's head. (Its body is the surface's: same dialect,
+// spliced.)
 #pragma once
 #include <stdbool.h>
 

@@ -1,5 +1,6 @@
-// The vendors. Facts only: where they are, how their key is called, where their dialect leaves OpenAI Chat. A row whose
-// base URL holds an account or a region has none here: it must be configured.
+// The vendors. Facts only: where they are, how their key is called, where their dialect leaves OpenAI Chat. Names are
+// spelt as OpenRouter spells them in `provider_name`. A row whose base URL holds an account or a region has none here:
+// it must be configured.
 #include "provider/table.h"
 
 #define OPENAI_LIKE .protocol = PROTOCOL_OPENAI
@@ -8,13 +9,15 @@
 
 static const char *const cerebras_deny[] = {"frequency_penalty",   "presence_penalty", "logit_bias",
                                             "parallel_tool_calls", "service_tier",     NULL};
+// OpenAI answers members it does not know with 400 (providers of open models know these).
+static const char *const openai_deny[] = {"top_k", "min_p", "top_a", "repetition_penalty", NULL};
 static const char *const groq_deny[] = {"logprobs", "top_logprobs", "logit_bias", NULL};
 static const char *const zai_deny[] = {"n", NULL};
 
 const struct provider_row provider_rows[] = {
     {"openai", "OpenAI", OPENAI_LIKE, .base_url = "https://api.openai.com/v1", .env_keys = {"OPENAI_API_KEY"},
      // Its reasoning models refuse max_tokens; all its models take the new name.
-     .quirks = {.max_tokens_field = "max_completion_tokens"},
+     .quirks = {.max_tokens_field = "max_completion_tokens", .deny = openai_deny},
      .privacy_url = "https://openai.com/policies/privacy-policy/",
      .terms_url = "https://openai.com/policies/row-terms-of-use/", .status_url = "https://status.openai.com"},
     {"anthropic", "Anthropic", .protocol = PROTOCOL_ANTHROPIC, .base_url = "https://api.anthropic.com/v1",
@@ -26,13 +29,13 @@ const struct provider_row provider_rows[] = {
      .env_keys = {"GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"},
      .quirks = {.auth_header = "x-goog-api-key"}, .privacy_url = "https://policies.google.com/privacy",
      .terms_url = "https://ai.google.dev/gemini-api/terms"},
-    {"google-vertex", "Google Vertex", .protocol = PROTOCOL_VERTEX, .env_keys = {"GOOGLE_APPLICATION_CREDENTIALS"},
+    {"google-vertex", "Google", .protocol = PROTOCOL_VERTEX, .env_keys = {"GOOGLE_APPLICATION_CREDENTIALS"},
      .privacy_url = "https://cloud.google.com/terms/cloud-privacy-notice",
      .terms_url = "https://cloud.google.com/terms", .status_url = "https://status.cloud.google.com"},
     {"amazon-bedrock", "Amazon Bedrock", .protocol = PROTOCOL_BEDROCK,
      .env_keys = {"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID"}, .privacy_url = "https://aws.amazon.com/privacy/",
      .terms_url = "https://aws.amazon.com/service-terms/", .status_url = "https://health.aws.amazon.com/health/status"},
-    {"azure", "Azure OpenAI", .protocol = PROTOCOL_AZURE, .env_keys = {"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"},
+    {"azure", "Azure", .protocol = PROTOCOL_AZURE, .env_keys = {"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"},
      .quirks = {.max_tokens_field = "max_completion_tokens", .auth_header = "api-key"},
      .privacy_url = "https://privacy.microsoft.com/privacystatement", .status_url = "https://status.azure.com"},
     {"mistral", "Mistral", .protocol = PROTOCOL_MISTRAL, .base_url = "https://api.mistral.ai/v1",
@@ -69,15 +72,15 @@ const struct provider_row provider_rows[] = {
      .env_keys = {"MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
     {"moonshotai-cn", "Moonshot AI (China)", OPENAI_LIKE, .base_url = "https://api.moonshot.cn/v1",
      .quirks = {OLD_MAX_TOKENS}},
-    {"z-ai", "Z.ai", OPENAI_LIKE, .base_url = "https://api.z.ai/api/paas/v4", .env_keys = {"ZAI_API_KEY"},
+    {"z-ai", "Z.AI", OPENAI_LIKE, .base_url = "https://api.z.ai/api/paas/v4", .env_keys = {"ZAI_API_KEY"},
      .quirks = {OLD_MAX_TOKENS, .deny = zai_deny}},
     {"zhipu", "Zhipu AI (China)", OPENAI_LIKE, .base_url = "https://open.bigmodel.cn/api/paas/v4",
      .env_keys = {"ZHIPU_API_KEY"}, .quirks = {OLD_MAX_TOKENS, .deny = zai_deny}},
-    {"alibaba", "Alibaba Cloud", OPENAI_LIKE, .base_url = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+    {"alibaba", "Alibaba", OPENAI_LIKE, .base_url = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
      .env_keys = {"DASHSCOPE_API_KEY", "ALIBABA_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
-    {"alibaba-cn", "Alibaba Cloud (China)", OPENAI_LIKE,
-     .base_url = "https://dashscope.aliyuncs.com/compatible-mode/v1", .quirks = {OLD_MAX_TOKENS}},
-    {"minimax", "MiniMax", OPENAI_LIKE, .base_url = "https://api.minimax.io/v1", .env_keys = {"MINIMAX_API_KEY"},
+    {"alibaba-cn", "Alibaba (China)", OPENAI_LIKE, .base_url = "https://dashscope.aliyuncs.com/compatible-mode/v1",
+     .quirks = {OLD_MAX_TOKENS}},
+    {"minimax", "Minimax", OPENAI_LIKE, .base_url = "https://api.minimax.io/v1", .env_keys = {"MINIMAX_API_KEY"},
      .quirks = {OLD_MAX_TOKENS}},
     {"perplexity", "Perplexity", OPENAI_LIKE, .base_url = "https://api.perplexity.ai",
      .env_keys = {"PERPLEXITY_API_KEY"},
@@ -93,18 +96,18 @@ const struct provider_row provider_rows[] = {
      .env_keys = {"DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"}, .quirks = {OLD_MAX_TOKENS},
      .privacy_url = "https://deepinfra.com/privacy", .terms_url = "https://deepinfra.com/terms",
      .status_url = "https://status.deepinfra.com"},
-    {"novita", "NovitaAI", OPENAI_LIKE, .base_url = "https://api.novita.ai/openai", .env_keys = {"NOVITA_API_KEY"},
+    {"novita", "Novita", OPENAI_LIKE, .base_url = "https://api.novita.ai/openai", .env_keys = {"NOVITA_API_KEY"},
      .quirks = {OLD_MAX_TOKENS}, .privacy_url = "https://novita.ai/legal/privacy-policy",
      .terms_url = "https://novita.ai/legal/terms-of-service"},
     {"sambanova", "SambaNova", OPENAI_LIKE, .base_url = "https://api.sambanova.ai/v1",
      .env_keys = {"SAMBANOVA_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
-    {"nvidia", "NVIDIA", OPENAI_LIKE, .base_url = "https://integrate.api.nvidia.com/v1", .env_keys = {"NVIDIA_API_KEY"},
+    {"nvidia", "Nvidia", OPENAI_LIKE, .base_url = "https://integrate.api.nvidia.com/v1", .env_keys = {"NVIDIA_API_KEY"},
      .quirks = {OLD_MAX_TOKENS}},
     {"hyperbolic", "Hyperbolic", OPENAI_LIKE, .base_url = "https://api.hyperbolic.xyz/v1",
      .env_keys = {"HYPERBOLIC_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
-    {"nebius", "Nebius Token Factory", OPENAI_LIKE, .base_url = "https://api.tokenfactory.nebius.com/v1",
+    {"nebius", "Nebius", OPENAI_LIKE, .base_url = "https://api.tokenfactory.nebius.com/v1",
      .env_keys = {"NEBIUS_API_KEY"}},
-    {"baseten", "Baseten", OPENAI_LIKE, .base_url = "https://inference.baseten.co/v1", .env_keys = {"BASETEN_API_KEY"}},
+    {"baseten", "BaseTen", OPENAI_LIKE, .base_url = "https://inference.baseten.co/v1", .env_keys = {"BASETEN_API_KEY"}},
     {"friendli", "Friendli", OPENAI_LIKE, .base_url = "https://api.friendli.ai/serverless/v1",
      .env_keys = {"FRIENDLI_TOKEN"}, .quirks = {OLD_MAX_TOKENS}},
     {"chutes", "Chutes", OPENAI_LIKE, .base_url = "https://llm.chutes.ai/v1", .env_keys = {"CHUTES_API_KEY"}},
@@ -114,20 +117,18 @@ const struct provider_row provider_rows[] = {
      .env_keys = {"SILICONFLOW_CN_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
     {"upstage", "Upstage", OPENAI_LIKE, .base_url = "https://api.upstage.ai/v1/solar", .env_keys = {"UPSTAGE_API_KEY"},
      .quirks = {OLD_MAX_TOKENS}},
-    {"inference-net", "Inference.net", OPENAI_LIKE, .base_url = "https://inference.net/v1",
+    {"inference-net", "InferenceNet", OPENAI_LIKE, .base_url = "https://inference.net/v1",
      .env_keys = {"INFERENCE_API_KEY"}},
     {"inception", "Inception", OPENAI_LIKE, .base_url = "https://api.inceptionlabs.ai/v1",
      .env_keys = {"INCEPTION_API_KEY"}, .quirks = {OLD_MAX_TOKENS}},
     {"venice", "Venice", OPENAI_LIKE, .base_url = "https://api.venice.ai/api/v1", .env_keys = {"VENICE_API_KEY"}},
     {"stepfun", "StepFun", OPENAI_LIKE, .base_url = "https://api.stepfun.com/v1", .env_keys = {"STEPFUN_API_KEY"},
      .quirks = {OLD_MAX_TOKENS}},
-    {"wandb", "Weights & Biases", OPENAI_LIKE, .base_url = "https://api.inference.wandb.ai/v1",
-     .env_keys = {"WANDB_API_KEY"}},
+    {"wandb", "WandB", OPENAI_LIKE, .base_url = "https://api.inference.wandb.ai/v1", .env_keys = {"WANDB_API_KEY"}},
     {"crusoe", "Crusoe", OPENAI_LIKE, .base_url = "https://api.inference.crusoecloud.com/v1",
      .env_keys = {"CRUSOE_API_KEY"}},
     {"xiaomi", "Xiaomi", OPENAI_LIKE, .base_url = "https://api.xiaomimimo.com/v1", .env_keys = {"XIAOMI_API_KEY"}},
-    {"meta-llama", "Meta Llama API", OPENAI_LIKE, .base_url = "https://api.llama.com/compat/v1",
-     .env_keys = {"LLAMA_API_KEY"}},
+    {"meta-llama", "Meta", OPENAI_LIKE, .base_url = "https://api.llama.com/compat/v1", .env_keys = {"LLAMA_API_KEY"}},
     {"huggingface", "Hugging Face", OPENAI_LIKE, .base_url = "https://router.huggingface.co/v1",
      .env_keys = {"HF_TOKEN"}, .quirks = {OLD_MAX_TOKENS}, .privacy_url = "https://huggingface.co/privacy",
      .terms_url = "https://huggingface.co/terms-of-service", .status_url = "https://status.huggingface.co"},
@@ -144,7 +145,7 @@ const struct provider_row provider_rows[] = {
      .env_keys = {"STACKIT_API_KEY"}},
     {"ollama-cloud", "Ollama Cloud", OPENAI_LIKE, .base_url = "https://ollama.com/v1", .env_keys = {"OLLAMA_API_KEY"},
      .quirks = {OLD_MAX_TOKENS}},
-    {"cloudflare", "Cloudflare Workers AI", OPENAI_LIKE, .env_keys = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"},
+    {"cloudflare", "Cloudflare", OPENAI_LIKE, .env_keys = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"},
      .quirks = {OLD_MAX_TOKENS}},
     {"databricks", "Databricks", OPENAI_LIKE, .env_keys = {"DATABRICKS_TOKEN"},
      .quirks = {OLD_MAX_TOKENS, .no_stream_options = true}},

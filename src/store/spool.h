@@ -18,28 +18,28 @@ enum { SPOOL_SEGMENT = 1024 * 1024, SPOOL_RECORD_MAX = 16 * 1024 };
 
 struct spool;
 
-// Opens writer number `writer`'s spool for appending (a fresh segment). `dir` is made if missing (0700). NULL on failure,
-// with a sentence in *why (static or in `arena`). `bytes_max`: all segments together.
+// Opens writer number `writer`'s spool for appending (a fresh segment). `dir` is made if missing (0700). NULL on
+// failure, with a sentence in *why (static or in `arena`). `bytes_max`: all segments together.
 struct spool *spool_open(struct arena *arena, struct str dir, unsigned writer, uint64_t bytes_max, struct str *why);
 void spool_close(struct spool *s);
-// Writer side. Strings longer than 512 bytes are cut (UTF-8 safe). False when the disk or the ceiling is full: the record
-// was not taken, spool_lost counts it.
+// Writer side. Strings longer than 512 bytes are cut (UTF-8 safe). False when the disk or the ceiling is full: the
+// record was not taken, spool_lost counts it.
 bool spool_append(struct spool *s, const struct record *record);
 uint64_t spool_lost(const struct spool *s);
 // Makes sure the next append will not need a new segment, or says that it cannot: for refusing work early.
 bool spool_ready(struct spool *s);
 
-// Reader side (another thread): calls `take` for each record not yet released, oldest first, at most `most`. Records stay
-// until spool_release(s, n) gives back the first n of them: call it after the store has committed.
-// `take` returning false stops. Returns how many were taken.
+// Reader side (another thread): calls `take` for each record not yet released, oldest first, at most `most`. Records
+// stay until spool_release(s, n) gives back the first n of them: call it after the store has committed. `take`
+// returning false stops. Returns how many were taken.
 size_t spool_read(struct spool *s, size_t most, bool (*take)(void *context, const struct record *record),
                   void *context);
 void spool_release(struct spool *s, size_t count);
 // Records appended and not released.
 uint64_t spool_backlog(const struct spool *s);
 
-// On start, before any spool_open: hands every record that earlier processes left in `dir` to `take` (a torn last record is
-// skipped: its length and checksum do not fit). The files are removed by spool_replay_done, after the commit.
+// On start, before any spool_open: hands every record that earlier processes left in `dir` to `take` (a torn last
+// record is skipped: its length and checksum do not fit). The files are removed by spool_replay_done, after the commit.
 // False with *why on an unreadable directory. A damaged segment is kept aside as NAME.bad, never thrown away.
 struct spool_replay;
 bool spool_replay_begin(struct arena *arena, struct str dir, struct spool_replay **replay, struct str *why);

@@ -13,9 +13,10 @@
 struct store;
 
 // Opens or makes the database (0600) and brings its schema up to date, replays what old spools hold, without starting
-// a thread. NULL on failure with a sentence that says what to do in *why (in `arena`): read-only directory, disk full,
-// corrupt database (it is never removed or overwritten), a schema newer than this program.
-// `read_only_ok`: false. The CLI (keys, usage) uses the same call beside a running server (busy timeout 5 s).
+// a thread. With replay_spools it is the gateway's: it takes DATA_DIR/lock until store_close, and refuses when another
+// process has it. NULL on failure with a sentence that says what to do in *why (in `arena`): read-only directory, disk
+// full, corrupt database (it is never removed or overwritten), a schema newer than this program. The CLI (keys, usage)
+// uses the same call beside a running server (busy timeout 5 s).
 struct store *store_open(struct arena *arena, struct str data_dir, bool replay_spools, struct str *why);
 void store_close(struct store *s);
 
@@ -29,8 +30,8 @@ struct key_row {
   uint8_t hash[32];
   bool management, disabled, declared;  // declared: from the configuration, not in the store
   bool has_limit;
-  money_pico limit;       // USD
-  uint64_t created, updated, expires;  // unix seconds; expires 0: never
+  money_pico limit;                                      // USD
+  uint64_t created, updated, expires;                    // unix seconds; expires 0: never
   money_pico spent, spent_day, spent_week, spent_month;  // UTC; weeks begin on Monday
 };
 // 32 bytes, read or made. False with *why.
@@ -56,12 +57,19 @@ bool store_generation(struct store *s, struct arena *arena, struct str id, struc
 // For `signalbox usage` and tests: calls `row` for the newest `most` records.
 bool store_recent(struct store *s, struct arena *arena, size_t most, void (*row)(void *context, const struct record *),
                   void *context, struct str *why);
+// Of all requests of all keys, from the sums that are kept a day.
+struct store_totals {
+  uint64_t requests, prompt, completion;
+  money_pico cost;
+};
+bool store_totals(struct store *s, struct arena *arena, struct store_totals *out, struct str *why);
 
 // --- The thread ---------------------------------------------------------------------------------------------------
 // Adds a loop's spool to what the thread drains. Before store_start.
 void store_attach(struct store *s, struct spool *spool);
-// Starts the thread: it drains the spools when they hold something (looks every 20 ms while busy, 250 ms when idle),
-// runs jobs at once, and calls on_keys_changed (on its own thread) when store_keys_version moved.
+// Starts the thread: it drains the spools when they hold something (looks every 20 to 160 ms while records come, 250 ms
+// when idle), runs jobs at once, and calls on_keys_changed (on its own thread, may be NULL) when store_keys_version
+// moved.
 bool store_start(struct store *s, void (*on_keys_changed)(void *context), void *context);
 // Drains all and stops the thread. Loops must have stopped appending.
 void store_stop(struct store *s);

@@ -17,21 +17,21 @@
 // A client's request. Strings point into the body or the arena.
 struct chat_request {
   struct str body;
-  struct json_doc doc;       // top level and its direct children
-  struct str model;          // empty when absent
-  struct str models[16];     // "models": fallbacks
+  struct json_doc doc;    // top level and its direct children
+  struct str model;       // empty when absent
+  struct str models[16];  // "models": fallbacks
   unsigned model_count;
   bool stream;
   bool has_tools;
-  uint64_t max_tokens;       // 0: not given
+  uint64_t max_tokens;  // 0: not given
   struct str user, session_id;
-  struct str text_last;      // reserved for the demo provider; unused here
+  struct str text_last;  // reserved for the demo provider; unused here
 };
 
 struct fault_note {
-  enum fault fault;     // FAULT_NONE: fine
-  struct str message;   // for the client, names what to do; in the arena or static
-  struct str param;     // member at fault, or empty
+  enum fault fault;    // FAULT_NONE: fine
+  struct str message;  // for the client, names what to do; in the arena or static
+  struct str param;    // member at fault, or empty
 };
 
 // Checks the body as OpenRouter would (MAP 4): valid JSON object, messages a non-empty array of objects with a role,
@@ -40,24 +40,25 @@ struct fault_note {
 bool chat_request_parse(struct chat_request *r, struct str body, struct arena *arena, struct fault_note *note);
 void chat_request_free(struct chat_request *r);
 
-// The body for one endpoint: `model` becomes the endpoint's own name (added when absent); gateway-only members (provider,
-// models, route, plugins, transforms, usage, preset, session_id, trace, debug, cache_control at top level, ...) and what
-// the quirks deny are cut out; max_tokens is renamed as the quirks say; a stream gets "stream_options" with
-// include_usage true, keeping the client's other options. All other bytes stay as they were. False: out of memory.
+// The body for one endpoint: `model` becomes the endpoint's own name (added when absent); gateway-only members
+// (provider, models, route, plugins, transforms, usage, preset, session_id, trace, debug, cache_control at top level,
+// ...) and what the quirks deny are cut out; max_tokens is renamed as the quirks say; a stream gets "stream_options"
+// with include_usage true, keeping the client's other options. All other bytes stay as they were. False: out of memory.
 bool chat_request_build(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out);
 
 // What one reply needs to be rewritten.
 struct chat_reply {
-  struct str generation_id;     // "gen-…"
+  struct str generation_id;  // "gen-…"
   const struct endpoint *endpoint;
-  uint64_t created;             // unix seconds, used when the provider gives none
+  uint64_t created;        // unix seconds; becomes the provider's own when it gives one
+  uint64_t request_bytes;  // length of the request body: base of an estimate; 0 when nobody set it
   // found in the reply
   struct usage usage;
-  struct cost cost;             // filled when usage is known
-  char finish_reason[24];       // normal form: stop, length, tool_calls, content_filter, error; empty: none yet
+  struct cost cost;        // filled when usage is known
+  char finish_reason[24];  // normal form: stop, length, tool_calls, content_filter, error; empty: none yet
   char native_finish_reason[40];
   char upstream_id[64];
-  uint64_t text_bytes;          // bytes of content and reasoning seen: base of an estimate when usage is missing
+  uint64_t text_bytes;  // bytes of content and reasoning seen: base of an estimate when usage is missing
   // trouble
   enum fault fault;
   char message[256];
@@ -66,8 +67,8 @@ void chat_reply_init(struct chat_reply *reply, struct str generation_id, const s
                      uint64_t created);
 
 // A whole answer (status 200) of the provider. True: *out has the client's body, with id, provider, model,
-// native_finish_reason, usage.cost, no null members that strict clients refuse, and every member they need (ecosystem 2.3).
-// False: it is no chat completion or carries an error; fault and message say what.
+// native_finish_reason, usage.cost, no null members that strict clients refuse, and every member they need
+// (ecosystem 2.3). False: it is no chat completion or carries an error; fault and message say what.
 bool chat_reply_whole(struct chat_reply *reply, struct str body, struct buf *out);
 
 // A stream. Keep it small: one lives as long as each open stream.
@@ -84,9 +85,11 @@ enum chat_stream_result {
 enum chat_stream_result chat_stream_event(struct chat_stream *s, struct str data, struct buf *out);
 // True once something that counts as output (content, reasoning, tool call, refusal, finish) has been written.
 bool chat_stream_spoke(const struct chat_stream *s);
-// The provider's stream is over. With a finish_reason seen: writes the one usage chunk (choices [], usage with cost) and
-// "data: [DONE]\n\n", returns true. Without: returns false and sets FAULT_UPSTREAM_CUT: the caller writes an error chunk.
-// `saw_done`: [DONE] came. Estimates usage when the provider gave none (prompt from request_bytes).
+// The provider's stream is over. When every choice has given its finish_reason: writes the one usage chunk (choices [],
+// usage with cost) and "data: [DONE]\n\n", returns true. So too when the provider gives no reasons but has answered and
+// ended in order ([DONE] came: `saw_done`); the reasons are then written first. Else: returns false and sets
+// FAULT_UPSTREAM_CUT: the caller writes an error chunk. Usage the provider never gave is estimated, the prompt from
+// request_bytes.
 bool chat_stream_end(struct chat_stream *s, bool saw_done, uint64_t request_bytes, struct buf *out);
 // The error chunk of OpenRouter (MAP 14): error{code,message,metadata{error_type}} and choices[0] with
 // finish_reason "error". No [DONE] follows.

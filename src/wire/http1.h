@@ -37,17 +37,16 @@ struct http_head {
   struct http_field fields[LIMIT_HEADERS];
 };
 
-// Why a head was refused: a status to answer with (400, 431, 501, 505) and a sentence for people.
+// Why a head was refused: a status to answer with (400, 417, 431, 505; always 502 for a response) and a sentence for
+// people.
 struct http_refusal {
   unsigned status;
   const char *why;
 };
 
-// Where the head's blank line ends, looking from `from` (bytes before were searched already); SIZE_MAX: not there yet.
-size_t http_head_end(struct str bytes, size_t from);
-
 // Parses the head at the start of `bytes`. Leading empty lines are not skipped. Every str points into `bytes`.
 // `limit`: largest head in bytes (431 beyond). Fields over LIMIT_HEADERS or LIMIT_HEADER_LINE: 431.
+// HTTP_MORE: no whole head yet, and nothing in it that can never become one: lines are judged as they come.
 enum http_result http_request_parse(struct str bytes, size_t limit, struct http_head *head,
                                     struct http_refusal *refusal);
 enum http_result http_response_parse(struct str bytes, size_t limit, struct http_head *head,
@@ -66,5 +65,6 @@ struct chunked {
 };
 // Takes bytes from `in`, sets *taken, and hands over the next run of body bytes in *data (may be empty).
 // HTTP_MORE: call again with the rest (or with more bytes when nothing was left); HTTP_DONE: the body is complete, what
-// is behind *taken belongs to the next message; HTTP_FAILED: invalid.
+// is behind *taken belongs to the next message; HTTP_FAILED: invalid. *data has bytes with HTTP_MORE only; the last two
+// results stay once given.
 enum http_result chunked_feed(struct chunked *c, struct str in, size_t *taken, struct str *data);

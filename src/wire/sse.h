@@ -23,15 +23,16 @@ struct sse_event {
 // All-zero is a valid start, but for `joined`, whose ceiling must be set with sse_init.
 struct sse {
   bool started;       // the BOM has been dealt with
-  size_t line;        // where the line under way begins, in the bytes not taken
-  size_t searched;    // bytes of them that are known to hold no end of that line
+  size_t searched;    // bytes at the start of the next input that are known to hold no event end
   struct buf joined;  // only used for events of several data lines
 };
 void sse_init(struct sse *s, size_t event_max);
 void sse_free(struct sse *s);
 
-// Looks at the bytes not yet taken, contiguous from the first. SSE_EVENT and SSE_COMMENT: *taken bytes are done with; call
-// again with what is behind. SSE_MORE: *taken is 0 (or covers skipped blank lines and comments); the caller keeps the rest
-// and calls again when there is more. Event strings point into `in` or into s->joined and live until the next call.
-// Work is linear also when bytes come one by one.
+// Looks at the bytes not yet taken, contiguous from the first. SSE_EVENT and SSE_COMMENT: *taken bytes are done with;
+// call again with what is behind. SSE_MORE: *taken is 0 (or covers skipped blank lines and comments); the caller keeps
+// the rest and calls again when there is more. Event strings point into `in` or into s->joined and live until the next
+// call. Work is linear also when bytes come one by one. When several data lines do not fit (event_max, memory),
+// s->joined.failed is set and the event's data is cut. A comment line is reported as soon as it has ended; blocks
+// without a data line (a lone "event:" or "id:") are skipped.
 enum sse_result sse_next(struct sse *s, struct str in, size_t *taken, struct sse_event *event);

@@ -1,0 +1,227 @@
+// The settings. A new one is a row here and a member in config.h; nothing else knows its name.
+#include "config/table.h"
+
+#include "base/limits.h"
+#include "config/config.h"
+
+#define AT(member) .at = offsetof(struct config, member)
+#define KEY_AT(member) .at = offsetof(struct config_key, member)
+#define PROVIDER_AT(member) .at = offsetof(struct config_provider, member)
+#define MODEL_AT(member) .at = offsetof(struct config_model, member)
+#define ENDPOINT_AT(member) .at = offsetof(struct config_endpoint, member)
+#define TIMES(least) .type = SETTING_TIME, .min = (least), .max = 24 * 60 * 60 * 1000
+#define TOKENS .type = SETTING_COUNT, .min = 1, .max = 1000000000
+#define PRICE(name, text) \
+  { "models[].endpoints[].pricing." #name, SETTING_PRICE, ENDPOINT_AT(pricing.name), .help = (text) }
+
+const struct setting settings[] = {
+    {"server", SETTING_SECTION, .help = "how clients reach the gateway"},
+    {"server.listen", SETTING_LISTEN, AT(listen), .count_at = offsetof(struct config, listen_count),
+     .default_text = "127.0.0.1:8787", .env = "SIGNALBOX_LISTEN", .fixed = true,
+     .help = "one address or a list: `host:port`, `[::1]:port`, `:port` (every IPv4 address), `unix:/path`"},
+    {"server.tls", SETTING_SECTION, .help = "makes the TCP addresses https"},
+    {"server.tls.cert", SETTING_FILE, AT(tls_cert), .required = true, .fixed = true,
+     .help = "PEM file with the certificate and its chain"},
+    {"server.tls.key", SETTING_FILE, AT(tls_key), .required = true, .fixed = true,
+     .help = "PEM file with the private key"},
+    {"server.workers", SETTING_WORKERS, AT(workers), .default_text = "auto", .env = "SIGNALBOX_WORKERS", .fixed = true,
+     .min = 1, .max = 1024, .help = "event loops; `auto` is one a core"},
+    {"server.max_body_bytes", SETTING_SIZE, AT(max_body_bytes), .default_text = "32MiB", .min = 1024, .max = 1 << 30,
+     .help = "the largest request body; more is refused with 413"},
+    {"server.header_timeout_ms", TIMES(10), AT(header_timeout_ms), .default_text = "10s",
+     .help = "for a whole request head to arrive"},
+    {"server.body_timeout_ms", TIMES(10), AT(body_timeout_ms), .default_text = "60s",
+     .help = "silence allowed while a request body arrives"},
+    {"server.idle_timeout_ms", TIMES(10), AT(idle_timeout_ms), .default_text = "75s",
+     .help = "how long an unused client connection is kept"},
+    {"server.write_timeout_ms", TIMES(10), AT(write_timeout_ms), .default_text = "60s",
+     .help = "how long a client may take nothing of its answer"},
+    {"server.drain_timeout_ms", TIMES(0), AT(drain_timeout_ms), .default_text = "30s",
+     .help = "for running requests to end when the program is stopped"},
+    {"server.keepalive_comment_ms", TIMES(10), AT(keepalive_comment_ms), .default_text = "10s",
+     .help = "silence after which a stream gets a comment, so that nothing between takes it for dead"},
+    {"server.cors_origins", SETTING_ORIGINS, AT(cors_origins),
+     .help = "web pages that may call the API from a browser: `https://app.example`, or `*`"},
+
+    {"upstream", SETTING_SECTION, .help = "how the gateway reaches providers"},
+    {"upstream.connect_timeout_ms", TIMES(10), AT(upstream_connect_timeout_ms), .default_text = "5s",
+     .help = "for a connection, with TLS, to stand"},
+    {"upstream.first_byte_timeout_ms", TIMES(10), AT(upstream_first_byte_timeout_ms), .default_text = "300s",
+     .help = "from the request sent to the first byte of the answer"},
+    {"upstream.idle_timeout_ms", TIMES(10), AT(upstream_idle_timeout_ms), .default_text = "120s",
+     .help = "silence allowed inside an answer"},
+    {"upstream.total_timeout_ms", TIMES(10), AT(upstream_total_timeout_ms), .default_text = "1800s",
+     .help = "for a whole answer"},
+    {"upstream.pool_idle_ms", TIMES(1), AT(upstream_pool_idle_ms), .default_text = "60s",
+     .help = "how long an unused connection to a provider is kept"},
+
+    {"data_dir", SETTING_TEXT, AT(data_dir), .default_text = "./data", .env = "SIGNALBOX_DATA_DIR", .fixed = true,
+     .help = "folder of the embedded store, the spool and generated secrets"},
+    {"store", SETTING_STORE, AT(store), .default_text = "sqlite", .fixed = true,
+     .help = "where requests are recorded; only `sqlite` in this version"},
+    {"shared_state", SETTING_SHARED_STATE, AT(shared_state), .default_text = "none", .fixed = true,
+     .help = "where nodes share limits and budgets; only `none` in this version"},
+    {"demo", SETTING_SWITCH, AT(demo), .default_text = "on", .help = "the built-in demo provider"},
+
+    {"auth", SETTING_SECTION, .help = "who may call"},
+    {"auth.management_key", SETTING_SECRET, AT(management_key), .env = "SIGNALBOX_MANAGEMENT_KEY",
+     .help = "the key for administration; made at first start when not given"},
+    {"auth.keys[]", SETTING_SECTIONS, AT(keys), .count_at = offsetof(struct config, key_count),
+     .size = sizeof(struct config_key), .place_at = offsetof(struct config_key, line),
+     .help = "inference keys declared here; others are made by `signalbox keys create`"},
+    {"auth.keys[].name", SETTING_TEXT, KEY_AT(name), .required = true, .help = "its name in lists and reports"},
+    {"auth.keys[].key", SETTING_SECRET, KEY_AT(key), .required = true, .help = "the key itself"},
+    {"auth.keys[].limit", SETTING_LIMIT, KEY_AT(limit), .count_at = offsetof(struct config_key, has_limit),
+     .help = "USD it may spend in all"},
+
+    {"providers[]", SETTING_SECTIONS, AT(providers), .count_at = offsetof(struct config, provider_count),
+     .size = sizeof(struct config_provider), .place_at = offsetof(struct config_provider, line),
+     .help = "where models are served"},
+    {"providers[].id", SETTING_ID, PROVIDER_AT(id), .required = true,
+     .help = "the slug used in routing; that of a known vendor brings its protocol and base_url"},
+    {"providers[].name", SETTING_TEXT, PROVIDER_AT(name), .help = "shown to people"},
+    {"providers[].protocol", SETTING_PROTOCOL, PROVIDER_AT(protocol),
+     .count_at = offsetof(struct config_provider, protocol_given),
+     .help = "what it speaks: `openai` for all that are like OpenAI; the vendor's own, else `openai`, when not given"},
+    {"providers[].base_url", SETTING_URL, PROVIDER_AT(base_url),
+     .help = "everything before `/chat/completions` and the like"},
+    {"providers[].api_key", SETTING_SECRETS, PROVIDER_AT(keys), .count_at = offsetof(struct config_provider, key_count),
+     .min = 1, .max = 1000, .help = "a key, or a list of keys or `{key, weight}` to share the load"},
+    {"providers[].ca_file", SETTING_FILE, PROVIDER_AT(ca_file),
+     .help = "PEM file with certificates to trust beside the system's"},
+    {"providers[].connect_timeout_ms", TIMES(10), PROVIDER_AT(connect_timeout_ms),
+     .help = "instead of `upstream.connect_timeout_ms`"},
+    {"providers[].first_byte_timeout_ms", TIMES(10), PROVIDER_AT(first_byte_timeout_ms),
+     .help = "instead of `upstream.first_byte_timeout_ms`"},
+    {"providers[].idle_timeout_ms", TIMES(10), PROVIDER_AT(idle_timeout_ms),
+     .help = "instead of `upstream.idle_timeout_ms`"},
+    {"providers[].total_timeout_ms", TIMES(10), PROVIDER_AT(total_timeout_ms),
+     .help = "instead of `upstream.total_timeout_ms`"},
+    {"providers[].region", SETTING_ID, PROVIDER_AT(region), .help = "bedrock: the AWS region"},
+    {"providers[].aws_access_key_id", SETTING_SECRET, PROVIDER_AT(aws_access_key_id), .help = "bedrock"},
+    {"providers[].aws_secret_access_key", SETTING_SECRET, PROVIDER_AT(aws_secret_access_key), .help = "bedrock"},
+    {"providers[].aws_session_token", SETTING_SECRET, PROVIDER_AT(aws_session_token), .help = "bedrock"},
+    {"providers[].credentials_file", SETTING_TEXT, PROVIDER_AT(credentials_file),
+     .help = "vertex: the JSON file of a service account"},
+    {"providers[].api_version", SETTING_ID, PROVIDER_AT(api_version), .help = "azure: as in `2024-10-21`"},
+
+    {"models[]", SETTING_SECTIONS, AT(models), .count_at = offsetof(struct config, model_count),
+     .size = sizeof(struct config_model), .place_at = offsetof(struct config_model, line), .shorthand = "id",
+     .help = "what clients can ask for; all known models of the providers when the list is not given"},
+    {"models[].id", SETTING_MODEL_ID, MODEL_AT(id), .required = true,
+     .help = "what clients write: `openai/gpt-4o-mini`"},
+    {"models[].name", SETTING_TEXT, MODEL_AT(name), .help = "shown to people"},
+    {"models[].description", SETTING_TEXT, MODEL_AT(description), .help = "shown to people"},
+    {"models[].endpoints[]", SETTING_SECTIONS, MODEL_AT(endpoints),
+     .count_at = offsetof(struct config_model, endpoint_count), .size = sizeof(struct config_endpoint),
+     .place_at = offsetof(struct config_endpoint, line),
+     .help = "where it is served, in order of preference; the catalogue's when not given. What is left out below comes "
+             "from the catalogue too"},
+    {"models[].endpoints[].provider", SETTING_ID, ENDPOINT_AT(provider), .required = true,
+     .help = "the id of a provider above"},
+    {"models[].endpoints[].model", SETTING_TEXT, ENDPOINT_AT(model), .help = "the provider's own name for the model"},
+    {"models[].endpoints[].context_length", TOKENS, ENDPOINT_AT(context_length), .help = "tokens, question and answer"},
+    {"models[].endpoints[].max_completion_tokens", TOKENS, ENDPOINT_AT(max_completion_tokens),
+     .help = "tokens of an answer"},
+    {"models[].endpoints[].max_prompt_tokens", TOKENS, ENDPOINT_AT(max_prompt_tokens), .help = "tokens of a question"},
+    {"models[].endpoints[].quantization", SETTING_ID, ENDPOINT_AT(quantization), .help = "as in `fp8`, `bf16`"},
+    {"models[].endpoints[].region", SETTING_ID, ENDPOINT_AT(region), .help = "where it runs"},
+    {"models[].endpoints[].data_policy", SETTING_TEXT, ENDPOINT_AT(data_policy),
+     .help = "what becomes of prompts there"},
+    {"models[].endpoints[].supported_parameters", SETTING_TEXTS, ENDPOINT_AT(supported_parameters),
+     .help = "request members it understands"},
+    {"models[].endpoints[].input_modalities", SETTING_TEXTS, ENDPOINT_AT(input_modalities),
+     .help = "`text`, `image`, `audio`, `file` ..."},
+    {"models[].endpoints[].output_modalities", SETTING_TEXTS, ENDPOINT_AT(output_modalities), .help = "the same"},
+    {"models[].endpoints[].pricing", SETTING_SECTION,
+     .help = "USD, exact decimals, per token where nothing else is said"},
+    PRICE(prompt, "a token of the question"),
+    PRICE(completion, "a token of the answer"),
+    PRICE(request, "a request"),
+    PRICE(image, "an image in the question"),
+    PRICE(image_token, "a token of an image in the question"),
+    PRICE(image_output, "a token of an image in the answer"),
+    PRICE(audio, "a token of sound in the question"),
+    PRICE(audio_output, "a token of sound in the answer"),
+    PRICE(web_search, "a search"),
+    PRICE(internal_reasoning, "a token of reasoning; `completion` when not given"),
+    PRICE(input_cache_read, "a token read from the provider's cache; `prompt` when not given"),
+    PRICE(input_cache_write, "a token written to it; `prompt` when not given"),
+    PRICE(input_cache_write_1h, "the same, kept for an hour"),
+};
+const size_t setting_count = sizeof settings / sizeof *settings;
+
+static const struct {
+  const char *name, *help;  // with its article, for messages; for the documentation
+} types[SETTING_TYPE_COUNT] = {
+    [SETTING_SECTION] = {"a mapping of settings", "mapping"},
+    [SETTING_SECTIONS] = {"a list", "list"},
+    [SETTING_TEXT] = {"a text", "text"},
+    [SETTING_ID] = {"a word", "word"},
+    [SETTING_MODEL_ID] = {"a model id", "model id"},
+    [SETTING_FILE] = {"a file name", "file"},
+    [SETTING_URL] = {"a URL", "URL"},
+    [SETTING_SECRET] = {"a secret", "secret"},
+    [SETTING_SECRETS] = {"a key or a list of keys", "secret or list"},
+    [SETTING_LISTEN] = {"an address or a list of addresses", "address or list"},
+    [SETTING_SWITCH] = {"on or off", "on, off"},
+    [SETTING_WORKERS] = {"a number or auto", "number, auto"},
+    [SETTING_TIME] = {"a time", "time"},
+    [SETTING_SIZE] = {"a size", "size"},
+    [SETTING_COUNT] = {"a number", "number"},
+    [SETTING_PRICE] = {"a decimal number", "decimal"},
+    [SETTING_LIMIT] = {"a decimal number", "decimal"},
+    [SETTING_TEXTS] = {"a list of words", "list"},
+    [SETTING_ORIGINS] = {"a list of origins", "list"},
+    [SETTING_PROTOCOL] = {"the name of a protocol", "word"},
+    [SETTING_STORE] = {"sqlite", "word"},
+    [SETTING_SHARED_STATE] = {"none", "word"},
+};
+
+const char *setting_type_name(enum setting_type type) {
+  return types[type].name;
+}
+
+bool setting_is_secret(enum setting_type type) {
+  // A URL may carry a password.
+  return type == SETTING_SECRET || type == SETTING_SECRETS || type == SETTING_URL || type == SETTING_STORE ||
+         type == SETTING_SHARED_STATE;
+}
+
+struct str setting_key(const struct setting *setting) {
+  const char *dot = strrchr(setting->path, '.');
+  struct str key = str_from_cstr(dot ? dot + 1 : setting->path);
+  if (str_ends(key, STR("[]"))) key.len -= 2;
+  return key;
+}
+
+bool setting_in(const struct setting *setting, const char *section) {
+  size_t len = strlen(section);
+  if (!len) return !strchr(setting->path, '.');
+  return strncmp(setting->path, section, len) == 0 && setting->path[len] == '.' &&
+         !strchr(setting->path + len + 1, '.');
+}
+
+const struct setting *setting_find(const char *section, struct str key) {
+  for (size_t i = 0; i < setting_count; i++) {
+    if (setting_in(&settings[i], section) && str_eq(setting_key(&settings[i]), key)) return &settings[i];
+  }
+  return NULL;
+}
+
+static void help_row(struct buf *out, const struct setting *setting) {
+  buf_printf(out, "| `%s` | %s | ", setting->path, types[setting->type].help);
+  if (setting->default_text) {
+    buf_printf(out, "`%s`", setting->default_text);
+  } else {
+    buf_printf(out, "%s", setting->required ? "required" : "");
+  }
+  buf_printf(out, " | %s | %s", setting->fixed ? "no" : "yes", setting->help);
+  if (setting->env) buf_printf(out, " (else `$%s`)", setting->env);
+  buf_lit(out, " |\n");
+}
+
+void config_help(struct buf *out) {
+  buf_lit(out, "| Setting | Value | Default | Reload | Meaning |\n| --- | --- | --- | --- | --- |\n");
+  for (size_t i = 0; i < setting_count; i++) help_row(out, &settings[i]);
+}

@@ -1,0 +1,122 @@
+#include "store/record_wire.h"
+
+#include <assert.h>
+
+// Every string of a record, in the order of the wire. New ones go to the end, with a new SEGMENT_MAGIC.
+static const size_t string_at[] = {
+    offsetof(struct record, id),
+    offsetof(struct record, key_id),
+    offsetof(struct record, model),
+    offsetof(struct record, provider),
+    offsetof(struct record, provider_name),
+    offsetof(struct record, upstream_model),
+    offsetof(struct record, upstream_id),
+    offsetof(struct record, finish_reason),
+    offsetof(struct record, native_finish_reason),
+    offsetof(struct record, api_type),
+    offsetof(struct record, user),
+    offsetof(struct record, session_id),
+    offsetof(struct record, app_title),
+    offsetof(struct record, http_referer),
+    offsetof(struct record, user_agent),
+    offsetof(struct record, error),
+    offsetof(struct record, attempts_json),
+};
+enum { STRINGS = sizeof string_at / sizeof *string_at };
+
+enum flag { FLAG_STREAMED = 1, FLAG_CANCELLED = 2, FLAG_USAGE_KNOWN = 4, FLAG_USAGE_ESTIMATED = 8 };
+
+// The numbers, without holes, so that no stray byte of ours gets into a file.
+struct numbers {
+  uint64_t created_us;
+  uint64_t prompt, completion, total, cached, cache_write, reasoning, audio_prompt, audio_completion, image_completion;
+  int64_t cost_total, cost_prompt, cost_completion;
+  uint32_t latency_ms, generation_ms, gateway_us;
+  uint16_t status, fault;
+  uint32_t flags;
+  uint16_t lengths[STRINGS];
+  uint16_t zero;
+};
+_Static_assert(sizeof(struct numbers) == 13 * 8 + 3 * 4 + 2 * 2 + 4 + 2 * (STRINGS + 1), "no holes");
+_Static_assert(sizeof(struct numbers) + STRINGS * RECORD_STRING_MAX + RECORD_ATTEMPTS_MAX <= RECORD_WIRE_MAX,
+               "RECORD_WIRE_MAX is too small");
+
+static uint16_t length_kept(struct str s, bool is_attempts) {
+  if (is_attempts) return s.len <= RECORD_ATTEMPTS_MAX ? (uint16_t)s.len : 0;
+  if (LIKELY(s.len <= RECORD_STRING_MAX)) return (uint16_t)s.len;
+  size_t len = RECORD_STRING_MAX;
+  while (len > RECORD_STRING_MAX - 4 && ((unsigned char)s.ptr[len] & 0xc0) == 0x80) len--;
+  return (uint16_t)len;
+}
+
+size_t record_encode(char *out, const struct record *r) {
+  struct numbers n = {
+      .created_us = r->created_us,
+      .prompt = r->usage.prompt,
+      .completion = r->usage.completion,
+      .total = r->usage.total,
+      .cached = r->usage.cached,
+      .cache_write = r->usage.cache_write,
+      .reasoning = r->usage.reasoning,
+      .audio_prompt = r->usage.audio_prompt,
+      .audio_completion = r->usage.audio_completion,
+      .image_completion = r->usage.image_completion,
+      .cost_total = r->cost.total,
+      .cost_prompt = r->cost.prompt,
+      .cost_completion = r->cost.completion,
+      .latency_ms = r->latency_ms,
+      .generation_ms = r->generation_ms,
+      .gateway_us = r->gateway_us,
+      .status = r->status,
+      .fault = r->fault,
+      .flags = (r->streamed ? FLAG_STREAMED : 0u) | (r->cancelled ? FLAG_CANCELLED : 0u) |
+               (r->usage.known ? FLAG_USAGE_KNOWN : 0u) | (r->usage.estimated ? FLAG_USAGE_ESTIMATED : 0u),
+  };
+  char *at = out + sizeof n;
+  for (unsigned i = 0; i < STRINGS; i++) {
+    struct str s;
+    memcpy(&s, (const char *)r + string_at[i], sizeof s);
+    n.lengths[i] = length_kept(s, i == STRINGS - 1);
+    if (n.lengths[i]) memcpy(at, s.ptr, n.lengths[i]);
+    at += n.lengths[i];
+  }
+  memcpy(out, &n, sizeof n);
+  assert((size_t)(at - out) <= RECORD_WIRE_MAX);
+  return (size_t)(at - out);
+}
+
+bool record_decode(struct str bytes, struct record *r) {
+  struct numbers n;
+  if (bytes.len < sizeof n) return false;
+  memcpy(&n, bytes.ptr, sizeof n);
+  *r = (struct record){
+      .created_us = n.created_us,
+      .status = n.status,
+      .fault = n.fault,
+      .streamed = n.flags & FLAG_STREAMED,
+      .cancelled = n.flags & FLAG_CANCELLED,
+      .latency_ms = n.latency_ms,
+      .generation_ms = n.generation_ms,
+      .gateway_us = n.gateway_us,
+      .usage = {.known = n.flags & FLAG_USAGE_KNOWN,
+                .estimated = n.flags & FLAG_USAGE_ESTIMATED,
+                .prompt = n.prompt,
+                .completion = n.completion,
+                .total = n.total,
+                .cached = n.cached,
+                .cache_write = n.cache_write,
+                .reasoning = n.reasoning,
+                .audio_prompt = n.audio_prompt,
+                .audio_completion = n.audio_completion,
+                .image_completion = n.image_completion},
+      .cost = {.total = n.cost_total, .prompt = n.cost_prompt, .completion = n.cost_completion},
+  };
+  struct str rest = str_skip(bytes, sizeof n);
+  for (unsigned i = 0; i < STRINGS; i++) {
+    if (n.lengths[i] > rest.len) return false;
+    struct str s = str_from(rest.ptr, n.lengths[i]);
+    memcpy((char *)r + string_at[i], &s, sizeof s);
+    rest = str_skip(rest, n.lengths[i]);
+  }
+  return true;
+}

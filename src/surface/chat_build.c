@@ -1,0 +1,162 @@
+// The request side of openai_chat.h, second half: the body for one endpoint. Only what must change does; all other
+// bytes are copied as they came, so that key order, number spelling and white space reach the provider untouched.
+#include "surface/chat_members.h"
+#include "surface/chat_shared.h"
+
+struct splice {
+  const struct chat_request *r;
+  const struct endpoint *e;
+  const struct provider_quirks *quirks;
+  bool openrouter;  // the provider is OpenRouter and knows its own extras
+  struct buf *out;
+  uint32_t at;  // bytes of the body copied or skipped
+};
+
+static void copy_to(struct splice *s, uint32_t to) {
+  buf_append(s->out, s->r->body.ptr + s->at, to - s->at);
+  s->at = to;
+}
+
+static bool denied(const struct splice *s, struct str name) {
+  if (!s->quirks->deny) return false;
+  for (const char *const *row = s->quirks->deny; *row; row++)
+    if (str_eq(str_from_cstr(*row), name)) return true;
+  return false;
+}
+
+static bool key_denied(const struct splice *s, uint32_t key) {
+  if (!s->quirks->deny) return false;
+  for (const char *const *row = s->quirks->deny; *row; row++)
+    if (json_string_is(&s->r->doc, key, str_from_cstr(*row))) return true;
+  return false;
+}
+
+// The client may give the limit under both names; the provider gets it under the one it knows.
+static enum chat_action max_tokens_action(const struct splice *s, uint32_t key, uint32_t value) {
+  const struct json_doc *doc = &s->r->doc;
+  if (!s->quirks->max_tokens_field) return CHAT_PASS;
+  struct str field = str_from_cstr(s->quirks->max_tokens_field);
+  uint32_t known = json_get(doc, 0, field);
+  bool given = json_is(doc, value, JSON_NUMBER);
+  if (json_string_is(doc, key, field)) return given ? CHAT_PASS : CHAT_CUT;
+  return given && !json_is(doc, known, JSON_NUMBER) && !denied(s, field) ? CHAT_MAX_TOKENS : CHAT_CUT;
+}
+
+static enum chat_action reasoning_action(const struct splice *s, uint32_t value) {
+  const struct json_doc *doc = &s->r->doc;
+  if (s->openrouter) return CHAT_PASS;
+  bool effort = chat_has_text(doc, json_get(doc, value, STR("effort")));
+  bool beside = json_is(doc, json_get(doc, 0, STR("reasoning_effort")), JSON_STRING);
+  return effort && !beside && !denied(s, STR("reasoning_effort")) ? CHAT_REASONING : CHAT_CUT;
+}
+
+// What happens to one member at this endpoint.
+static enum chat_action action_of(const struct splice *s, uint32_t key, uint32_t value) {
+  const struct chat_member *m = chat_member_find(&s->r->doc, key);
+  if (key_denied(s, key)) return CHAT_CUT;
+  if (!m) return CHAT_PASS;
+  switch ((enum chat_action)m->action) {
+    case CHAT_CUT_PASS: return s->openrouter ? CHAT_PASS : CHAT_CUT;
+    case CHAT_STREAM_OPTIONS: return s->r->stream && !s->quirks->no_stream_options ? CHAT_STREAM_OPTIONS : CHAT_CUT;
+    case CHAT_MAX_TOKENS: return max_tokens_action(s, key, value);
+    case CHAT_REASONING: return reasoning_action(s, value);
+    default: break;
+  }
+  // A null beside the effort we write would be the same key twice.
+  if (str_eq(m->name, STR("reasoning_effort")) && json_type(&s->r->doc, value) == JSON_NULL) return CHAT_CUT;
+  return (enum chat_action)m->action;
+}
+
+static void replace(struct splice *s, uint32_t from, uint32_t to, struct str with) {
+  copy_to(s, s->r->doc.nodes[from].start);
+  buf_str(s->out, with);
+  s->at = s->r->doc.nodes[to].end;
+}
+
+static void write_stream_options(struct splice *s, uint32_t value) {
+  const struct json_doc *doc = &s->r->doc;
+  uint32_t include = json_get(doc, value, STR("include_usage"));
+  if (!json_is(doc, value, JSON_OBJECT)) {
+    replace(s, value, value, STR("{\"include_usage\":true}"));
+  } else if (include != JSON_NONE) {
+    replace(s, include, include, STR("true"));
+  } else {
+    copy_to(s, doc->nodes[value].start + 1);
+    buf_lit(s->out, "\"include_usage\":true");
+    if (json_first(doc, value) != JSON_NONE) buf_char(s->out, ',');
+  }
+}
+
+static void apply(struct splice *s, enum chat_action action, uint32_t key, uint32_t value) {
+  const struct json_doc *doc = &s->r->doc;
+  switch (action) {
+    case CHAT_MODEL:
+      replace(s, value, value, (struct str){0});
+      json_write_str(s->out, s->e->upstream_model);
+      return;
+    case CHAT_MAX_TOKENS:
+      replace(s, key, key, (struct str){0});
+      json_write_str(s->out, str_from_cstr(s->quirks->max_tokens_field));
+      return;
+    case CHAT_STREAM_OPTIONS: write_stream_options(s, value); return;
+    case CHAT_REASONING:
+      replace(s, key, value, STR("\"reasoning_effort\":"));
+      buf_str(s->out, json_raw(doc, json_get(doc, value, STR("effort"))));
+      return;
+    default: return;
+  }
+}
+
+// The value of the last member that stays, or JSON_NONE.
+static uint32_t last_kept(const struct splice *s) {
+  const struct json_doc *doc = &s->r->doc;
+  uint32_t last = JSON_NONE;
+  for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
+    uint32_t value = json_next(doc, 0, key);
+    if (action_of(s, key, value) != CHAT_CUT) last = value;
+    key = json_next(doc, 0, value);
+  }
+  return last;
+}
+
+// What the client did not send and the provider needs stands first.
+static void write_added(struct splice *s, bool more) {
+  const struct json_doc *doc = &s->r->doc;
+  size_t begin = s->out->len;
+  if (json_get(doc, 0, STR("model")) == JSON_NONE) {
+    buf_lit(s->out, "\"model\":");
+    json_write_str(s->out, s->e->upstream_model);
+  }
+  if (s->r->stream && !s->quirks->no_stream_options && json_get(doc, 0, STR("stream_options")) == JSON_NONE) {
+    if (s->out->len > begin) buf_char(s->out, ',');
+    buf_lit(s->out, "\"stream_options\":{\"include_usage\":true}");
+  }
+  if (s->out->len > begin && more) buf_char(s->out, ',');
+}
+
+bool chat_request_build(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out) {
+  const struct json_doc *doc = &r->doc;
+  struct splice s = {.r = r, .e = endpoint, .quirks = endpoint->provider->quirks, .out = out};
+  s.openrouter = str_eq(endpoint->provider->id, STR("openrouter"));
+  uint32_t last = last_kept(&s);
+  copy_to(&s, doc->nodes[0].start + 1);
+  write_added(&s, last != JSON_NONE);
+  for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
+    uint32_t value = json_next(doc, 0, key), next = json_next(doc, 0, value);
+    enum chat_action action = action_of(&s, key, value);
+    if (action != CHAT_CUT) {
+      apply(&s, action, key, value);
+    } else if (last != JSON_NONE && value < last) {
+      copy_to(&s, doc->nodes[key].start);  // it goes with the comma behind it
+      s.at = doc->nodes[next].start;
+    } else {
+      // Only members that go follow, and with them the comma before the first.
+      copy_to(&s, last == JSON_NONE ? doc->nodes[0].start + 1 : doc->nodes[last].end);
+      s.at = doc->nodes[0].end - 1;
+      break;
+    }
+    key = next;
+  }
+  copy_to(&s, (uint32_t)r->body.len);
+  return !out->failed;
+}
