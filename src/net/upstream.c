@@ -561,12 +561,15 @@ static void exchange_send(struct upstream *u) {
   u->got_bytes = false;
   phase_timer(u, x->times.first_byte_ms);
   buf_clear(&p->out);
-  if (!x->build(x, &p->out) || p->out.failed) {
+  struct buf_hole hole = {0};
+  if (!x->build(x, &p->out, &hole) || p->out.failed) {
     upstream_fail(u, FAULT_INTERNAL, "out of memory while building the request");
     return;
   }
-  struct iovec part = {p->out.ptr, p->out.len};
-  bool sent = conn_write(&u->conn, &part, 1);
+  struct iovec parts[3] = {{p->out.ptr, hole.bytes.len ? hole.at : p->out.len},
+                           {(void *)hole.bytes.ptr, hole.bytes.len},
+                           {p->out.ptr + hole.at, p->out.len - hole.at}};
+  bool sent = conn_write(&u->conn, parts, hole.bytes.len ? 3 : 1);
   if (p->out.cap > KEEP_SCRATCH) buf_free(&p->out);
   x->sent_ns = time_mono_ns();
   if (!sent) upstream_fail(u, FAULT_UPSTREAM_CUT, "closed the connection while the request was sent");
