@@ -1,5 +1,6 @@
-// Connections to providers and the exchanges on them: pool, connect, send, read, end. One connection has one state, and each
-// event of it comes through on_readable, on_hangup or on_timeout; every end of an exchange goes through exchange_detach.
+// Connections to providers and the exchanges on them: pool, connect, send, read, end. One connection has one state, and
+// each event of it comes through on_readable, on_hangup or on_timeout; every end of an exchange goes through
+// exchange_detach.
 #define _GNU_SOURCE
 #include "net/upstream.h"
 
