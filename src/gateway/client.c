@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "gateway/request.h"
@@ -72,7 +71,11 @@ void client_close(struct client *c) {
 }
 
 void client_drain(struct client *c) {
-  if (c->phase == CLIENT_IDLE) client_close(c);
+  if (c->phase != CLIENT_IDLE) return;
+  if (conn_blocked(&c->conn))  // it still reads the last answer
+    phase_set(c, CLIENT_CLOSING);
+  else
+    client_close(c);
 }
 
 // Bytes that could not be taken yet are kept.
@@ -92,7 +95,7 @@ static bool input_keep(struct client *c, const char *bytes, size_t n) {
 // The answer is out, but bytes that nobody will read may still come: closing now would reset the connection, and the
 // client could lose the answer. So: end our side, drop what comes, close a little later.
 static void linger(struct client *c) {
-  shutdown(c->conn.io.fd, SHUT_WR);
+  conn_end(&c->conn);
   conn_read_on(&c->conn, true);
   timer_set(c->worker->loop, &c->timer, LINGER_MS);
 }
