@@ -20,6 +20,8 @@ struct origin {
   void *dial_context;
   // addresses
   struct dns_query query;
+  struct dns_address addresses[DNS_ADDRESSES];  // as last found: the query itself may be with the resolver's thread
+  int address_count;
   bool looking_up;
   uint64_t looked_up_ms;
   struct exchange *waiting;  // for the look-up

@@ -545,8 +545,8 @@ static int dial_tcp(const struct dns_address *a) {
 static void connect_next(struct upstream *u) {
   struct origin *o = u->origin;
   int error = errno;
-  while (u->address < o->query.count || (o->dial && u->address == 0)) {
-    int fd = o->dial ? o->dial(o->dial_context) : dial_tcp(&o->query.addresses[u->address]);
+  while (u->address < o->address_count || (o->dial && u->address == 0)) {
+    int fd = o->dial ? o->dial(o->dial_context) : dial_tcp(&o->addresses[u->address]);
     if (fd >= 0) {
       u->conn.on_readable = on_readable;
       u->conn.on_drained = on_drained;
@@ -599,17 +599,27 @@ static void connect_new(struct exchange *x) {
 static void on_looked_up(struct dns_query *q) {
   struct origin *o = (struct origin *)((char *)q - offsetof(struct origin, query));
   o->looking_up = false;
-  if (q->count) o->looked_up_ms = loop_now_ms(o->pool->loop);
-  while (o->waiting) {
-    struct exchange *x = o->waiting;
+  bool found = q->count > 0;
+  char why[400] = "";
+  if (found) {
+    o->looked_up_ms = loop_now_ms(o->pool->loop);
+    o->address_count = q->count;
+    memcpy(o->addresses, q->addresses, sizeof o->addresses);
+  } else {
+    snprintf(why, sizeof why, "cannot resolve %s: %s", q->host, q->why);
+  }
+  // A failure may bring an exchange back here, for its next endpoint, and begin another look-up: only those that have
+  // waited until now get this answer.
+  struct exchange *waited = o->waiting;
+  o->waiting = NULL;
+  if (waited) waited->pprev = &waited;
+  while (waited) {
+    struct exchange *x = waited;
     exchange_detach(x);
-    if (q->count) {
+    if (found)
       connect_new(x);
-    } else {
-      char why[400];
-      snprintf(why, sizeof why, "cannot resolve %s: %s", q->host, q->why);
+    else
       x->on_fail(x, FAULT_RESOLVE, str_from_cstr(why));
-    }
   }
 }
 
@@ -681,6 +691,8 @@ void exchange_pause(struct exchange *x, bool pause) {
 void exchange_linger(struct exchange *x, unsigned ms) {
   if (x->conn && x->conn->paused) exchange_pause(x, false);
   if (!x->conn) return;
+  // Its whole time ends then, however much more it has to say.
   x->times.idle_ms = ms;
+  x->times.total_ms = (unsigned)(loop_now_ms(x->origin->pool->loop) - x->started_ms) + ms;
   phase_timer(x->conn, ms);
 }
