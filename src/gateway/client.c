@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "gateway/request.h"
@@ -72,7 +71,11 @@ void client_close(struct client *c) {
 }
 
 void client_drain(struct client *c) {
-  if (c->phase == CLIENT_IDLE) client_close(c);
+  if (c->phase != CLIENT_IDLE) return;
+  if (conn_blocked(&c->conn))  // it still reads the last answer
+    phase_set(c, CLIENT_CLOSING);
+  else
+    client_close(c);
 }
 
 // Bytes that could not be taken yet are kept.
@@ -92,7 +95,7 @@ static bool input_keep(struct client *c, const char *bytes, size_t n) {
 // The answer is out, but bytes that nobody will read may still come: closing now would reset the connection, and the
 // client could lose the answer. So: end our side, drop what comes, close a little later.
 static void linger(struct client *c) {
-  shutdown(c->conn.io.fd, SHUT_WR);
+  conn_end(&c->conn);
   conn_read_on(&c->conn, true);
   timer_set(c->worker->loop, &c->timer, LINGER_MS);
 }
@@ -289,6 +292,13 @@ static void on_readable(struct conn *conn) {
   } while (conn_is_open(&c->conn) && c->conn.want_read && conn_has_buffered(&c->conn));
 }
 
+// Turns reading on; TLS may hold bytes that no event will announce.
+static void read_again(struct client *c) {
+  if (c->conn.want_read) return;
+  conn_read_on(&c->conn, true);
+  if (conn_has_buffered(&c->conn)) on_readable(&c->conn);
+}
+
 static void on_hangup(struct conn *conn) {
   client_close((struct client *)conn);
 }
@@ -301,8 +311,10 @@ static void on_drained(struct conn *conn) {
     request_on_drained(c->request);
   } else if (c->phase == CLIENT_IDLE) {
     timer_set(c->worker->loop, &c->timer, config_of(c)->idle_timeout_ms);
-    conn_read_on(&c->conn, true);
-    resume_later(c);
+    if (c->input_len)
+      resume_later(c);
+    else
+      read_again(c);
   }
 }
 
@@ -386,7 +398,9 @@ static void resume(struct task *task) {
   c->input_len = c->input_cap = 0;
   if (n) on_bytes(c, bytes, n);
   free(bytes);
-  if (conn_is_open(&c->conn) && c->phase != CLIENT_BUSY && !conn_blocked(&c->conn)) conn_read_on(&c->conn, true);
+  // An answer that is still being read holds the next request back, see client_answered.
+  bool held_back = c->phase == CLIENT_IDLE && conn_blocked(&c->conn);
+  if (conn_is_open(&c->conn) && !held_back && c->input_len < LIMIT_PENDING_INPUT) read_again(c);
 }
 
 void client_answered(struct client *c) {

@@ -525,6 +525,7 @@ void request_on_drained(struct request *r) {
 }
 
 void request_on_quiet(struct request *r) {
+  if (!request_config(r)->keepalive_comment_ms) return;
   if (r->inference && r->inference->chat.stream && (r->state == REQUEST_WAITING || r->state == REQUEST_STREAMING))
     relay_comment(r);
 }

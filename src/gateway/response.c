@@ -62,10 +62,10 @@ void response_head(struct request *r, struct buf *out, unsigned status, struct s
     buf_lit(out, "\r\nContent-Type: ");
     buf_str(out, content_type);
   }
-  if (length >= 0) {
+  if (length >= 0 && status != 204) {
     buf_lit(out, "\r\nContent-Length: ");
     buf_u64(out, (uint64_t)length);
-  } else if (!c->http10) {
+  } else if (length < 0 && !c->http10) {
     buf_lit(out, "\r\nTransfer-Encoding: chunked\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no");
   }
   if (r->generation_id[0]) {

@@ -98,10 +98,15 @@ void conn_close(struct conn *c) {
       (struct conn){.io.fd = -1, .on_readable = c->on_readable, .on_drained = c->on_drained, .on_hangup = c->on_hangup};
 }
 
+void conn_end(struct conn *c) {
+  if (c->tls) tls_end(c->tls);
+  shutdown(c->io.fd, SHUT_WR);
+}
+
 enum conn_result conn_read(struct conn *c, char *into, size_t max, size_t *got) {
   *got = 0;
-  if (c->dead) return CONN_ERROR;
   if (c->tls) {
+    if (c->dead) return CONN_ERROR;
     switch (tls_read(c->tls, into, max, got)) {
       case TLS_OK: return CONN_OK;
       case TLS_WANT_READ: return CONN_AGAIN;
@@ -116,7 +121,8 @@ enum conn_result conn_read(struct conn *c, char *into, size_t max, size_t *got) 
   ssize_t n = recv(c->io.fd, into, max, MSG_DONTWAIT);
   if (n > 0) return *got = (size_t)n, CONN_OK;
   if (n == 0) return CONN_EOF;
-  return errno == EAGAIN || errno == EINTR ? CONN_AGAIN : CONN_ERROR;
+  // What the peer said before it stopped reading still counts: it may be why it did.
+  return !c->dead && (errno == EAGAIN || errno == EINTR) ? CONN_AGAIN : CONN_ERROR;
 }
 
 bool conn_has_buffered(const struct conn *c) {

@@ -45,6 +45,9 @@ static inline bool conn_is_open(const struct conn *c) {
   return c->loop != 0;
 }
 
+// Tells the peer that nothing more will be sent; reading goes on. Only when nothing is unsent.
+void conn_end(struct conn *c);
+
 // At most `max` bytes; *got > 0 with CONN_OK.
 enum conn_result conn_read(struct conn *c, char *into, size_t max, size_t *got);
 // Sends or keeps all of it. False: the connection is broken (or memory is out): close it.

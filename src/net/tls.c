@@ -197,10 +197,15 @@ bool tls_pending(const struct tls_session *s) {
   return SSL_has_pending(s->ssl) && SSL_pending(s->ssl) > 0;
 }
 
+void tls_end(struct tls_session *s) {
+  bool ended = SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN;
+  if (SSL_is_init_finished(s->ssl) && !ended) SSL_shutdown(s->ssl);
+  ERR_clear_error();
+}
+
 void tls_close(struct tls_session *s) {
   if (!s) return;
-  if (SSL_is_init_finished(s->ssl)) SSL_shutdown(s->ssl);
-  ERR_clear_error();
+  tls_end(s);
   SSL_free(s->ssl);
   free(s);
 }

@@ -27,7 +27,9 @@ bool tls_resumed(const struct tls_session *s);
 enum tls_result tls_read(struct tls_session *s, char *into, size_t max, size_t *got);
 enum tls_result tls_write(struct tls_session *s, const char *bytes, size_t n, size_t *sent);
 bool tls_pending(const struct tls_session *s);
-// Sends close_notify if it can, frees. The descriptor stays open.
+// Sends close_notify if it can; reading goes on.
+void tls_end(struct tls_session *s);
+// The same if it was not done before, and frees. The descriptor stays open.
 void tls_close(struct tls_session *s);
 // Why the last call failed, for people: "certificate verify failed: self-signed certificate".
 struct str tls_why(const struct tls_session *s);
