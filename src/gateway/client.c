@@ -179,9 +179,9 @@ static void on_bytes(struct client *c, char *bytes, size_t n) {
   size_t at = 0;
   while ((at < n && !(c->phase == CLIENT_IDLE && conn_blocked(&c->conn))) ||
          (c->phase == CLIENT_BODY && !c->chunked_body && !c->body_left)) {
-    if (c->phase == CLIENT_IDLE) {
-      while (at < n && (bytes[at] == '\r' || bytes[at] == '\n')) at++;  // RFC 9112 2.2: empty lines before a request
-      if (at == n) break;
+    if (c->phase == CLIENT_IDLE || c->phase == CLIENT_HEAD) {
+      while (n - at >= 2 && bytes[at] == '\r' && bytes[at + 1] == '\n') at += 2;  // RFC 9112 2.2: empty lines before it
+      if (at == n || (n - at == 1 && bytes[at] == '\r')) break;
     }
     if (c->phase == CLIENT_IDLE || c->phase == CLIENT_HEAD) {
       struct http_head head;
