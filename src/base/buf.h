@@ -48,3 +48,10 @@ static inline struct str buf_view(const struct buf *b) {
 }
 // Removes the first n bytes.
 void buf_consume(struct buf *b, size_t n);
+
+// A long run of bytes that belongs at offset `at` of a buffer but is not copied into it: whoever writes the buffer out
+// writes it there. Borrowed.
+struct buf_hole {
+  size_t at;
+  struct str bytes;
+};

@@ -350,7 +350,7 @@ static struct request *request_of(struct exchange *x) {
   return in->request;
 }
 
-static bool on_build(struct exchange *x, struct buf *out) {
+static bool on_build(struct exchange *x, struct buf *out, struct buf_hole *hole) {
   struct request *r = request_of(x);
   struct inference *in = r->inference;
   const struct endpoint *e = in->targets[in->target];
@@ -366,8 +366,8 @@ static bool on_build(struct exchange *x, struct buf *out) {
   if (x->retried) metric_add(&r->worker->metrics, METRIC_upstream_retries_total, 1);
   openai_chat_head(out, e->provider, &target, in->chat.stream, &length_at);
   body_at = out->len;
-  if (!chat_request_build(&in->chat, e, out)) return false;
-  openai_length(out, length_at, out->len - body_at);
+  if (!chat_request_build_around(&in->chat, e, out, hole)) return false;
+  openai_length(out, length_at, out->len - body_at + hole->bytes.len);
   if (!r->sent_ns) r->sent_ns = time_mono_ns();
   return true;
 }

@@ -1,3 +1,6 @@
+// Connections to providers and the exchanges on them: pool, connect, send, read, end. One connection has one state, and
+// each event of it comes through on_readable, on_hangup or on_timeout; every end of an exchange goes through
+// exchange_detach.
 #define _GNU_SOURCE
 #include "net/upstream.h"
 
@@ -5,8 +8,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "base/time.h"
 #include "net/conn.h"
+#include "net/origin.h"
 
 enum {
   READ_SIZE = 64 * 1024,
@@ -55,49 +57,12 @@ struct upstream {
   int64_t left;  // body bytes to come
 };
 
-struct origin {
-  struct origin *next;
-  struct upstream_pool *pool;
-  bool tls;
-  char host[256];
-  char host_field[272];  // with port unless it is the default
-  uint16_t port;
-  struct tls_context *tls_context;
-  struct tls_ticket *ticket;
-  bool proxied;
-  char proxy_text[300];
-  char proxy_authorization[256];  // "Basic …"
-  char target_prefix[300];
-  int (*dial)(void *);
-  void *dial_context;
-  // addresses
-  struct dns_query query;
-  struct dns_address addresses[DNS_ADDRESSES];  // as last found: the query itself may be with the resolver's thread
-  int address_count;
-  bool looking_up;
-  uint64_t looked_up_ms;
-  struct exchange *waiting;  // for the look-up
-  // pool
-  struct upstream *idle;
-  unsigned idle_count;
-};
-
-struct upstream_pool {
-  struct loop *loop;
-  struct dns *dns;
-  unsigned idle_ms;
-  struct origin *origins;
-  struct upstream *all;
-  struct buf out;     // a request being sent
-  char *read_buffer;  // READ_SIZE
-};
-
 static void connect_next(struct upstream *u);
 static void upstream_fail(struct upstream *u, enum fault fault, const char *why);
 static void exchange_send(struct upstream *u);
 static void begin(struct exchange *x);
 
-// --- pool and origins ---
+// --- the pool ---
 
 struct upstream_pool *upstream_pool_new(struct loop *l, struct dns *dns, unsigned idle_ms) {
   struct upstream_pool *p = calloc(1, sizeof *p);
@@ -167,137 +132,6 @@ void upstream_pool_free(struct upstream_pool *p) {
   buf_free(&p->out);
   free(p->read_buffer);
   free(p);
-}
-
-bool origin_spec_parse(struct str url, struct origin_spec *spec, struct str *path) {
-  *spec = (struct origin_spec){0};
-  if (str_starts_nocase(url, STR("https://"))) {
-    spec->tls = true;
-    url = str_skip(url, 8);
-  } else if (str_starts_nocase(url, STR("http://"))) {
-    url = str_skip(url, 7);
-  } else {
-    return false;
-  }
-  size_t slash = str_find_char(url, '/', 0);
-  struct str authority = slash == SIZE_MAX ? url : str_from(url.ptr, slash);
-  *path = slash == SIZE_MAX ? (struct str){"", 0} : str_skip(url, slash);
-  struct str port = {0};
-  if (authority.len && authority.ptr[0] == '[') {
-    size_t end = str_find_char(authority, ']', 0);
-    if (end == SIZE_MAX) return false;
-    spec->host = str_from(authority.ptr + 1, end - 1);
-    struct str rest = str_skip(authority, end + 1);
-    if (rest.len && rest.ptr[0] != ':') return false;
-    port = str_skip(rest, 1);
-  } else {
-    size_t colon = str_find_char(authority, ':', 0);
-    spec->host = colon == SIZE_MAX ? authority : str_from(authority.ptr, colon);
-    if (colon != SIZE_MAX) port = str_skip(authority, colon + 1);
-  }
-  uint64_t number = spec->tls ? 443 : 80;
-  if (port.len && (!str_to_u64(port, 65535, &number) || !number)) return false;
-  spec->port = (uint16_t)number;
-  return spec->host.len > 0 && spec->host.len < 250;
-}
-
-// Undoes percent-encoding: credentials in a URL must write "@" and ":" so. Returns the length; `out` holds text.len.
-static size_t credentials_decode(struct str text, char *out) {
-  size_t n = 0;
-  for (size_t i = 0; i < text.len; i++) {
-    int high = -1, low = -1;
-    if (text.ptr[i] == '%' && i + 2 < text.len) {
-      high = OPENSSL_hexchar2int((unsigned char)text.ptr[i + 1]);
-      low = OPENSSL_hexchar2int((unsigned char)text.ptr[i + 2]);
-    }
-    bool coded = high >= 0 && low >= 0;
-    out[n++] = coded ? (char)(high * 16 + low) : text.ptr[i];
-    if (coded) i += 2;
-  }
-  return n;
-}
-
-// "http://user:pass@host:port" into where to connect and what to say. False: not understood.
-static bool proxy_set(struct origin *o, struct str proxy) {
-  if (proxy.len >= sizeof o->proxy_text) return false;
-  if (str_find(proxy, STR("://"), 0) == SIZE_MAX) {
-    snprintf(o->proxy_text, sizeof o->proxy_text, "http://%.*s", STR_ARGS(proxy));
-  } else {
-    snprintf(o->proxy_text, sizeof o->proxy_text, "%.*s", STR_ARGS(proxy));
-  }
-  struct str text = str_from_cstr(o->proxy_text);
-  if (!str_starts_nocase(text, STR("http://"))) return false;  // TLS to the proxy itself is not supported
-  struct str rest = str_skip(text, 7);
-  size_t at = str_find_char(rest, '@', 0);
-  char url[320];
-  if (at != SIZE_MAX) {
-    if (at > 150) return false;
-    char plain[150], coded[256];
-    size_t len = credentials_decode(str_from(rest.ptr, at), plain);
-    EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, (int)len);
-    snprintf(o->proxy_authorization, sizeof o->proxy_authorization, "Basic %.200s", coded);
-    rest = str_skip(rest, at + 1);
-  }
-  snprintf(url, sizeof url, "http://%.*s", STR_ARGS(rest));
-  struct origin_spec spec;
-  struct str path;
-  if (!origin_spec_parse(str_from_cstr(url), &spec, &path)) return false;
-  snprintf(o->query.host, sizeof o->query.host, "%.*s", STR_ARGS(spec.host));
-  o->query.port = spec.port;
-  o->proxied = true;
-  if (!o->tls) snprintf(o->target_prefix, sizeof o->target_prefix, "http://%s", o->host_field);
-  return true;
-}
-
-struct origin *upstream_origin(struct upstream_pool *p, const struct origin_spec *spec) {
-  for (struct origin *o = p->origins; o; o = o->next)
-    if (o->tls == spec->tls && o->port == spec->port && o->dial == spec->dial && o->tls_context == spec->tls_context &&
-        str_eq(str_from_cstr(o->host), spec->host) && str_eq(str_from_cstr(o->proxy_text), spec->proxy))
-      return o;
-  struct origin *o = calloc(1, sizeof *o);
-  if (!o) return NULL;
-  o->pool = p;
-  o->tls = spec->tls;
-  o->port = spec->port;
-  o->dial = spec->dial;
-  o->dial_context = spec->dial_context;
-  o->tls_context = spec->tls_context;
-  snprintf(o->host, sizeof o->host, "%.*s", STR_ARGS(spec->host));
-  bool six = str_find_char(spec->host, ':', 0) != SIZE_MAX;
-  snprintf(o->host_field, sizeof o->host_field, six ? "[%s]" : "%s", o->host);
-  if (spec->port != (spec->tls ? 443 : 80)) {
-    size_t len = strlen(o->host_field);
-    snprintf(o->host_field + len, sizeof o->host_field - len, ":%u", spec->port);
-  }
-  o->query.loop = p->loop;
-  if (spec->proxy.len) {
-    if (!proxy_set(o, spec->proxy)) {
-      free(o);
-      return NULL;
-    }
-  } else {
-    snprintf(o->query.host, sizeof o->query.host, "%s", o->host);
-    o->query.port = spec->port;
-  }
-  o->next = p->origins;
-  p->origins = o;
-  return o;
-}
-
-struct str origin_target_prefix(const struct origin *o) {
-  return str_from_cstr(o->target_prefix);
-}
-
-struct str origin_proxy_authorization(const struct origin *o) {
-  return o->tls ? (struct str){0} : str_from_cstr(o->proxy_authorization);
-}
-
-struct str origin_host(const struct origin *o) {
-  return str_from_cstr(o->host_field);
-}
-
-unsigned origin_idle_count(const struct origin *o) {
-  return o->idle_count;
 }
 
 // --- endings ---
@@ -563,12 +397,15 @@ static void exchange_send(struct upstream *u) {
   u->got_bytes = false;
   phase_timer(u, x->times.first_byte_ms);
   buf_clear(&p->out);
-  if (!x->build(x, &p->out) || p->out.failed) {
+  struct buf_hole hole = {0};
+  if (!x->build(x, &p->out, &hole) || p->out.failed) {
     upstream_fail(u, FAULT_INTERNAL, "out of memory while building the request");
     return;
   }
-  struct iovec part = {p->out.ptr, p->out.len};
-  bool sent = conn_write(&u->conn, &part, 1);
+  struct iovec parts[3] = {{p->out.ptr, hole.bytes.len ? hole.at : p->out.len},
+                           {(void *)hole.bytes.ptr, hole.bytes.len},
+                           {p->out.ptr + hole.at, p->out.len - hole.at}};
+  bool sent = conn_write(&u->conn, parts, hole.bytes.len ? 3 : 1);
   if (p->out.cap > KEEP_SCRATCH) buf_free(&p->out);
   x->sent_ns = time_mono_ns();
   if (!sent) upstream_fail(u, FAULT_UPSTREAM_CUT, "closed the connection while the request was sent");

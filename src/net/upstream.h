@@ -59,7 +59,8 @@ struct upstream;
 struct exchange {
   // Appends head and body of the request; called when a connection is ready, again for each new try. False: give up
   // (FAULT_INTERNAL).
-  bool (*build)(struct exchange *x, struct buf *out);
+  // *hole (zeroed) may name a long run of bytes that is sent from where it lies.
+  bool (*build)(struct exchange *x, struct buf *out, struct buf_hole *hole);
   // Part of the reply. `head` is given once, with the first part; body bytes may be changed in place and are only lent.
   // `end`: the reply is complete, and the exchange is over before this is called.
   void (*on_reply)(struct exchange *x, const struct http_head *head, char *body, size_t n, bool end);

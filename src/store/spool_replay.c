@@ -1,9 +1,9 @@
 // Reads what earlier processes left in the spool's directory. A file is trusted record by record: what has the right
 // checksum for its segment and place is delivered, whatever lies around it.
 //
-//   all valid up to some point, nothing valid behind it    the usual end of a killed process: a torn record or old
-//   bytes valid records behind an invalid one, a wrong header    damage: what is valid is delivered, the file is kept
-//   as NAME.bad
+// - All valid up to some point, nothing valid behind it: the usual end of a killed process, a torn record or old bytes.
+// - Valid records behind an invalid one, or a wrong header: damage. What is valid is delivered, the file is kept as
+//   NAME.bad.
 #define _GNU_SOURCE
 #include <assert.h>
 #include <dirent.h>
@@ -63,7 +63,7 @@ static enum segment_state segment_walk(struct str bytes, bool (*take)(void *, co
   if (magic == 0 && all_zero(str_skip(bytes, sizeof header))) return SEGMENT_GOOD;
   uint64_t sequence = atomic_load_explicit(&header.sequence, memory_order_relaxed);
   uint64_t at = atomic_load_explicit(&header.released, memory_order_relaxed);
-  if (magic != segment_magic() || at < FIRST_RECORD || at % 16) return SEGMENT_DAMAGED;
+  if (magic != segment_magic() || at < FIRST_RECORD || at > SPOOL_SEGMENT || at % 16) return SEGMENT_DAMAGED;
 
   enum segment_state state = SEGMENT_GOOD;
   bool gap = false;

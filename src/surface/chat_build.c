@@ -9,12 +9,19 @@ struct splice {
   const struct provider_quirks *quirks;
   bool openrouter;  // the provider is OpenRouter and knows its own extras
   struct buf *out;
-  uint32_t at;  // bytes of the body copied or skipped
+  struct buf_hole *hole;  // NULL: everything is copied
+  uint32_t at;            // bytes of the body copied or skipped
 };
 
+enum { HOLE_MIN = 16 * 1024 };  // below, a copy is cheaper than one more part to send
+
 static void copy_to(struct splice *s, uint32_t to) {
-  buf_append(s->out, s->r->body.ptr + s->at, to - s->at);
+  struct str run = str_from(s->r->body.ptr + s->at, to - s->at);
   s->at = to;
+  if (s->hole && !s->hole->bytes.len && run.len >= HOLE_MIN)
+    *s->hole = (struct buf_hole){s->out->len, run};
+  else
+    buf_str(s->out, run);
 }
 
 static bool denied(const struct splice *s, struct str name) {
@@ -135,8 +142,13 @@ static void write_added(struct splice *s, bool more) {
 }
 
 bool chat_request_build(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out) {
+  return chat_request_build_around(r, endpoint, out, NULL);
+}
+
+bool chat_request_build_around(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out,
+                               struct buf_hole *hole) {
   const struct json_doc *doc = &r->doc;
-  struct splice s = {.r = r, .e = endpoint, .quirks = endpoint->provider->quirks, .out = out};
+  struct splice s = {.r = r, .e = endpoint, .quirks = endpoint->provider->quirks, .out = out, .hole = hole};
   s.openrouter = str_eq(endpoint->provider->id, STR("openrouter"));
   uint32_t last = last_kept(&s);
   copy_to(&s, doc->nodes[0].start + 1);

@@ -84,7 +84,7 @@ class Unreachable(Expectations, unittest.TestCase):
     def test_no_connection_in_time(self):
         began = time.monotonic()
         self.both_ways("deaf", 504, "timeout", "Deaf no connection within 800 ms")
-        self.assertTrue(1.5 < time.monotonic() - began < 4)
+        self.assertTrue(1.5 < time.monotonic() - began < 15)
 
 
 class Stale(Expectations, unittest.TestCase):
@@ -130,6 +130,16 @@ class Stale(Expectations, unittest.TestCase):
         before = len(self.provider.requests)
         self.answered(self.gateway.chat("next"))
         self.assertEqual(len(self.provider.requests), before + 1, "the closed connection was used")
+
+    def test_closed_right_behind_the_answer(self):
+        """The close and the next request cross: no request is lost, and none is sent twice."""
+        self.provider.answers["closing"] = lambda request: (good(request), CLOSE)[1]
+        with self.gateway.connect() as client:
+            for i in range(100):
+                client.request("POST", "/api/v1/chat/completions", harness.chat_body(fault("closing", f"no {i}."), bool(i % 2)))
+                self.assertEqual(client.response().status, 200)
+        for i in range(100):
+            self.assertEqual(len(self.provider.seen(f"no {i}.")), 1)
 
     def test_many_idle_ones_closed_at_once(self):
         hold = threading.Event()

@@ -301,7 +301,7 @@ class Streams(Expectations, unittest.TestCase):
     def test_hangs(self):
         began = time.monotonic()
         self.broken(self.ask("hang", "test/hasty"), "timeout", "Hasty silent for 1000 ms", PART_TEXT, code=504, provider="Hasty")
-        self.assertTrue(0.9 < time.monotonic() - began < 2.5)
+        self.assertTrue(0.9 < time.monotonic() - began < 10)
         number = provider.requests[-1].connection_number
         harness.wait_for(lambda: number in provider.closed_at, "the gateway to give the connection up")
 
@@ -311,7 +311,7 @@ class Streams(Expectations, unittest.TestCase):
     def test_total_time(self):
         began = time.monotonic()
         row = self.broken(self.ask("endless", "test/hasty"), "timeout", "Hasty no complete answer within 3000 ms", provider="Hasty")
-        self.assertTrue(2.9 < time.monotonic() - began < 5)
+        self.assertTrue(2.9 < time.monotonic() - began < 12)
         self.assertTrue(row["generation_time"] > 2000, row)
 
     def test_comments_keep_the_wait_alive(self):

