@@ -161,10 +161,7 @@ static bool take_body(struct client *c, char *bytes, size_t n, size_t *used) {
     enum http_result result = chunked_feed(&c->chunked, str_from(bytes + *used, n - *used), &taken, &data);
     *used += taken;
     if (result == HTTP_FAILED) {
-      struct request *r = c->request;
-      c->request = NULL;
-      request_client_gone(r);
-      refuse(c, 400, "The request body's chunked coding is invalid.");
+      request_on_bad_body(c->request);
       return false;
     }
     if (data.len && !request_body(c->request, data.ptr, data.len)) return false;

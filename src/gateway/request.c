@@ -195,6 +195,7 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
   bool small = !head->chunked && head->content_length <= UNKNOWN_KEY_BODY;
   if (fault == FAULT_UNAUTHENTICATED && r->key_unknown && small && gateway_can_look_up_keys(w->gateway)) {
     fault = FAULT_NONE;  // perhaps it was made a moment ago by another process: asked once the body is here
+    r->generation_id[0] = 0;
   }
   if (fault == FAULT_NONE) {
     r->user_agent = header_copy(r, head, STR("user-agent"), 200);
@@ -262,6 +263,11 @@ void request_on_slow(struct request *r) {
   path_fail(r, FAULT_CLIENT_SLOW, STR("The request body did not arrive in time."));
 }
 
+void request_on_bad_body(struct request *r) {
+  client_give_up_body(r->client);
+  path_fail(r, FAULT_BAD_REQUEST, STR("The request body's chunked coding is invalid."));
+}
+
 // --- an unknown key: another process may have made it a moment ago ---
 
 static void key_look_up(struct store *s, struct store_job *job) {
@@ -278,10 +284,10 @@ static void on_keys_looked_up(struct request *r) {
                                       [ACCESS_MANAGEMENT] = KEY_FOR_MANAGEMENT};
   if (key) fault = key_check(key, uses[r->access], time_unix_us() / 1000000, &why);
   if (fault != FAULT_NONE) {
-    r->generation_id[0] = 0;
     request_reply_fault(r, fault, why);
     return;
   }
+  if (r->access == ACCESS_INFERENCE) generation_id_make(r);  // somebody's now, so the ledger may have it
   r->key_unknown = false;
   r->has_key = true;
   r->key_is_management = key->management;

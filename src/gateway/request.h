@@ -113,6 +113,8 @@ void request_on_drained(struct request *r);
 void request_on_quiet(struct request *r);
 // The request did not arrive in time.
 void request_on_slow(struct request *r);
+// Its body makes no sense as HTTP.
+void request_on_bad_body(struct request *r);
 
 // When a loop has ended: frees the blocks it kept for more requests.
 void request_free_spares(struct worker *w);

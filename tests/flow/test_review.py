@@ -12,7 +12,7 @@ import time
 import unittest
 
 import upstream
-from harness import Gateway, Mock, Raw, chat_body, config, finish, plan, temp_dir, wait_for
+from harness import KEY, Gateway, Mock, Raw, chat_body, config, finish, plan, temp_dir, wait_for
 
 CHAT = "/api/v1/chat/completions"
 AHEAD = 64 * 1024  # LIMIT_PENDING_INPUT: more than this is not read ahead
@@ -57,6 +57,36 @@ class Clients(unittest.TestCase):
             for _ in range(3):
                 self.assertEqual(raw.response().events()[-1], "[DONE]")
             self.assertEqual(raw.response().json["object"], "chat.completion")
+
+
+class Ledger(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.mock = Mock()
+        cls.gateway = Gateway(config(cls.mock, server={"body_timeout_ms": 300})).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.mock.stop()
+
+    def unfinished(self, key, body, **fields):
+        with self.gateway.connect() as raw:
+            raw.send(Raw.head("POST", CHAT, None if fields else 10, key, fields) + body)
+            return raw.response()
+
+    def test_a_body_that_never_comes(self):
+        stranger = self.unfinished("sk-nobody-knows-this", b"{")
+        self.assertEqual((stranger.status, stranger.id), (408, None))
+        known = self.unfinished(KEY, b"{")
+        self.assertEqual(known.status, 408)
+        wait_for(lambda: self.gateway.generation(known.id).status == 200, "the ledger's row")
+        self.assertEqual(self.gateway.rows("SELECT count(*) FROM generations WHERE id <> ? AND status = 408", known.id),
+                         [(0,)])
+
+    def test_a_body_that_makes_no_sense(self):
+        r = self.unfinished(KEY, b"zz\r\n", **{"Transfer-Encoding": "chunked"})
+        self.assertEqual((r.status, r.field("connection")), (400, "close"))
+        wait_for(lambda: self.gateway.generation(r.id).status == 200, "the ledger's row")
 
 
 class Drain(unittest.TestCase):
