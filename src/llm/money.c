@@ -78,7 +78,8 @@ bool money_parse(struct str text, money_pico *out) {
   return scaled_parse(text, MONEY_PLACES, out);
 }
 
-static void scaled_write(struct buf *out, int64_t value, int places) {
+// `places` is a constant wherever this is inlined, so that no division by a variable is left.
+static inline void scaled_write(struct buf *out, int64_t value, int places) {
   uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
   uint64_t one = 1;
   for (int i = 0; i < places; i++) one *= 10;
@@ -86,11 +87,12 @@ static void scaled_write(struct buf *out, int64_t value, int places) {
   buf_u64(out, size / one);
   uint64_t rest = size % one;
   if (!rest) return;
-  buf_char(out, '.');
-  for (; rest; rest %= one) {
-    one /= 10;
-    buf_char(out, (char)('0' + rest / one));
-  }
+  char digits[1 + PRICE_PLACES];
+  digits[0] = '.';
+  for (int i = places; i > 0; i--, rest /= 10) digits[i] = (char)('0' + rest % 10);
+  size_t len = (size_t)places + 1;
+  while (digits[len - 1] == '0') len--;
+  buf_append(out, digits, len);
 }
 
 void price_write(struct buf *out, price_femto price) {
@@ -103,6 +105,7 @@ void money_write(struct buf *out, money_pico amount) {
 
 money_pico money_sum_total(const struct money_sum *sum) {
   assert(sum->femto >= 0);
+  if (LIKELY(sum->femto <= INT64_MAX - 500)) return ((int64_t)sum->femto + 500) / 1000;
   __int128 pico = sum->femto / 1000;
   if (sum->femto % 1000 >= 500) pico++;
   return pico > INT64_MAX ? INT64_MAX : (money_pico)pico;

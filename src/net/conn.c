@@ -9,7 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/sys.h"
 #include "net/tls.h"
+
+enum { JOINED_MAX = 4096 };  // parts up to here are copied together: cheaper than having the kernel gather them
 
 static struct conn *conn_of(struct io *io) {
   return (struct conn *)((char *)io - offsetof(struct conn, io));
@@ -23,7 +26,7 @@ static void interest_update(struct conn *c) {
 }
 
 static enum conn_result plain_send(struct conn *c, const char *bytes, size_t n, size_t *sent) {
-  ssize_t k = send(c->io.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+  ssize_t k = sys_send(c->io.fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (k < 0) return errno == EAGAIN || errno == EINTR ? CONN_AGAIN : CONN_ERROR;
   *sent = (size_t)k;
   return CONN_OK;
@@ -118,7 +121,7 @@ enum conn_result conn_read(struct conn *c, char *into, size_t max, size_t *got) 
       case TLS_FAILED: return CONN_ERROR;
     }
   }
-  ssize_t n = recv(c->io.fd, into, max, MSG_DONTWAIT);
+  ssize_t n = sys_recv(c->io.fd, into, max, MSG_DONTWAIT);
   if (n > 0) return *got = (size_t)n, CONN_OK;
   if (n == 0) return CONN_EOF;
   // What the peer said before it stopped reading still counts: it may be why it did.
@@ -153,6 +156,22 @@ static bool keep(struct conn *c, const struct iovec *parts, int count, size_t sk
   return !c->dead;
 }
 
+static ssize_t plain_send_parts(struct conn *c, const struct iovec *parts, int count) {
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  if (count == 1) return sys_send(c->io.fd, parts[0].iov_base, parts[0].iov_len, flags);
+  char joined[JOINED_MAX];
+  size_t len = 0;
+  for (int i = 0; i < count; i++) {
+    if (parts[i].iov_len > sizeof joined - len) {
+      struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
+      return sendmsg(c->io.fd, &message, flags);
+    }
+    memcpy(joined + len, parts[i].iov_base, parts[i].iov_len);
+    len += parts[i].iov_len;
+  }
+  return sys_send(c->io.fd, joined, len, flags);
+}
+
 bool conn_write(struct conn *c, const struct iovec *parts, int count) {
   if (c->dead) return false;
   if (c->unsent) return keep(c, parts, count, 0);
@@ -170,8 +189,7 @@ bool conn_write(struct conn *c, const struct iovec *parts, int count) {
     }
     return true;
   }
-  struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
-  ssize_t n = sendmsg(c->io.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  ssize_t n = plain_send_parts(c, parts, count);
   if (n < 0) {
     if (errno != EAGAIN && errno != EINTR) return c->dead = true, false;
     n = 0;

@@ -16,6 +16,7 @@ struct splice {
 enum { HOLE_MIN = 16 * 1024 };  // below, a copy is cheaper than one more part to send
 
 static void copy_to(struct splice *s, uint32_t to) {
+  if (to <= s->at) return;
   struct str run = str_from(s->r->body.ptr + s->at, to - s->at);
   s->at = to;
   if (s->hole && !s->hole->bytes.len && run.len >= HOLE_MIN)
@@ -43,26 +44,25 @@ static enum chat_action max_tokens_action(const struct splice *s, uint32_t key, 
   const struct json_doc *doc = &s->r->doc;
   if (!s->quirks->max_tokens_field) return CHAT_PASS;
   struct str field = str_from_cstr(s->quirks->max_tokens_field);
-  uint32_t known = json_get(doc, 0, field);
   bool given = json_is(doc, value, JSON_NUMBER);
   if (json_string_is(doc, key, field)) return given ? CHAT_PASS : CHAT_CUT;
-  return given && !json_is(doc, known, JSON_NUMBER) && !denied(s, field) ? CHAT_MAX_TOKENS : CHAT_CUT;
+  return given && !json_is(doc, json_get(doc, 0, field), JSON_NUMBER) && !denied(s, field) ? CHAT_MAX_TOKENS : CHAT_CUT;
 }
 
 static enum chat_action reasoning_action(const struct splice *s, uint32_t value) {
   const struct json_doc *doc = &s->r->doc;
   if (s->openrouter) return CHAT_PASS;
   bool effort = chat_has_text(doc, json_get(doc, value, STR("effort")));
-  bool beside = json_is(doc, json_get(doc, 0, STR("reasoning_effort")), JSON_STRING);
+  bool beside = json_is(doc, chat_member_at(s->r, CHAT_MEMBER_REASONING_EFFORT), JSON_STRING);
   return effort && !beside && !denied(s, STR("reasoning_effort")) ? CHAT_REASONING : CHAT_CUT;
 }
 
 // What happens to one member at this endpoint.
-static enum chat_action action_of(const struct splice *s, uint32_t key, uint32_t value) {
-  const struct chat_member *m = chat_member_find(&s->r->doc, key);
+static enum chat_action action_of(const struct splice *s, enum chat_member_id id, uint32_t key, uint32_t value) {
   if (key_denied(s, key)) return CHAT_CUT;
-  if (!m) return CHAT_PASS;
-  switch ((enum chat_action)m->action) {
+  if (id == CHAT_MEMBER_COUNT) return CHAT_PASS;
+  enum chat_action action = (enum chat_action)chat_member_row(id)->action;
+  switch (action) {
     case CHAT_CUT_PASS: return s->openrouter ? CHAT_PASS : CHAT_CUT;
     case CHAT_STREAM_OPTIONS: return s->r->stream && !s->quirks->no_stream_options ? CHAT_STREAM_OPTIONS : CHAT_CUT;
     case CHAT_MAX_TOKENS: return max_tokens_action(s, key, value);
@@ -70,8 +70,8 @@ static enum chat_action action_of(const struct splice *s, uint32_t key, uint32_t
     default: break;
   }
   // A null beside the effort we write would be the same key twice.
-  if (str_eq(m->name, STR("reasoning_effort")) && json_type(&s->r->doc, value) == JSON_NULL) return CHAT_CUT;
-  return (enum chat_action)m->action;
+  if (id == CHAT_MEMBER_REASONING_EFFORT && json_type(&s->r->doc, value) == JSON_NULL) return CHAT_CUT;
+  return action;
 }
 
 static void replace(struct splice *s, uint32_t from, uint32_t to, struct str with) {
@@ -114,31 +114,18 @@ static void apply(struct splice *s, enum chat_action action, uint32_t key, uint3
   }
 }
 
-// The value of the last member that stays, or JSON_NONE.
-static uint32_t last_kept(const struct splice *s) {
-  const struct json_doc *doc = &s->r->doc;
-  uint32_t last = JSON_NONE;
-  for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
-    uint32_t value = json_next(doc, 0, key);
-    if (action_of(s, key, value) != CHAT_CUT) last = value;
-    key = json_next(doc, 0, value);
-  }
-  return last;
-}
-
-// What the client did not send and the provider needs stands first.
+// Behind the last member: what the client did not send and the provider needs.
 static void write_added(struct splice *s, bool more) {
-  const struct json_doc *doc = &s->r->doc;
-  size_t begin = s->out->len;
-  if (json_get(doc, 0, STR("model")) == JSON_NONE) {
+  if (chat_member_at(s->r, CHAT_MEMBER_MODEL) == JSON_NONE) {
+    if (more) buf_char(s->out, ',');
     buf_lit(s->out, "\"model\":");
     json_write_str(s->out, s->e->upstream_model);
+    more = true;
   }
-  if (s->r->stream && !s->quirks->no_stream_options && json_get(doc, 0, STR("stream_options")) == JSON_NONE) {
-    if (s->out->len > begin) buf_char(s->out, ',');
+  if (s->r->stream && !s->quirks->no_stream_options && chat_member_at(s->r, CHAT_MEMBER_STREAM_OPTIONS) == JSON_NONE) {
+    if (more) buf_char(s->out, ',');
     buf_lit(s->out, "\"stream_options\":{\"include_usage\":true}");
   }
-  if (s->out->len > begin && more) buf_char(s->out, ',');
 }
 
 bool chat_request_build(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out) {
@@ -150,25 +137,25 @@ bool chat_request_build_around(const struct chat_request *r, const struct endpoi
   const struct json_doc *doc = &r->doc;
   struct splice s = {.r = r, .e = endpoint, .quirks = endpoint->provider->quirks, .out = out, .hole = hole};
   s.openrouter = str_eq(endpoint->provider->id, STR("openrouter"));
-  uint32_t last = last_kept(&s);
-  copy_to(&s, doc->nodes[0].start + 1);
-  write_added(&s, last != JSON_NONE);
-  for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
+  uint32_t kept_end = 0;  // where the last member that stays ends; 0: none so far
+  size_t n = 0;
+  for (uint32_t key = json_first(doc, 0); key != JSON_NONE; n++) {
     uint32_t value = json_next(doc, 0, key), next = json_next(doc, 0, value);
-    enum chat_action action = action_of(&s, key, value);
+    enum chat_action action = action_of(&s, chat_member_nth(r, n, key), key, value);
     if (action != CHAT_CUT) {
       apply(&s, action, key, value);
-    } else if (last != JSON_NONE && value < last) {
-      copy_to(&s, doc->nodes[key].start);  // it goes with the comma behind it
-      s.at = doc->nodes[next].start;
+      kept_end = doc->nodes[value].end;
+    } else if (kept_end) {
+      copy_to(&s, kept_end);  // it goes with the comma before it
+      s.at = doc->nodes[value].end;
     } else {
-      // Only members that go follow, and with them the comma before the first.
-      copy_to(&s, last == JSON_NONE ? doc->nodes[0].start + 1 : doc->nodes[last].end);
-      s.at = doc->nodes[0].end - 1;
-      break;
+      copy_to(&s, doc->nodes[0].start + 1);  // it goes with the comma behind it
+      s.at = next == JSON_NONE ? doc->nodes[value].end : doc->nodes[next].start;
     }
     key = next;
   }
+  copy_to(&s, kept_end ? kept_end : doc->nodes[0].start + 1);
+  write_added(&s, kept_end != 0);
   copy_to(&s, (uint32_t)r->body.len);
   return !out->failed;
 }

@@ -55,10 +55,10 @@ static void write_function(const struct json_doc *doc, uint32_t function, struct
 
 // The members of a call that we do not write ourselves.
 static void copy_others(const struct json_doc *doc, uint32_t call, struct buf *out) {
-  static const struct str ours[] = {{"index", 5}, {"id", 2}, {"type", 4}, {"function", 8}};
+  static const chat_word_set ours = CHAT_SET(INDEX) | CHAT_SET(ID) | CHAT_SET(TYPE) | CHAT_SET(FUNCTION);
   for (uint32_t key = json_first(doc, call); key != JSON_NONE;) {
     uint32_t value = json_next(doc, call, key);
-    if (json_type(doc, value) != JSON_NULL && !chat_is_one_of(doc, key, ours, CHAT_COUNT(ours)))
+    if (json_type(doc, value) != JSON_NULL && !chat_word_in(chat_word_of(doc, key), ours))
       chat_copy_member(doc, key, value, out);
     key = json_next(doc, call, value);
   }

@@ -289,9 +289,8 @@ bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, con
     arena_free(&arena);
     return true;
   }
-  struct chat_finish finish = chat_finish_read(reply, doc, top->first, false, false);
-  if (!str_eq(finish.normal, STR("error"))) return false;
   struct str native = chat_inside(doc, json_get(doc, top->first, STR("finish_reason")));
+  if (!native.len || !str_eq(chat_finish_normal(native), STR("error"))) return false;
   bool overload = str_eq(native, STR("insufficient_system_resource"));
   chat_fail(reply, overload ? FAULT_UPSTREAM_OVERLOAD : FAULT_UPSTREAM_ERROR,
             STR("The provider ended its answer with an error."));

@@ -1,7 +1,7 @@
 // Why an answer ended: the many words of the providers, and OpenRouter's five.
 #include "surface/chat_shared.h"
 
-static struct str normal_of(struct str native) {
+struct str chat_finish_normal(struct str native) {
   static const struct {
     struct str native, normal;
   } rows[] = {
@@ -38,20 +38,20 @@ static struct str normal_of(struct str native) {
       ROW("malformed_function_call", "error"),
 #undef ROW
   };
+  if (str_eq(native, rows[0].native)) return rows[0].normal;  // nearly always
   for (size_t i = 0; i < CHAT_COUNT(rows); i++)
     if (str_eq_nocase(rows[i].native, native)) return rows[i].normal;
   // eos, eos_token, end_turn, stop_sequence, COMPLETE, and whatever else a provider may say of an answer it finished.
   return STR("stop");
 }
 
-struct chat_finish chat_finish_read(const struct chat_reply *reply, const struct json_doc *doc, uint32_t choice,
-                                    bool called, bool whole) {
-  uint32_t finish = json_get(doc, choice, STR("finish_reason"));
-  uint32_t native = json_get(doc, choice, STR("native_finish_reason"));
+struct chat_finish chat_finish_read(const struct chat_reply *reply, const struct json_doc *doc,
+                                    const struct chat_members *choice, bool called, bool whole) {
+  uint32_t finish = choice->at[CHAT_WORD_FINISH_REASON], native = choice->at[CHAT_WORD_NATIVE_FINISH_REASON];
   struct str word = chat_inside(doc, finish);
   struct chat_finish f = {.native = STR("null")};
   if (!word.len && !whole) return f;
-  f.normal = word.len ? normal_of(word) : STR("stop");
+  f.normal = word.len ? chat_finish_normal(word) : STR("stop");
   if (word.len) f.native = json_raw(doc, finish);
   if (chat_has_text(doc, native)) f.native = json_raw(doc, native);
   // Many say "stop", or nothing, of an answer that calls tools. OpenAI itself means it: the call was forced.

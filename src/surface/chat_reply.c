@@ -1,29 +1,19 @@
 // Whole replies of openai_chat.h: the provider's values as they stand, in an object that every client can read.
 #include "surface/chat_shared.h"
 
-// Copies a container's members but for those we write ourselves and nulls that strict clients refuse.
-static void copy_others(const struct json_doc *doc, uint32_t object, const struct str *ours, size_t count,
-                        struct buf *out) {
-  for (uint32_t key = json_first(doc, object); key != JSON_NONE;) {
-    uint32_t value = json_next(doc, object, key);
-    if (!chat_is_one_of(doc, key, ours, count) && !chat_null_refused(doc, key, value))
-      chat_copy_member(doc, key, value, out);
-    key = json_next(doc, object, value);
-  }
-}
-
 static void write_message(struct chat_reply *reply, const struct json_doc *doc, uint32_t message, struct buf *out) {
-  static const struct str ours[] = {{"role", 4}, {"content", 7}, {"tool_calls", 10}, {"reasoning", 9}};
-  uint32_t content = json_get(doc, message, STR("content")), calls = json_get(doc, message, STR("tool_calls"));
-  uint32_t reasoning = json_get(doc, message, STR("reasoning"));
-  if (json_type(doc, reasoning) == JSON_NULL) reasoning = json_get(doc, message, STR("reasoning_content"));
+  struct chat_members m;
+  chat_members_read(&m, doc, message);
+  uint32_t content = m.at[CHAT_WORD_CONTENT], calls = m.at[CHAT_WORD_TOOL_CALLS];
+  uint32_t reasoning = m.at[CHAT_WORD_REASONING];
+  if (json_type(doc, reasoning) == JSON_NULL) reasoning = m.at[CHAT_WORD_REASONING_CONTENT];
   buf_lit(out, "\"message\":{\"role\":\"assistant\",\"content\":");
   buf_str(out, content == JSON_NONE ? STR("null") : json_raw(doc, content));
   if (reasoning != JSON_NONE) {
     buf_lit(out, ",\"reasoning\":");
     buf_str(out, json_raw(doc, reasoning));
   }
-  if (json_is(doc, message, JSON_OBJECT)) copy_others(doc, message, ours, CHAT_COUNT(ours), out);
+  chat_copy_others(doc, message, CHAT_SET(ROLE) | CHAT_SET(CONTENT) | CHAT_SET(TOOL_CALLS) | CHAT_SET(REASONING), out);
   if (json_first(doc, calls) != JSON_NONE) {
     buf_char(out, ',');
     chat_calls_whole(reply, doc, calls, out);
@@ -35,13 +25,15 @@ static void write_message(struct chat_reply *reply, const struct json_doc *doc, 
 
 static void write_choice(struct chat_reply *reply, const struct json_doc *doc, uint32_t choice, unsigned position,
                          struct buf *out) {
-  static const struct str ours[] = {{"index", 5}, {"message", 7}, {"finish_reason", 13}, {"native_finish_reason", 20},
-                                    {"usage", 5}, {"delta", 5}};
+  static const chat_word_set ours = CHAT_SET(INDEX) | CHAT_SET(MESSAGE) | CHAT_SET(FINISH_REASON) |
+                                    CHAT_SET(NATIVE_FINISH_REASON) | CHAT_SET(USAGE) | CHAT_SET(DELTA);
+  struct chat_members m;
+  chat_members_read(&m, doc, choice);
   uint64_t index;
-  if (!json_u64(doc, json_get(doc, choice, STR("index")), UINT32_MAX, &index)) index = position;
-  uint32_t message = json_get(doc, choice, STR("message"));
+  if (!json_u64(doc, m.at[CHAT_WORD_INDEX], UINT32_MAX, &index)) index = position;
+  uint32_t message = m.at[CHAT_WORD_MESSAGE];
   bool called = json_first(doc, json_get(doc, message, STR("tool_calls"))) != JSON_NONE;
-  struct chat_finish finish = chat_finish_read(reply, doc, choice, called, true);
+  struct chat_finish finish = chat_finish_read(reply, doc, &m, called, true);
   if (position) buf_char(out, ',');
   buf_lit(out, "{\"index\":");
   buf_u64(out, index);
@@ -49,7 +41,7 @@ static void write_choice(struct chat_reply *reply, const struct json_doc *doc, u
   write_message(reply, doc, message, out);
   buf_char(out, ',');
   chat_finish_write(&finish, out);
-  if (json_is(doc, choice, JSON_OBJECT)) copy_others(doc, choice, ours, CHAT_COUNT(ours), out);
+  chat_copy_others(doc, choice, ours, out);
   buf_char(out, '}');
   chat_finish_keep(reply, &finish);
 }
@@ -65,9 +57,10 @@ static bool check(struct chat_reply *reply, const struct json_doc *doc, const st
 
 static void write_all(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top,
                       struct buf *out) {
-  static const struct str ours[] = {{"id", 2},      {"provider", 8}, {"model", 5}, {"object", 6},
-                                    {"created", 7}, {"choices", 7},  {"usage", 5}, {"system_fingerprint", 18}};
-  uint32_t fingerprint = json_get(doc, 0, STR("system_fingerprint"));
+  static const chat_word_set ours = CHAT_SET(ID) | CHAT_SET(PROVIDER) | CHAT_SET(MODEL) | CHAT_SET(OBJECT) |
+                                    CHAT_SET(CREATED) | CHAT_SET(CHOICES) | CHAT_SET(USAGE) |
+                                    CHAT_SET(SYSTEM_FINGERPRINT);
+  uint32_t fingerprint = top->system_fingerprint;
   uint32_t usage = chat_usage_find(doc, top);
   unsigned n = 0;
   chat_note_origin(reply, doc, top, true);
@@ -77,7 +70,7 @@ static void write_all(struct chat_reply *reply, const struct json_doc *doc, cons
     write_choice(reply, doc, c, n++, out);
   buf_lit(out, "],\"system_fingerprint\":");
   buf_str(out, json_is(doc, fingerprint, JSON_STRING) ? json_raw(doc, fingerprint) : STR("null"));
-  copy_others(doc, 0, ours, CHAT_COUNT(ours), out);
+  chat_copy_others(doc, 0, ours, out);
   if (!chat_usage_read(doc, usage, reply->endpoint->provider->quirks, &reply->usage)) {
     usage = JSON_NONE;
     chat_usage_estimate(reply, reply->request_bytes);

@@ -2,6 +2,7 @@
 // OpenRouter is strict about the types and ranges of members it knows and lets pass what it does not know; so are we.
 // Every refusal names the member and says what it should be.
 #include <math.h>
+#include <string.h>
 
 #include "surface/chat_members.h"
 #include "surface/chat_shared.h"
@@ -132,8 +133,9 @@ static bool check_messages(const struct json_doc *doc, uint32_t messages, struct
   return n ? true : refuse(note, param, STR("\"messages\" is empty: at least one message is needed."));
 }
 
-static bool check_logit_bias(const struct json_doc *doc, struct fault_note *note) {
-  uint32_t bias = json_get(doc, 0, STR("logit_bias"));
+static bool check_logit_bias(const struct chat_request *r, struct fault_note *note) {
+  const struct json_doc *doc = &r->doc;
+  uint32_t bias = chat_member_at(r, CHAT_MEMBER_LOGIT_BIAS);
   for (uint32_t key = json_first(doc, bias); key != JSON_NONE;) {
     uint32_t value = json_next(doc, bias, key);
     double n;
@@ -144,8 +146,9 @@ static bool check_logit_bias(const struct json_doc *doc, struct fault_note *note
   return true;
 }
 
-static bool check_metadata(const struct json_doc *doc, struct fault_note *note) {
-  uint32_t metadata = json_get(doc, 0, STR("metadata"));
+static bool check_metadata(const struct chat_request *r, struct fault_note *note) {
+  const struct json_doc *doc = &r->doc;
+  uint32_t metadata = chat_member_at(r, CHAT_MEMBER_METADATA);
   for (uint32_t key = json_first(doc, metadata); key != JSON_NONE;) {
     uint32_t value = json_next(doc, metadata, key);
     if (chat_inside(doc, key).len > METADATA_KEY_MAX || chat_inside(doc, value).len > METADATA_VALUE_MAX)
@@ -156,15 +159,18 @@ static bool check_metadata(const struct json_doc *doc, struct fault_note *note) 
   return true;
 }
 
-static bool check_reasoning(const struct json_doc *doc, struct fault_note *note) {
-  uint32_t reasoning = json_get(doc, 0, STR("reasoning"));
+static bool check_reasoning(const struct chat_request *r, struct fault_note *note) {
+  const struct json_doc *doc = &r->doc;
+  uint32_t reasoning = chat_member_at(r, CHAT_MEMBER_REASONING);
+  if (reasoning == JSON_NONE) return true;
   uint32_t effort = json_get(doc, reasoning, STR("effort")), cap = json_get(doc, reasoning, STR("max_tokens"));
   struct str param = STR("reasoning");
   if (json_type(doc, effort) != JSON_NULL && !json_is(doc, effort, JSON_STRING))
     return refuse(note, param, STR("\"reasoning.effort\" must be a string."));
   if (json_type(doc, cap) != JSON_NULL && !json_is(doc, cap, JSON_NUMBER))
     return refuse(note, param, STR("\"reasoning.max_tokens\" must be a number."));
-  struct str beside = chat_inside(doc, json_get(doc, 0, STR("reasoning_effort"))), within = chat_inside(doc, effort);
+  struct str beside = chat_inside(doc, chat_member_at(r, CHAT_MEMBER_REASONING_EFFORT)),
+             within = chat_inside(doc, effort);
   if (beside.len && within.len && !str_eq(beside, within))
     return refuse(note, param, STR("\"reasoning.effort\" and \"reasoning_effort\" differ: give one of them."));
   return true;
@@ -178,10 +184,11 @@ static size_t characters(struct str s) {
   return n;
 }
 
-static bool take_string(struct chat_request *r, struct str name, size_t max, struct arena *arena, struct str *out,
-                        struct fault_note *note) {
-  uint32_t value = json_get(&r->doc, 0, name);
+static bool take_string(struct chat_request *r, enum chat_member_id id, size_t max, struct arena *arena,
+                        struct str *out, struct fault_note *note) {
+  uint32_t value = chat_member_at(r, id);
   if (!json_is(&r->doc, value, JSON_STRING)) return true;
+  struct str name = chat_member_row(id)->name;
   if (!json_string(&r->doc, value, arena, out))
     return refuse(note, name, arena_printf(arena, "\"%.*s\" holds half a surrogate pair.", STR_ARGS(name)));
   if (out->len > max && characters(*out) > max)
@@ -190,7 +197,7 @@ static bool take_string(struct chat_request *r, struct str name, size_t max, str
 }
 
 static bool take_models(struct chat_request *r, struct arena *arena, struct fault_note *note) {
-  uint32_t models = json_get(&r->doc, 0, STR("models"));
+  uint32_t models = chat_member_at(r, CHAT_MEMBER_MODELS);
   for (uint32_t m = json_first(&r->doc, models); m != JSON_NONE; m = json_next(&r->doc, models, m)) {
     struct str *id = &r->models[r->model_count];
     if (!json_string(&r->doc, m, arena, id) || !id->len)
@@ -202,16 +209,16 @@ static bool take_models(struct chat_request *r, struct arena *arena, struct faul
 
 static bool take_facts(struct chat_request *r, struct arena *arena, struct fault_note *note) {
   const struct json_doc *doc = &r->doc;
-  if (!take_string(r, STR("model"), MODEL_MAX, arena, &r->model, note)) return false;
-  if (!r->model.len && json_is(doc, json_get(doc, 0, STR("model")), JSON_STRING))
+  if (!take_string(r, CHAT_MEMBER_MODEL, MODEL_MAX, arena, &r->model, note)) return false;
+  if (!r->model.len && json_is(doc, chat_member_at(r, CHAT_MEMBER_MODEL), JSON_STRING))
     return refuse(note, STR("model"), STR("\"model\" is empty. GET /api/v1/models lists all models."));
-  if (!take_string(r, STR("user"), USER_MAX, arena, &r->user, note)) return false;
-  if (!take_string(r, STR("session_id"), SESSION_MAX, arena, &r->session_id, note)) return false;
+  if (!take_string(r, CHAT_MEMBER_USER, USER_MAX, arena, &r->user, note)) return false;
+  if (!take_string(r, CHAT_MEMBER_SESSION_ID, SESSION_MAX, arena, &r->session_id, note)) return false;
   if (!take_models(r, arena, note)) return false;
-  r->stream = json_type(doc, json_get(doc, 0, STR("stream"))) == JSON_TRUE;
-  r->has_tools = json_first(doc, json_get(doc, 0, STR("tools"))) != JSON_NONE;
-  uint32_t cap = json_get(doc, 0, STR("max_completion_tokens"));
-  if (!json_is(doc, cap, JSON_NUMBER)) cap = json_get(doc, 0, STR("max_tokens"));
+  r->stream = json_type(doc, chat_member_at(r, CHAT_MEMBER_STREAM)) == JSON_TRUE;
+  r->has_tools = json_first(doc, chat_member_at(r, CHAT_MEMBER_TOOLS)) != JSON_NONE;
+  uint32_t cap = chat_member_at(r, CHAT_MEMBER_MAX_COMPLETION_TOKENS);
+  if (!json_is(doc, cap, JSON_NUMBER)) cap = chat_member_at(r, CHAT_MEMBER_MAX_TOKENS);
   if (!json_u64(doc, cap, UINT64_MAX, &r->max_tokens)) r->max_tokens = 0;
   return true;
 }
@@ -248,11 +255,22 @@ static bool parse(struct chat_request *r, struct arena *arena, struct fault_note
                              r->doc.error_at));
 }
 
-static bool check_members(const struct json_doc *doc, struct arena *arena, struct fault_note *note) {
-  for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
+// Files every member in the index and checks it against its row.
+static bool check_members(struct chat_request *r, struct arena *arena, struct fault_note *note) {
+  const struct json_doc *doc = &r->doc;
+  struct chat_index *index = arena_alloc(arena, sizeof *index);
+  if (!index) return *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}}, false;
+  memset(index->at, 0xff, sizeof index->at);  // JSON_NONE
+  r->index = index;
+  size_t n = 0;
+  for (uint32_t key = json_first(doc, 0); key != JSON_NONE; n++) {
     uint32_t value = json_next(doc, 0, key);
-    const struct chat_member *m = chat_member_find(doc, key);
-    if (m && !check_member(doc, m, value, arena, note)) return false;
+    enum chat_member_id id = chat_member_find(doc, key);
+    if (n < sizeof index->ids) index->ids[n] = (uint8_t)id;
+    if (id != CHAT_MEMBER_COUNT) {
+      index->at[id] = value;
+      if (!check_member(doc, chat_member_row(id), value, arena, note)) return false;
+    }
     key = json_next(doc, 0, value);
   }
   return true;
@@ -261,10 +279,9 @@ static bool check_members(const struct json_doc *doc, struct arena *arena, struc
 bool chat_request_parse(struct chat_request *r, struct str body, struct arena *arena, struct fault_note *note) {
   *r = (struct chat_request){.body = body};
   *note = (struct fault_note){0};
-  return parse(r, arena, note) && check_members(&r->doc, arena, note) &&
-         check_messages(&r->doc, json_get(&r->doc, 0, STR("messages")), arena, note) &&
-         check_logit_bias(&r->doc, note) && check_metadata(&r->doc, note) && check_reasoning(&r->doc, note) &&
-         take_facts(r, arena, note);
+  return parse(r, arena, note) && check_members(r, arena, note) &&
+         check_messages(&r->doc, chat_member_at(r, CHAT_MEMBER_MESSAGES), arena, note) && check_logit_bias(r, note) &&
+         check_metadata(r, note) && check_reasoning(r, note) && take_facts(r, arena, note);
 }
 
 void chat_request_free(struct chat_request *r) {

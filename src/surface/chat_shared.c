@@ -23,37 +23,20 @@ void chat_fail(struct chat_reply *reply, enum fault fault, struct str message) {
   chat_keep(reply->message, sizeof reply->message, message);
 }
 
-// Is this key, whose bytes are `raw`, the name?
-static inline bool is_key(const struct json_doc *doc, uint32_t key, struct str raw, struct str name) {
-  if (UNLIKELY(doc->nodes[key].escaped)) return json_string_is(doc, key, name);
-  return name.len == raw.len - 2 && memcmp(name.ptr, raw.ptr + 1, name.len) == 0;
-}
-
-bool chat_is_one_of(const struct json_doc *doc, uint32_t node, const struct str *names, size_t count) {
-  struct str raw = json_raw(doc, node);
-  for (size_t i = 0; i < count; i++)
-    if (is_key(doc, node, raw, names[i])) return true;
-  return false;
-}
-
-void chat_members(const struct json_doc *doc, uint32_t object, const struct str *names, uint32_t *values,
-                  size_t count) {
-  for (size_t i = 0; i < count; i++) values[i] = JSON_NONE;
-  if (!json_is(doc, object, JSON_OBJECT)) return;
-  uint32_t end = doc->nodes[object].next;
-  for (uint32_t key = object + 1; key < end; key = doc->nodes[key + 1].next) {
-    struct str raw = json_raw(doc, key);
-    for (size_t i = 0; i < count; i++)
-      if (is_key(doc, key, raw, names[i])) values[i] = key + 1;
-  }
-}
-
 struct chat_top chat_top_read(const struct json_doc *doc) {
-  static const struct str names[] = {{"id", 2},    {"created", 7}, {"choices", 7},     {"usage", 5},
-                                     {"error", 5}, {"x_groq", 6},  {"obfuscation", 11}};
-  uint32_t v[CHAT_COUNT(names)];
-  chat_members(doc, 0, names, v, CHAT_COUNT(names));
-  return (struct chat_top){v[0], v[1], v[2], v[3], v[4], v[5], v[6], json_first(doc, v[2])};
+  struct chat_members m;
+  chat_members_read(&m, doc, 0);
+  return (struct chat_top){
+      .id = m.at[CHAT_WORD_ID],
+      .created = m.at[CHAT_WORD_CREATED],
+      .choices = m.at[CHAT_WORD_CHOICES],
+      .usage = m.at[CHAT_WORD_USAGE],
+      .error = m.at[CHAT_WORD_ERROR],
+      .x_groq = m.at[CHAT_WORD_X_GROQ],
+      .obfuscation = m.at[CHAT_WORD_OBFUSCATION],
+      .system_fingerprint = m.at[CHAT_WORD_SYSTEM_FINGERPRINT],
+      .first = json_first(doc, m.at[CHAT_WORD_CHOICES]),
+  };
 }
 
 bool chat_has_text(const struct json_doc *doc, uint32_t node) {
@@ -66,28 +49,28 @@ struct str chat_inside(const struct json_doc *doc, uint32_t node) {
   return str_from(raw.ptr + 1, raw.len - 2);
 }
 
-bool chat_null_refused(const struct json_doc *doc, uint32_t key, uint32_t value) {
-  static const struct str names[] = {{"system_fingerprint", 18},
-                                     {"usage", 5},
-                                     {"tool_calls", 10},
-                                     {"reasoning_details", 17},
-                                     {"audio", 5},
-                                     {"function_call", 13},
-                                     {"images", 6},
-                                     {"annotations", 11},
-                                     {"error", 5},
-                                     {"moderation", 10},
-                                     {"metadata", 8},
-                                     {"name", 4},
-                                     {"model", 5},
-                                     {"openrouter_metadata", 19}};
-  return json_type(doc, value) == JSON_NULL && chat_is_one_of(doc, key, names, CHAT_COUNT(names));
+bool chat_null_refused(const struct json_doc *doc, enum chat_word word, uint32_t value) {
+  static const chat_word_set refused =
+      CHAT_SET(SYSTEM_FINGERPRINT) | CHAT_SET(USAGE) | CHAT_SET(TOOL_CALLS) | CHAT_SET(REASONING_DETAILS) |
+      CHAT_SET(AUDIO) | CHAT_SET(FUNCTION_CALL) | CHAT_SET(IMAGES) | CHAT_SET(ANNOTATIONS) | CHAT_SET(ERROR) |
+      CHAT_SET(MODERATION) | CHAT_SET(METADATA) | CHAT_SET(NAME) | CHAT_SET(MODEL) | CHAT_SET(OPENROUTER_METADATA);
+  return chat_word_in(word, refused) && json_type(doc, value) == JSON_NULL;
 }
 
 void chat_copy_member(const struct json_doc *doc, uint32_t key, uint32_t value, struct buf *out) {
   if (out->len && out->ptr[out->len - 1] != '{') buf_char(out, ',');
   // The colon and what white space is around it go along.
   buf_append(out, doc->text.ptr + doc->nodes[key].start, doc->nodes[value].end - doc->nodes[key].start);
+}
+
+void chat_copy_others(const struct json_doc *doc, uint32_t object, chat_word_set ours, struct buf *out) {
+  if (!json_is(doc, object, JSON_OBJECT)) return;
+  uint32_t end = doc->nodes[object].next;
+  for (uint32_t key = object + 1, value; key < end; key = doc->nodes[value].next) {
+    value = key + 1;
+    enum chat_word word = chat_word_of(doc, key);
+    if (!chat_word_in(word, ours) && !chat_null_refused(doc, word, value)) chat_copy_member(doc, key, value, out);
+  }
 }
 
 void chat_begin(const struct chat_reply *reply, struct str object, struct buf *out) {

@@ -1,27 +1,26 @@
 // What the files of openai_chat.h share. Written for them alone.
 #pragma once
+#include "surface/chat_words.h"
 #include "surface/openai_chat.h"
 
 #define CHAT_COUNT(array) (sizeof(array) / sizeof *(array))
 
 // --- chat_shared.c: names, texts, members ---
 
-// True when a key, or any other string node, is one of the names.
-bool chat_is_one_of(const struct json_doc *doc, uint32_t node, const struct str *names, size_t count);
 // True for a string with something in it.
 bool chat_has_text(const struct json_doc *doc, uint32_t node);
 // A string's characters as they are spelt, without its quotes; empty for anything else.
 struct str chat_inside(const struct json_doc *doc, uint32_t node);
-// Finds several members in one walk over an object: values[i] is that of names[i], JSON_NONE when absent.
-void chat_members(const struct json_doc *doc, uint32_t object, const struct str *names, uint32_t *values, size_t count);
 // The members of a reply or chunk that decide what it is, and of its first choice.
 struct chat_top {
-  uint32_t id, created, choices, usage, error, x_groq, obfuscation;
+  uint32_t id, created, choices, usage, error, x_groq, obfuscation, system_fingerprint;
   uint32_t first;  // choices[0]
 };
 struct chat_top chat_top_read(const struct json_doc *doc);
+// Copies an object's members, but for those we write ourselves (`ours`) and nulls that strict clients refuse.
+void chat_copy_others(const struct json_doc *doc, uint32_t object, chat_word_set ours, struct buf *out);
 // Null, under a name that strict clients refuse as null.
-bool chat_null_refused(const struct json_doc *doc, uint32_t key, uint32_t value);
+bool chat_null_refused(const struct json_doc *doc, enum chat_word word, uint32_t value);
 // `"key":value` as it stands, with a comma before it unless an object has just begun.
 void chat_copy_member(const struct json_doc *doc, uint32_t key, uint32_t value, struct buf *out);
 // The members every object of ours begins with: `{"id":…,"provider":…,"model":…,"object":…,"created":…`.
@@ -42,8 +41,10 @@ struct chat_finish {
 };
 // Reads a choice's finish. `called`: the answer holds tool calls. `whole`: there is nothing more to come, so a provider
 // that gave no reason simply stopped.
-struct chat_finish chat_finish_read(const struct chat_reply *reply, const struct json_doc *doc, uint32_t choice,
-                                    bool called, bool whole);
+struct chat_finish chat_finish_read(const struct chat_reply *reply, const struct json_doc *doc,
+                                    const struct chat_members *choice, bool called, bool whole);
+// The normal form of a provider's word.
+struct str chat_finish_normal(struct str native);
 // `"finish_reason":…,"native_finish_reason":…`
 void chat_finish_write(const struct chat_finish *finish, struct buf *out);
 // Remembers the finish of the first choice that has one.

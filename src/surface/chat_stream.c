@@ -88,24 +88,22 @@ static void write_reasoning_twin(struct chunk *c, uint32_t delta, uint32_t value
 }
 
 static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t delta, uint32_t key, uint32_t value) {
-  static const struct str texts[] = {{"content", 7}, {"reasoning", 9}, {"reasoning_content", 17}};
-  static const struct str telling[] = {
-      {"reasoning_details", 17}, {"refusal", 7},        {"audio", 5},          {"images", 6},
-      {"annotations", 11},       {"function_call", 13}, {"executed_tools", 14}};
-  static const struct str others[] = {{"role", 4}, {"tool_calls", 10}};
+  static const chat_word_set telling = CHAT_SET(REASONING_DETAILS) | CHAT_SET(REFUSAL) | CHAT_SET(AUDIO) |
+                                       CHAT_SET(IMAGES) | CHAT_SET(ANNOTATIONS) | CHAT_SET(FUNCTION_CALL) |
+                                       CHAT_SET(EXECUTED_TOOLS);
   const struct json_doc *doc = c->doc;
-  if (chat_is_one_of(doc, key, others, CHAT_COUNT(others)) || chat_null_refused(doc, key, value)) return;
-  bool content = chat_is_one_of(doc, key, texts, 2), reasoning = json_string_is(doc, key, texts[2]);
-  if (json_type(doc, value) == JSON_NULL && json_string_is(doc, key, texts[1]) &&
-      json_is(doc, json_get(doc, delta, texts[2]), JSON_STRING))
+  enum chat_word word = chat_word_of(doc, key);
+  if (word == CHAT_WORD_ROLE || word == CHAT_WORD_TOOL_CALLS || chat_null_refused(doc, word, value)) return;
+  if (word == CHAT_WORD_REASONING && json_type(doc, value) == JSON_NULL &&
+      json_is(doc, json_get(doc, delta, STR("reasoning_content")), JSON_STRING))
     return;  // its twin is written instead
-  if (content || reasoning) {
+  if (word == CHAT_WORD_CONTENT || word == CHAT_WORD_REASONING || word == CHAT_WORD_REASONING_CONTENT) {
     write_text(s, c, key, value);
-    if (reasoning) write_reasoning_twin(c, delta, value);
+    if (word == CHAT_WORD_REASONING_CONTENT) write_reasoning_twin(c, delta, value);
     return;
   }
   chat_copy_member(doc, key, value, c->out);
-  if (is_filled(doc, value) && chat_is_one_of(doc, key, telling, CHAT_COUNT(telling))) {
+  if (is_filled(doc, value) && chat_word_in(word, telling)) {
     c->says = true;
     s->reply->text_bytes += chat_inside(doc, value).len;
   }
@@ -157,15 +155,17 @@ static void write_finish(struct chat_stream *s, struct chunk *c, uint32_t choice
 }
 
 static void write_choice(struct chat_stream *s, struct chunk *c, uint32_t choice, unsigned position) {
-  static const struct str ours[] = {{"index", 5}, {"delta", 5},  {"finish_reason", 13}, {"native_finish_reason", 20},
-                                    {"usage", 5}, {"message", 7}};
+  static const chat_word_set ours = CHAT_SET(INDEX) | CHAT_SET(DELTA) | CHAT_SET(FINISH_REASON) |
+                                    CHAT_SET(NATIVE_FINISH_REASON) | CHAT_SET(USAGE) | CHAT_SET(MESSAGE);
   const struct json_doc *doc = c->doc;
+  struct chat_members m;
+  chat_members_read(&m, doc, choice);
   uint64_t index;
-  if (!json_u64(doc, json_get(doc, choice, STR("index")), UINT32_MAX, &index)) index = position;
-  uint32_t delta = json_get(doc, choice, STR("delta"));
+  if (!json_u64(doc, m.at[CHAT_WORD_INDEX], UINT32_MAX, &index)) index = position;
+  uint32_t delta = m.at[CHAT_WORD_DELTA];
   bool called =
       chat_calls_any(&s->calls, index) || json_first(doc, json_get(doc, delta, STR("tool_calls"))) != JSON_NONE;
-  struct chat_finish finish = chat_finish_read(s->reply, doc, choice, called, false);
+  struct chat_finish finish = chat_finish_read(s->reply, doc, &m, called, false);
   bool end = str_eq(finish.normal, STR("tool_calls")) || str_eq(finish.normal, STR("stop"));
   if (position) buf_char(c->out, ',');
   buf_lit(c->out, "{\"index\":");
@@ -176,7 +176,8 @@ static void write_choice(struct chat_stream *s, struct chunk *c, uint32_t choice
   write_finish(s, c, choice, finish, index);
   for (uint32_t key = json_is(doc, choice, JSON_OBJECT) ? json_first(doc, choice) : JSON_NONE; key != JSON_NONE;) {
     uint32_t value = json_next(doc, choice, key);
-    if (!chat_is_one_of(doc, key, ours, CHAT_COUNT(ours)) && !chat_null_refused(doc, key, value)) {
+    enum chat_word word = chat_word_of(doc, key);
+    if (!chat_word_in(word, ours) && !chat_null_refused(doc, word, value)) {
       chat_copy_member(doc, key, value, c->out);
       c->carries |= json_is(doc, value, JSON_OBJECT);  // logprobs, results of a content filter
     }
@@ -187,16 +188,17 @@ static void write_choice(struct chat_stream *s, struct chunk *c, uint32_t choice
 
 // Members of a chunk that are not ours and not usage. Groq repeats the usage inside x_groq: one usage a stream.
 static void write_others(struct chunk *c) {
-  static const struct str ours[] = {{"id", 2},      {"provider", 8}, {"model", 5}, {"object", 6},
-                                    {"created", 7}, {"choices", 7},  {"usage", 5}, {"obfuscation", 11}};
+  static const chat_word_set ours = CHAT_SET(ID) | CHAT_SET(PROVIDER) | CHAT_SET(MODEL) | CHAT_SET(OBJECT) |
+                                    CHAT_SET(CREATED) | CHAT_SET(CHOICES) | CHAT_SET(USAGE) | CHAT_SET(OBFUSCATION);
   const struct json_doc *doc = c->doc;
   for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
     uint32_t value = json_next(doc, 0, key);
-    bool skip = chat_is_one_of(doc, key, ours, CHAT_COUNT(ours)) || chat_null_refused(doc, key, value) ||
-                (json_string_is(doc, key, STR("x_groq")) && json_get(doc, value, STR("usage")) != JSON_NONE);
+    enum chat_word word = chat_word_of(doc, key);
+    bool skip = chat_word_in(word, ours) || chat_null_refused(doc, word, value) ||
+                (word == CHAT_WORD_X_GROQ && json_get(doc, value, STR("usage")) != JSON_NONE);
     if (!skip) {
       chat_copy_member(doc, key, value, c->out);
-      c->carries |= json_type(doc, value) >= JSON_ARRAY && !json_string_is(doc, key, STR("x_groq"));
+      c->carries |= json_type(doc, value) >= JSON_ARRAY && word != CHAT_WORD_X_GROQ;
     }
     key = json_next(doc, 0, value);
   }

@@ -23,38 +23,27 @@ static uint64_t completion_of(const struct usage *u, const struct provider_quirk
 
 bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct provider_quirks *quirks,
                      struct usage *out) {
-  enum { PROMPT, COMPLETION, TOTAL, IN, MADE, CACHED, HIT, REASONING };
-  static const struct str names[] = {{"prompt_tokens", 13},
-                                     {"completion_tokens", 17},
-                                     {"total_tokens", 12},
-                                     {"prompt_tokens_details", 21},
-                                     {"completion_tokens_details", 25},
-                                     // Together, Moonshot, Hugging Face; DeepSeek; Perplexity:
-                                     {"cached_tokens", 13},
-                                     {"prompt_cache_hit_tokens", 23},
-                                     {"reasoning_tokens", 16}};
-  static const struct str in_names[] = {{"cached_tokens", 13}, {"cache_write_tokens", 18}, {"audio_tokens", 12}};
-  static const struct str made_names[] = {{"reasoning_tokens", 16}, {"audio_tokens", 12}, {"image_tokens", 12}};
-  uint32_t v[CHAT_COUNT(names)], in[CHAT_COUNT(in_names)], made[CHAT_COUNT(made_names)];
-  chat_members(doc, usage, names, v, CHAT_COUNT(names));
-  if (v[PROMPT] == JSON_NONE && v[COMPLETION] == JSON_NONE) return false;
-  chat_members(doc, v[IN], in_names, in, CHAT_COUNT(in_names));
-  chat_members(doc, v[MADE], made_names, made, CHAT_COUNT(made_names));
+  struct chat_members m, in, made;
+  chat_members_read(&m, doc, usage);
+  if (m.at[CHAT_WORD_PROMPT_TOKENS] == JSON_NONE && m.at[CHAT_WORD_COMPLETION_TOKENS] == JSON_NONE) return false;
+  chat_members_read(&in, doc, m.at[CHAT_WORD_PROMPT_TOKENS_DETAILS]);
+  chat_members_read(&made, doc, m.at[CHAT_WORD_COMPLETION_TOKENS_DETAILS]);
   struct usage u = {
       .known = true,
-      .prompt = count_of(doc, v[PROMPT]),
-      .completion = count_of(doc, v[COMPLETION]),
-      .total = count_of(doc, v[TOTAL]),
-      .cached = count_of(doc, in[0]),
-      .cache_write = count_of(doc, in[1]),
-      .audio_prompt = count_of(doc, in[2]),
-      .reasoning = count_of(doc, made[0]),
-      .audio_completion = count_of(doc, made[1]),
-      .image_completion = count_of(doc, made[2]),
+      .prompt = count_of(doc, m.at[CHAT_WORD_PROMPT_TOKENS]),
+      .completion = count_of(doc, m.at[CHAT_WORD_COMPLETION_TOKENS]),
+      .total = count_of(doc, m.at[CHAT_WORD_TOTAL_TOKENS]),
+      .cached = count_of(doc, in.at[CHAT_WORD_CACHED_TOKENS]),
+      .cache_write = count_of(doc, in.at[CHAT_WORD_CACHE_WRITE_TOKENS]),
+      .audio_prompt = count_of(doc, in.at[CHAT_WORD_AUDIO_TOKENS]),
+      .reasoning = count_of(doc, made.at[CHAT_WORD_REASONING_TOKENS]),
+      .audio_completion = count_of(doc, made.at[CHAT_WORD_AUDIO_TOKENS]),
+      .image_completion = count_of(doc, made.at[CHAT_WORD_IMAGE_TOKENS]),
   };
-  if (!u.cached) u.cached = count_of(doc, v[CACHED]);
-  if (!u.cached) u.cached = count_of(doc, v[HIT]);
-  if (!u.reasoning) u.reasoning = count_of(doc, v[REASONING]);
+  // Together, Moonshot, Hugging Face; DeepSeek; Perplexity:
+  if (!u.cached) u.cached = count_of(doc, m.at[CHAT_WORD_CACHED_TOKENS]);
+  if (!u.cached) u.cached = count_of(doc, m.at[CHAT_WORD_PROMPT_CACHE_HIT_TOKENS]);
+  if (!u.reasoning) u.reasoning = count_of(doc, m.at[CHAT_WORD_REASONING_TOKENS]);
   u.completion = completion_of(&u, quirks);
   if (u.cached > u.prompt) u.cached = u.prompt;
   if (u.cache_write > u.prompt - u.cached) u.cache_write = u.prompt - u.cached;
@@ -71,17 +60,12 @@ void chat_usage_estimate(struct chat_reply *reply, uint64_t request_bytes) {
 }
 
 static void copy_others(const struct json_doc *doc, uint32_t usage, struct buf *out) {
-  static const struct str ours[] = {{"prompt_tokens", 13},
-                                    {"completion_tokens", 17},
-                                    {"total_tokens", 12},
-                                    {"cost", 4},
-                                    {"is_byok", 7},
-                                    {"cost_details", 12},
-                                    {"prompt_tokens_details", 21},
-                                    {"completion_tokens_details", 25}};
+  static const chat_word_set ours = CHAT_SET(PROMPT_TOKENS) | CHAT_SET(COMPLETION_TOKENS) | CHAT_SET(TOTAL_TOKENS) |
+                                    CHAT_SET(COST) | CHAT_SET(IS_BYOK) | CHAT_SET(COST_DETAILS) |
+                                    CHAT_SET(PROMPT_TOKENS_DETAILS) | CHAT_SET(COMPLETION_TOKENS_DETAILS);
   for (uint32_t key = json_first(doc, usage); key != JSON_NONE;) {
     uint32_t value = json_next(doc, usage, key);
-    if (json_type(doc, value) != JSON_NULL && !chat_is_one_of(doc, key, ours, CHAT_COUNT(ours)))
+    if (!chat_word_in(chat_word_of(doc, key), ours) && json_type(doc, value) != JSON_NULL)
       chat_copy_member(doc, key, value, out);
     key = json_next(doc, usage, value);
   }
@@ -113,9 +97,12 @@ static void write_details(const struct json_doc *doc, uint32_t details, struct s
 
 static void write_cost(const struct cost *cost, struct buf *out) {
   buf_lit(out, ",\"cost\":");
+  size_t from = out->len;
   money_write(out, cost->total);
+  size_t written = out->len - from;
   buf_lit(out, ",\"is_byok\":false,\"cost_details\":{\"upstream_inference_cost\":");
-  money_write(out, cost->total);
+  // The same number again. (The buffer may move while it grows: room first.)
+  if (buf_reserve(out, written)) buf_append(out, out->ptr + from, written);
   buf_lit(out, ",\"upstream_inference_prompt_cost\":");
   money_write(out, cost->prompt);
   buf_lit(out, ",\"upstream_inference_completions_cost\":");

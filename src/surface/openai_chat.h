@@ -17,9 +17,10 @@
 // A client's request. Strings point into the body or the arena.
 struct chat_request {
   struct str body;
-  struct json_doc doc;    // top level and its direct children
-  struct str model;       // empty when absent
-  struct str models[16];  // "models": fallbacks
+  struct json_doc doc;       // top level, messages and their members
+  struct chat_index *index;  // which known member is where; in the arena
+  struct str model;          // empty when absent
+  struct str models[16];     // "models": fallbacks
   unsigned model_count;
   bool stream;
   bool has_tools;
