@@ -353,10 +353,14 @@ void client_start(struct worker *w, int fd, struct tls_context *tls) {
     free(c);
     return;
   }
-  if (tls && !(c->conn.tls = tls_accept(tls, fd))) {
-    conn_close(&c->conn);
-    free(c);
-    return;
+  if (tls) {
+    struct tls_session *session = tls_accept(tls, fd);
+    if (!session) {
+      conn_close(&c->conn);
+      free(c);
+      return;
+    }
+    conn_secure(&c->conn, session);
   }
   c->next = w->clients;
   if (c->next) c->next->prev = c;

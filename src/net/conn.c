@@ -18,8 +18,11 @@ static struct conn *conn_of(struct io *io) {
   return (struct conn *)((char *)io - offsetof(struct conn, io));
 }
 
+// Plain connections are edge-triggered, which spares the kernel a second look at each of them every turn. (What TLS has
+// left unread in the socket only its library knows.)
 static void interest_update(struct conn *c) {
   uint32_t events = EPOLLRDHUP;
+  if (!c->tls) events |= EPOLLET;
   if (c->want_read) events |= EPOLLIN;
   if (c->unsent || c->wants_out) events |= EPOLLOUT;
   if (!loop_watch(c->loop, &c->io, events)) c->dead = true;
@@ -70,7 +73,14 @@ static void on_ready(struct io *io, uint32_t events) {
   }
   if (c->want_read) {
     // A hang-up is found by reading: what came before it counts.
-    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) || woken || c->dead) c->on_readable(c);
+    if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) || woken || c->dead)) return;
+    c->more = true;
+    c->on_readable(c);
+    bool ending = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    // An edge is told once: what was left, or comes with an end that was not read up to, must be told again.
+    if (conn_is_open(c) && c->want_read && (c->more || ending) && c->io.events & EPOLLET &&
+        !loop_rearm(c->loop, &c->io))
+      c->dead = true;
   } else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) || c->dead) {
     // Level-triggered: it would come again and again. The owner closes it or lives without the news.
     if (c->on_hangup) {
@@ -84,11 +94,16 @@ static void on_ready(struct io *io, uint32_t events) {
 bool conn_start(struct conn *c, struct loop *l, int fd) {
   assert(c->on_readable && c->on_drained);
   c->loop = l;
-  c->io = (struct io){.fd = fd, .on_ready = on_ready};
+  c->io = (struct io){.fd = fd, .on_ready = on_ready, .comes_first = c->brings_answers};
   c->want_read = true;
-  if (loop_watch(l, &c->io, EPOLLIN | EPOLLRDHUP)) return true;
+  if (loop_watch(l, &c->io, EPOLLIN | EPOLLRDHUP | (c->tls ? 0 : EPOLLET))) return true;
   c->loop = NULL;
   return false;
+}
+
+void conn_secure(struct conn *c, struct tls_session *tls) {
+  c->tls = tls;
+  interest_update(c);
 }
 
 void conn_close(struct conn *c) {
@@ -97,8 +112,11 @@ void conn_close(struct conn *c) {
   if (c->tls) tls_close(c->tls);
   close(c->io.fd);
   free(c->unsent);
-  *c =
-      (struct conn){.io.fd = -1, .on_readable = c->on_readable, .on_drained = c->on_drained, .on_hangup = c->on_hangup};
+  *c = (struct conn){.io.fd = -1,
+                     .on_readable = c->on_readable,
+                     .on_drained = c->on_drained,
+                     .on_hangup = c->on_hangup,
+                     .brings_answers = c->brings_answers};
 }
 
 void conn_end(struct conn *c) {
@@ -122,6 +140,7 @@ enum conn_result conn_read(struct conn *c, char *into, size_t max, size_t *got) 
     }
   }
   ssize_t n = sys_recv(c->io.fd, into, max, MSG_DONTWAIT);
+  c->more = n == (ssize_t)max;
   if (n > 0) return *got = (size_t)n, CONN_OK;
   if (n == 0) return CONN_EOF;
   // What the peer said before it stopped reading still counts: it may be why it did.

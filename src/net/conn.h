@@ -26,9 +26,11 @@ struct conn {
   struct tls_session *tls;  // NULL: plain
   char *unsent;             // malloc'd; NULL: nothing
   size_t unsent_at, unsent_len;
-  bool want_read;  // as set by conn_read_on
-  bool wants_out;  // on_readable is also wanted when the socket can be written: connecting, TLS handshakes
-  bool dead;       // a write failed: the owner finds out by on_broken or the next call
+  bool brings_answers;  // the owner's, before conn_start: its events come first
+  bool more;            // the last read did not empty the socket, or there was none
+  bool want_read;       // as set by conn_read_on
+  bool wants_out;       // on_readable is also wanted when the socket can be written: connecting, TLS handshakes
+  bool dead;            // a write failed: the owner finds out by on_broken or the next call
   // The owner's. `on_readable` also comes for a peer that went away (conn_read tells); `on_hangup` (may be NULL)
   // comes when the peer closed or reset while reading is off.
   void (*on_readable)(struct conn *c);
@@ -38,6 +40,8 @@ struct conn {
 
 // Takes over a non-blocking descriptor. Callbacks must be set before. False: it could not be watched (fd not closed).
 bool conn_start(struct conn *c, struct loop *l, int fd);
+// From here on the bytes go through TLS; the session is the connection's now.
+void conn_secure(struct conn *c, struct tls_session *tls);
 // Closes at once, forgets what is unsent. Safe on a closed one. The struct may be freed at the end of the turn
 // (loop_defer), or at once if no caller up the stack touches it.
 void conn_close(struct conn *c);

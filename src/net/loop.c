@@ -24,7 +24,7 @@ struct loop {
   uint64_t now_ns, now_ms;
   // this turn's events; loop_forget blanks the entries of a descriptor that is going away
   struct epoll_event events[EVENTS_A_TURN];
-  int event_count, event_at;
+  int event_count;
   // timers
   uint64_t tick;              // the last tick that has been looked at
   struct timer slots[SLOTS];  // list heads
@@ -91,12 +91,17 @@ bool loop_watch(struct loop *l, struct io *io, uint32_t events) {
   return true;
 }
 
+bool loop_rearm(struct loop *l, struct io *io) {
+  struct epoll_event ev = {.events = io->events, .data.ptr = io};
+  return !io->events || epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, io->fd, &ev) == 0;
+}
+
 void loop_forget(struct loop *l, struct io *io) {
   if (io->events) {
     epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
     io->events = 0;
   }
-  for (int i = l->event_at; i < l->event_count; i++)
+  for (int i = 0; i < l->event_count; i++)
     if (l->events[i].data.ptr == io) l->events[i].data.ptr = NULL;
 }
 
@@ -219,19 +224,24 @@ static void deferred_run(struct loop *l) {
 
 // --- the turn ---
 
+static void events_run(struct loop *l, bool first) {
+  for (int i = 0; i < l->event_count; i++) {
+    struct io *io = l->events[i].data.ptr;
+    if (!io || io->comes_first != first) continue;
+    l->events[i].data.ptr = NULL;
+    io->on_ready(io, l->events[i].events);
+  }
+}
+
 void loop_run(struct loop *l) {
   while (!l->stopping) {
     int wait = atomic_load_explicit(&l->posted, memory_order_relaxed) ? 0 : timers_wait(l);
-    l->event_at = 0;
-    l->event_count = 0;
     int n = epoll_wait(l->epoll_fd, l->events, EVENTS_A_TURN, wait);
     clock_read(l);
     l->event_count = n > 0 ? n : 0;
-    for (; l->event_at < l->event_count;) {
-      struct epoll_event *ev = &l->events[l->event_at++];
-      struct io *io = ev->data.ptr;
-      if (io) io->on_ready(io, ev->events);
-    }
+    events_run(l, true);
+    events_run(l, false);
+    l->event_count = 0;
     posted_run(l);
     timers_run(l);
     deferred_run(l);

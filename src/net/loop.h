@@ -11,7 +11,8 @@ struct loop;
 // A watched descriptor; embed it. `on_ready` gets EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR bits.
 struct io {
   int fd;
-  uint32_t events;  // what is registered; 0: not watched
+  uint32_t events;   // what is registered; 0: not watched
+  bool comes_first;  // of a turn's events, those of such descriptors are handled first: answers before new requests
   void (*on_ready)(struct io *io, uint32_t events);
 };
 
@@ -40,6 +41,8 @@ void loop_finish(struct loop *l);
 
 // Registers, changes or (events 0) removes interest. False: the kernel refused.
 MUST_CHECK bool loop_watch(struct loop *l, struct io *io, uint32_t events);
+// Edge-triggered (EPOLLET among the events): asks for the event again if there still is, or already, reason for it.
+MUST_CHECK bool loop_rearm(struct loop *l, struct io *io);
 // Must be called before the descriptor is closed. Events already fetched for it in this turn are not delivered.
 void loop_forget(struct loop *l, struct io *io);
 

@@ -430,11 +430,12 @@ static void tls_step(struct upstream *u) {
 static void tls_begin(struct upstream *u) {
   struct origin *o = u->origin;
   u->state = UP_TLS;
-  u->conn.tls = tls_connect(o->tls_context, u->conn.io.fd, str_from_cstr(o->host), &o->ticket);
-  if (!u->conn.tls) {
+  struct tls_session *tls = tls_connect(o->tls_context, u->conn.io.fd, str_from_cstr(o->host), &o->ticket);
+  if (!tls) {
     upstream_fail(u, FAULT_CONNECT, "TLS failed: out of memory or a host name that cannot be verified");
     return;
   }
+  conn_secure(&u->conn, tls);
   tls_step(u);
 }
 
@@ -551,6 +552,7 @@ static void connect_next(struct upstream *u) {
       u->conn.on_readable = on_readable;
       u->conn.on_drained = on_drained;
       u->conn.on_hangup = on_hangup;
+      u->conn.brings_answers = true;
       if (!conn_start(&u->conn, o->pool->loop, fd)) {
         error = errno;
         close(fd);
