@@ -37,8 +37,16 @@ void buf_append_slow(struct buf *b, const void *bytes, size_t n) {
 void buf_u64(struct buf *b, uint64_t value) {
   char digits[20];
   size_t at = sizeof digits;
-  do digits[--at] = (char)('0' + value % 10);
-  while (value /= 10);
+  if (value < 10) {
+    buf_char(b, (char)('0' + value));
+    return;
+  }
+  for (; value >= 10; value /= 100) {  // two at a time
+    unsigned pair = (unsigned)(value % 100);
+    digits[--at] = (char)('0' + pair % 10);
+    digits[--at] = (char)('0' + pair / 10);
+  }
+  if (value) digits[--at] = (char)('0' + value);
   buf_append(b, digits + at, sizeof digits - at);
 }
 

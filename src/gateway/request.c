@@ -179,7 +179,7 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
   r->ws = worker_snapshot_hold(w->snapshot);
   r->arena.chunk_size = 1024;
   r->free_task.run = free_now;
-  r->arrived_us = time_unix_us();
+  r->arrived_us = loop_unix_us(w->loop);
   metric_add(&w->metrics, METRIC_requests_total, 1);
   struct str origin = http_field_get(head, STR("origin"));
   if (origin.len && request_config(r)->cors_origins.count) r->origin = arena_str(&r->arena, origin);

@@ -1,5 +1,6 @@
 // Writing JSON, and changing parts of a text without touching the rest.
 #include <assert.h>
+#include <string.h>
 
 #include "json/json.h"
 #include "json/plain.h"
@@ -17,8 +18,15 @@ static void write_escape(struct buf *out, unsigned char c) {
 }
 
 void json_write_str(struct buf *out, struct str s) {
-  buf_char(out, '"');
   const char *p = s.ptr, *end = s.len ? p + s.len : p, *from = p;
+  if (LIKELY(s.len && plain_end(p, end) == end && buf_reserve(out, s.len + 2))) {
+    char *to = out->ptr + out->len;
+    to[0] = to[s.len + 1] = '"';
+    memcpy(to + 1, p, s.len);
+    out->len += s.len + 2;
+    return;
+  }
+  buf_char(out, '"');
   while ((p = plain_end(p, end)) < end) {
     unsigned len = (unsigned char)*p >= 0x80 ? utf8_length(p, end) : 0;
     if (len) {

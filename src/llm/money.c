@@ -89,7 +89,14 @@ static inline void scaled_write(struct buf *out, int64_t value, int places) {
   if (!rest) return;
   char digits[1 + PRICE_PLACES];
   digits[0] = '.';
-  for (int i = places; i > 0; i--, rest /= 10) digits[i] = (char)('0' + rest % 10);
+  // Two halves, whose divisions do not wait for each other.
+  uint32_t low = (uint32_t)(rest % 1000000), high = (uint32_t)(rest / 1000000 % 1000000);
+  for (int i = 0; i < 6; i++, low /= 10, high /= 10) {
+    digits[places - i] = (char)('0' + low % 10);
+    digits[places - 6 - i] = (char)('0' + high % 10);
+  }
+  rest /= 1000000000000;
+  for (int i = places - 12; i > 0; i--, rest /= 10) digits[i] = (char)('0' + rest % 10);
   size_t len = (size_t)places + 1;
   while (digits[len - 1] == '0') len--;
   buf_append(out, digits, len);

@@ -22,6 +22,7 @@ struct loop {
   int epoll_fd;
   bool stopping;
   uint64_t now_ns, now_ms;
+  uint64_t unix_us;  // of this turn; 0: nobody has asked yet
   // this turn's events; loop_forget blanks the entries of a descriptor that is going away
   struct epoll_event events[EVENTS_A_TURN];
   int event_count;
@@ -45,6 +46,7 @@ static void on_wake(struct io *io, uint32_t events) {
 static void clock_read(struct loop *l) {
   l->now_ns = time_mono_ns();
   l->now_ms = l->now_ns / 1000000;
+  l->unix_us = 0;
 }
 
 struct loop *loop_new(void) {
@@ -77,6 +79,11 @@ uint64_t loop_now_ns(const struct loop *l) {
 
 uint64_t loop_now_ms(const struct loop *l) {
   return l->now_ms;
+}
+
+uint64_t loop_unix_us(struct loop *l) {
+  if (!l->unix_us) l->unix_us = time_unix_us();
+  return l->unix_us;
 }
 
 // --- descriptors ---

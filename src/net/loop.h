@@ -61,3 +61,5 @@ void loop_post(struct loop *l, struct task *task);
 // The present turn's clocks.
 uint64_t loop_now_ns(const struct loop *l);
 uint64_t loop_now_ms(const struct loop *l);
+// Unix time as of the first call in this turn.
+uint64_t loop_unix_us(struct loop *l);

@@ -157,7 +157,7 @@ static void upstream_fail(struct upstream *u, enum fault fault, const char *why)
   snprintf(text, sizeof text, "%s", why);
   bool broken = fault == FAULT_UPSTREAM_CUT || fault == FAULT_CONNECT;
   bool stale = broken && x && u->reused && !u->got_bytes && !x->retried &&
-               time_mono_ns() - x->sent_ns < (uint64_t)STALE_RETRY_MS * 1000000;
+               loop_now_ns(u->origin->pool->loop) - x->sent_ns < (uint64_t)STALE_RETRY_MS * 1000000;
   if (x) exchange_detach(x);
   upstream_close(u);
   if (!x) return;
@@ -407,7 +407,7 @@ static void exchange_send(struct upstream *u) {
                            {p->out.ptr + hole.at, p->out.len - hole.at}};
   bool sent = conn_write(&u->conn, parts, hole.bytes.len ? 3 : 1);
   if (p->out.cap > KEEP_SCRATCH) buf_free(&p->out);
-  x->sent_ns = time_mono_ns();
+  x->sent_ns = loop_now_ns(p->loop);
   if (!sent) upstream_fail(u, FAULT_UPSTREAM_CUT, "closed the connection while the request was sent");
 }
 

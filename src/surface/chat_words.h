@@ -3,29 +3,56 @@
 #pragma once
 #include "json/json.h"
 
-#define CHAT_WORDS(X)                                                                                                 \
-  X(ID, "id")                                                                                                         \
-  X(NAME, "name")                                                                                                     \
-  X(ROLE, "role")                                                                                                     \
-  X(COST, "cost")                                                                                                     \
-  X(TYPE, "type")                                                                                                     \
-  X(INDEX, "index") X(MODEL, "model") X(USAGE, "usage") X(ERROR, "error") X(DELTA, "delta") X(AUDIO, "audio") X(      \
-      OBJECT, "object") X(X_GROQ, "x_groq") X(IMAGES, "images") X(CREATED, "created") X(CHOICES, "choices")           \
-      X(MESSAGE, "message") X(CONTENT, "content") X(REFUSAL, "refusal") X(IS_BYOK, "is_byok") X(PROVIDER, "provider") \
-          X(FUNCTION, "function") X(METADATA, "metadata") X(REASONING, "reasoning") X(TOOL_CALLS, "tool_calls")       \
-              X(MODERATION, "moderation") X(OBFUSCATION, "obfuscation") X(ANNOTATIONS, "annotations") X(              \
-                  COST_DETAILS, "cost_details") X(TOTAL_TOKENS, "total_tokens") X(AUDIO_TOKENS, "audio_tokens")       \
-                  X(IMAGE_TOKENS, "image_tokens") X(FINISH_REASON, "finish_reason") X(FUNCTION_CALL, "function_call") \
-                      X(PROMPT_TOKENS, "prompt_tokens") X(CACHED_TOKENS, "cached_tokens")                             \
-                          X(EXECUTED_TOOLS, "executed_tools") X(REASONING_TOKENS, "reasoning_tokens")                 \
-                              X(REASONING_CONTENT, "reasoning_content") X(REASONING_DETAILS, "reasoning_details") X(  \
-                                  COMPLETION_TOKENS, "completion_tokens") X(SYSTEM_FINGERPRINT, "system_fingerprint") \
-                                  X(CACHE_WRITE_TOKENS, "cache_write_tokens")                                         \
-                                      X(OPENROUTER_METADATA, "openrouter_metadata")                                   \
-                                          X(NATIVE_FINISH_REASON, "native_finish_reason")                             \
-                                              X(PROMPT_TOKENS_DETAILS, "prompt_tokens_details")                       \
-                                                  X(PROMPT_CACHE_HIT_TOKENS, "prompt_cache_hit_tokens")               \
-                                                      X(COMPLETION_TOKENS_DETAILS, "completion_tokens_details")
+// By length, so that the comparisons fall into groups.
+#define CHAT_WORDS(X)                                   \
+  X(ID, "id")                                           \
+  X(NAME, "name")                                       \
+  X(ROLE, "role")                                       \
+  X(COST, "cost")                                       \
+  X(TYPE, "type")                                       \
+  X(INDEX, "index")                                     \
+  X(MODEL, "model")                                     \
+  X(USAGE, "usage")                                     \
+  X(ERROR, "error")                                     \
+  X(DELTA, "delta")                                     \
+  X(AUDIO, "audio")                                     \
+  X(OBJECT, "object")                                   \
+  X(X_GROQ, "x_groq")                                   \
+  X(IMAGES, "images")                                   \
+  X(CREATED, "created")                                 \
+  X(CHOICES, "choices")                                 \
+  X(MESSAGE, "message")                                 \
+  X(CONTENT, "content")                                 \
+  X(REFUSAL, "refusal")                                 \
+  X(IS_BYOK, "is_byok")                                 \
+  X(PROVIDER, "provider")                               \
+  X(FUNCTION, "function")                               \
+  X(METADATA, "metadata")                               \
+  X(REASONING, "reasoning")                             \
+  X(TOOL_CALLS, "tool_calls")                           \
+  X(MODERATION, "moderation")                           \
+  X(OBFUSCATION, "obfuscation")                         \
+  X(ANNOTATIONS, "annotations")                         \
+  X(COST_DETAILS, "cost_details")                       \
+  X(TOTAL_TOKENS, "total_tokens")                       \
+  X(AUDIO_TOKENS, "audio_tokens")                       \
+  X(IMAGE_TOKENS, "image_tokens")                       \
+  X(FINISH_REASON, "finish_reason")                     \
+  X(FUNCTION_CALL, "function_call")                     \
+  X(PROMPT_TOKENS, "prompt_tokens")                     \
+  X(CACHED_TOKENS, "cached_tokens")                     \
+  X(EXECUTED_TOOLS, "executed_tools")                   \
+  X(REASONING_TOKENS, "reasoning_tokens")               \
+  X(REASONING_CONTENT, "reasoning_content")             \
+  X(REASONING_DETAILS, "reasoning_details")             \
+  X(COMPLETION_TOKENS, "completion_tokens")             \
+  X(SYSTEM_FINGERPRINT, "system_fingerprint")           \
+  X(CACHE_WRITE_TOKENS, "cache_write_tokens")           \
+  X(OPENROUTER_METADATA, "openrouter_metadata")         \
+  X(NATIVE_FINISH_REASON, "native_finish_reason")       \
+  X(PROMPT_TOKENS_DETAILS, "prompt_tokens_details")     \
+  X(PROMPT_CACHE_HIT_TOKENS, "prompt_cache_hit_tokens") \
+  X(COMPLETION_TOKENS_DETAILS, "completion_tokens_details")
 
 enum chat_word {
   CHAT_WORD_OTHER,

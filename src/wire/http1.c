@@ -463,9 +463,23 @@ enum http_result http_response_parse(struct str bytes, size_t limit, struct http
   return head_parse(bytes, limit, false, head, refusal);
 }
 
+// The names asked for hold letters, digits and '-': setting the bit 0x20 makes the two cases of a letter one, and
+// nothing else that may stand in a field's name equal to any of them.
+static bool name_equal(const char *a, const char *b, size_t len) {
+  const uint64_t case_bits = 0x2020202020202020;
+  uint64_t x, y;
+  if (len < 8) return str_eq_nocase(str_from(a, len), str_from(b, len));
+  for (size_t i = 0;; i += 8) {
+    if (i + 8 > len) i = len - 8;
+    memcpy(&x, a + i, 8), memcpy(&y, b + i, 8);
+    if ((x | case_bits) != (y | case_bits)) return false;
+    if (i + 8 == len) return true;
+  }
+}
+
 struct str http_field_get(const struct http_head *head, struct str name) {
   const struct http_field *field = head->fields, *end = field + head->field_count;
   for (; field < end; field++)
-    if (field->name.len == name.len && str_eq_nocase(field->name, name)) return field->value;
+    if (field->name.len == name.len && name_equal(field->name.ptr, name.ptr, name.len)) return field->value;
   return (struct str){0};
 }
