@@ -132,13 +132,32 @@ static void generation_id_make(struct request *r) {
   generation_id(r->generation_id, w->last_id_us, w->number, &w->rand);
 }
 
+// False: out of memory.
+static bool find_route(struct request *r, const struct http_head *head, struct route_match *out) {
+  struct worker *w = r->worker;
+  size_t len = head->path.len, count;
+  if (w->last_route.route && w->last_route.method == head->method && w->last_route.path_len == len &&
+      memcmp(w->last_route.path, head->path.ptr, len) == 0) {
+    *out = (struct route_match){.route = w->last_route.route};
+    return true;
+  }
+  char *folded = arena_alloc(&r->arena, len + 1);
+  if (!folded) return false;
+  const struct route *routes = gateway_routes(w->gateway, &count);
+  struct route_match m = *out = route_find(routes, count, head->method, head->path, folded);
+  if (m.route && !m.doubled && !m.args[0].len && len <= sizeof w->last_route.path) {
+    w->last_route.route = m.route;
+    w->last_route.method = head->method;
+    w->last_route.path_len = len;
+    memcpy(w->last_route.path, head->path.ptr, len);
+  }
+  return true;
+}
+
 static enum fault admit(struct request *r, const struct http_head *head, struct str *why) {
   struct worker *w = r->worker;
-  char *folded = arena_alloc(&r->arena, head->path.len + 1);
-  if (!folded) return FAULT_INTERNAL;
-  size_t count;
-  const struct route *routes = gateway_routes(w->gateway, &count);
-  struct route_match m = route_find(routes, count, head->method, head->path, folded);
+  struct route_match m;
+  if (!find_route(r, head, &m)) return FAULT_INTERNAL;
   r->route = m.route;
   if (!m.route) {
     if (!m.path_known) {

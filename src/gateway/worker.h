@@ -49,6 +49,13 @@ struct worker {
   // used anew in each callback, never kept across a turn
   char *read_buffer;
   struct buf out, body;
+  // the route asked for last: nearly always the next request's, too
+  struct {
+    const struct route *route;  // NULL: none; never one with stars
+    enum http_method method;
+    size_t path_len;
+    char path[48];
+  } last_route;
   // the Date field, made once a second
   uint64_t date_second;
   char date[32];

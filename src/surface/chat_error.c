@@ -268,7 +268,7 @@ static bool base_resp_failed(const struct json_doc *doc, uint32_t base_resp) {
 
 // The node that tells of an error, or JSON_NONE.
 static uint32_t error_node(const struct json_doc *doc, const struct chat_top *top) {
-  uint32_t inside = json_get(doc, top->first, STR("error"));
+  uint32_t inside = top->choice.at[CHAT_WORD_ERROR];
   if (json_first(doc, inside) != JSON_NONE || chat_has_text(doc, inside)) return inside;
   if (json_first(doc, top->error) != JSON_NONE || chat_has_text(doc, top->error)) return top->error;
   if (top->first != JSON_NONE) return JSON_NONE;
@@ -289,7 +289,7 @@ bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, con
     arena_free(&arena);
     return true;
   }
-  struct str native = chat_inside(doc, json_get(doc, top->first, STR("finish_reason")));
+  struct str native = chat_inside(doc, top->choice.at[CHAT_WORD_FINISH_REASON]);
   if (!native.len || !str_eq(chat_finish_normal(native), STR("error"))) return false;
   bool overload = str_eq(native, STR("insufficient_system_resource"));
   chat_fail(reply, overload ? FAULT_UPSTREAM_OVERLOAD : FAULT_UPSTREAM_ERROR,

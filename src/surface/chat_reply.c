@@ -1,12 +1,12 @@
 // Whole replies of openai_chat.h: the provider's values as they stand, in an object that every client can read.
 #include "surface/chat_shared.h"
 
-static void write_message(struct chat_reply *reply, const struct json_doc *doc, uint32_t message, struct buf *out) {
-  struct chat_members m;
-  chat_members_read(&m, doc, message);
-  uint32_t content = m.at[CHAT_WORD_CONTENT], calls = m.at[CHAT_WORD_TOOL_CALLS];
-  uint32_t reasoning = m.at[CHAT_WORD_REASONING];
-  if (json_type(doc, reasoning) == JSON_NULL) reasoning = m.at[CHAT_WORD_REASONING_CONTENT];
+// `m`: the message's members.
+static void write_message(struct chat_reply *reply, const struct json_doc *doc, uint32_t message,
+                          const struct chat_members *m, struct buf *out) {
+  uint32_t content = m->at[CHAT_WORD_CONTENT], calls = m->at[CHAT_WORD_TOOL_CALLS];
+  uint32_t reasoning = m->at[CHAT_WORD_REASONING];
+  if (json_type(doc, reasoning) == JSON_NULL) reasoning = m->at[CHAT_WORD_REASONING_CONTENT];
   buf_lit(out, "\"message\":{\"role\":\"assistant\",\"content\":");
   buf_str(out, content == JSON_NONE ? STR("null") : json_raw(doc, content));
   if (reasoning != JSON_NONE) {
@@ -23,22 +23,23 @@ static void write_message(struct chat_reply *reply, const struct json_doc *doc, 
   reply->text_bytes += chat_inside(doc, content).len + chat_inside(doc, reasoning).len;
 }
 
-static void write_choice(struct chat_reply *reply, const struct json_doc *doc, uint32_t choice, unsigned position,
-                         struct buf *out) {
+// `m`: the choice's members.
+static void write_choice(struct chat_reply *reply, const struct json_doc *doc, uint32_t choice,
+                         const struct chat_members *m, unsigned position, struct buf *out) {
   static const chat_word_set ours = CHAT_SET(INDEX) | CHAT_SET(MESSAGE) | CHAT_SET(FINISH_REASON) |
                                     CHAT_SET(NATIVE_FINISH_REASON) | CHAT_SET(USAGE) | CHAT_SET(DELTA);
-  struct chat_members m;
-  chat_members_read(&m, doc, choice);
   uint64_t index;
-  if (!json_u64(doc, m.at[CHAT_WORD_INDEX], UINT32_MAX, &index)) index = position;
-  uint32_t message = m.at[CHAT_WORD_MESSAGE];
-  bool called = json_first(doc, json_get(doc, message, STR("tool_calls"))) != JSON_NONE;
-  struct chat_finish finish = chat_finish_read(reply, doc, &m, called, true);
+  if (!json_u64(doc, m->at[CHAT_WORD_INDEX], UINT32_MAX, &index)) index = position;
+  uint32_t message = m->at[CHAT_WORD_MESSAGE];
+  struct chat_members inside;
+  chat_members_read(&inside, doc, message);
+  bool called = json_first(doc, inside.at[CHAT_WORD_TOOL_CALLS]) != JSON_NONE;
+  struct chat_finish finish = chat_finish_read(reply, doc, m, called, true);
   if (position) buf_char(out, ',');
   buf_lit(out, "{\"index\":");
   buf_u64(out, index);
   buf_char(out, ',');
-  write_message(reply, doc, message, out);
+  write_message(reply, doc, message, &inside, out);
   buf_char(out, ',');
   chat_finish_write(&finish, out);
   chat_copy_others(doc, choice, ours, out);
@@ -49,7 +50,7 @@ static void write_choice(struct chat_reply *reply, const struct json_doc *doc, u
 // Is it a completion at all? Notes the fault when not.
 static bool check(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top) {
   if (chat_error_inside(reply, doc, top)) return false;
-  uint32_t message = json_get(doc, top->first, STR("message"));
+  uint32_t message = top->choice.at[CHAT_WORD_MESSAGE];
   if (json_is(doc, top->choices, JSON_ARRAY) && json_is(doc, message, JSON_OBJECT)) return true;
   chat_fail(reply, FAULT_UPSTREAM_INVALID, STR("The provider's answer is JSON, but no chat completion."));
   return false;
@@ -66,8 +67,12 @@ static void write_all(struct chat_reply *reply, const struct json_doc *doc, cons
   chat_note_origin(reply, doc, top, true);
   chat_begin(reply, STR("chat.completion"), out);
   buf_lit(out, ",\"choices\":[");
-  for (uint32_t c = top->first; c != JSON_NONE; c = json_next(doc, top->choices, c))
-    write_choice(reply, doc, c, n++, out);
+  for (uint32_t c = top->first; c != JSON_NONE; c = json_next(doc, top->choices, c)) {
+    struct chat_members other;
+    if (n) chat_members_read(&other, doc, c);
+    write_choice(reply, doc, c, n ? &other : &top->choice, n, out);
+    n++;
+  }
   buf_lit(out, "],\"system_fingerprint\":");
   buf_str(out, json_is(doc, fingerprint, JSON_STRING) ? json_raw(doc, fingerprint) : STR("null"));
   chat_copy_others(doc, 0, ours, out);
@@ -90,7 +95,8 @@ bool chat_reply_whole(struct chat_reply *reply, struct str body, struct buf *out
   } else if (error != JSON_OK || !json_is(&doc, 0, JSON_OBJECT)) {
     chat_fail(reply, FAULT_UPSTREAM_INVALID, STR("The provider's answer is not a JSON object."));
   } else {
-    struct chat_top top = chat_top_read(&doc);
+    struct chat_top top;
+    chat_top_read(&top, &doc);
     ok = check(reply, &doc, &top);
     if (ok) write_all(reply, &doc, &top, out);
   }

@@ -23,20 +23,19 @@ void chat_fail(struct chat_reply *reply, enum fault fault, struct str message) {
   chat_keep(reply->message, sizeof reply->message, message);
 }
 
-struct chat_top chat_top_read(const struct json_doc *doc) {
+void chat_top_read(struct chat_top *top, const struct json_doc *doc) {
   struct chat_members m;
   chat_members_read(&m, doc, 0);
-  return (struct chat_top){
-      .id = m.at[CHAT_WORD_ID],
-      .created = m.at[CHAT_WORD_CREATED],
-      .choices = m.at[CHAT_WORD_CHOICES],
-      .usage = m.at[CHAT_WORD_USAGE],
-      .error = m.at[CHAT_WORD_ERROR],
-      .x_groq = m.at[CHAT_WORD_X_GROQ],
-      .obfuscation = m.at[CHAT_WORD_OBFUSCATION],
-      .system_fingerprint = m.at[CHAT_WORD_SYSTEM_FINGERPRINT],
-      .first = json_first(doc, m.at[CHAT_WORD_CHOICES]),
-  };
+  top->id = m.at[CHAT_WORD_ID];
+  top->created = m.at[CHAT_WORD_CREATED];
+  top->choices = m.at[CHAT_WORD_CHOICES];
+  top->usage = m.at[CHAT_WORD_USAGE];
+  top->error = m.at[CHAT_WORD_ERROR];
+  top->x_groq = m.at[CHAT_WORD_X_GROQ];
+  top->obfuscation = m.at[CHAT_WORD_OBFUSCATION];
+  top->system_fingerprint = m.at[CHAT_WORD_SYSTEM_FINGERPRINT];
+  top->first = json_first(doc, top->choices);
+  chat_members_read(&top->choice, doc, top->first);
 }
 
 bool chat_has_text(const struct json_doc *doc, uint32_t node) {

@@ -14,9 +14,10 @@ struct str chat_inside(const struct json_doc *doc, uint32_t node);
 // The members of a reply or chunk that decide what it is, and of its first choice.
 struct chat_top {
   uint32_t id, created, choices, usage, error, x_groq, obfuscation, system_fingerprint;
-  uint32_t first;  // choices[0]
+  uint32_t first;              // choices[0]
+  struct chat_members choice;  // of the first one
 };
-struct chat_top chat_top_read(const struct json_doc *doc);
+void chat_top_read(struct chat_top *top, const struct json_doc *doc);
 // Copies an object's members, but for those we write ourselves (`ours`) and nulls that strict clients refuse.
 void chat_copy_others(const struct json_doc *doc, uint32_t object, chat_word_set ours, struct buf *out);
 // Null, under a name that strict clients refuse as null.

@@ -287,7 +287,8 @@ enum chat_stream_result chat_stream_event(struct chat_stream *s, struct str data
   } else if (error != JSON_OK || !json_is(&doc, 0, JSON_OBJECT)) {
     chat_fail(s->reply, FAULT_UPSTREAM_INVALID, STR("The provider sent an event that is not a JSON object."));
   } else {
-    struct chat_top top = chat_top_read(&doc);
+    struct chat_top top;
+    chat_top_read(&top, &doc);
     broken = chat_error_inside(s->reply, &doc, &top);
     if (!broken) general_way(s, &doc, &top, out);
   }

@@ -9,7 +9,7 @@ static uint64_t count_of(const struct json_doc *doc, uint32_t node) {
 uint32_t chat_usage_find(const struct json_doc *doc, const struct chat_top *top) {
   uint32_t usage = top->usage;
   if (!json_is(doc, usage, JSON_OBJECT)) usage = json_get(doc, top->x_groq, STR("usage"));
-  if (!json_is(doc, usage, JSON_OBJECT)) usage = json_get(doc, top->first, STR("usage"));
+  if (!json_is(doc, usage, JSON_OBJECT)) usage = top->choice.at[CHAT_WORD_USAGE];
   return json_is(doc, usage, JSON_OBJECT) ? usage : JSON_NONE;
 }
 
