@@ -395,6 +395,7 @@ static void worker_free(struct loop_thread *t) {
   upstream_pool_free(w->pool);
   keyring_drop(w->keyring);
   key_hasher_free(w->hasher);
+  for (int i = 0; i < WORKER_SHAPES; i++) chat_shape_free(&w->shapes[i]);
   spool_close(w->spool);
   buf_free(&w->out);
   buf_free(&w->body);

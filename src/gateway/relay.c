@@ -148,7 +148,8 @@ static void error_bytes(struct request *r, const char *body, size_t n, bool end)
 static void whole_done(struct request *r, struct str body) {
   struct inference *in = r->inference;
   struct buf *out = worker_scratch(&r->worker->body);
-  bool ok = chat_reply_whole(&in->reply, body, out);
+  struct chat_shape *shape = &r->worker->shapes[in->targets[in->target]->index % WORKER_SHAPES];
+  bool ok = chat_reply_whole(&in->reply, body, shape, out);
   if (ok && out->failed) {
     path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));
     return;

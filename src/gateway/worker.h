@@ -14,6 +14,7 @@
 #include "policy/keyring.h"
 #include "store/keyhash.h"
 #include "store/spool.h"
+#include "surface/chat_shape.h"
 
 struct client;
 struct demo;
@@ -25,6 +26,8 @@ struct worker_snapshot {
   struct origin **origins;  // parallel to the catalogue's providers
   unsigned uses;            // requests under way, and one while it is the present one
 };
+
+enum { WORKER_SHAPES = 16 };
 
 struct worker {
   struct gateway *gateway;
@@ -49,6 +52,8 @@ struct worker {
   // used anew in each callback, never kept across a turn
   char *read_buffer;
   struct buf out, body;
+  // what the last whole replies looked like, by endpoint; two that share a place only make each other slower
+  struct chat_shape shapes[WORKER_SHAPES];
   // the route asked for last: nearly always the next request's, too
   struct {
     const struct route *route;  // NULL: none; never one with stars

@@ -21,9 +21,10 @@ struct scan {
   const char *begin, *end;
   enum json_error error;
   const char *error_at;
-  unsigned depth;      // open containers, and so the depth of what comes next
-  unsigned depth_max;  // of what is recorded
-  struct keys keys;    // of the outermost object
+  unsigned depth;  // open containers, and so the depth of what comes next
+  unsigned depth_max;
+  bool front;        // something may stand behind the value  // of what is recorded
+  struct keys keys;  // of the outermost object
   struct level levels[LIMIT_JSON_DEPTH];
 };
 
@@ -225,7 +226,7 @@ static inline void leave(struct scan *scan, const char *p) {
 static inline const char *next_value(struct scan *scan, const char *p) {
   for (;;) {
     p = skip_space(p, scan->end);
-    if (scan->depth == 0) return p == scan->end ? p : unexpected(scan, p);
+    if (scan->depth == 0) return p == scan->end || scan->front ? p : unexpected(scan, p);
     if (UNLIKELY(p == scan->end)) return unexpected(scan, p);
     bool object = scan->levels[scan->depth - 1].object;
     if (*p == ',') return object ? scan_key(scan, p + 1) : p + 1;
@@ -257,7 +258,7 @@ static bool scan_text(struct scan *scan) {
   return true;
 }
 
-enum json_error json_parse(struct json_doc *doc, struct str text, unsigned depth_max) {
+static enum json_error parse_text(struct json_doc *doc, struct str text, unsigned depth_max, bool front) {
   doc->text = text;
   doc->count = 0;
   doc->error_at = 0;
@@ -270,6 +271,7 @@ enum json_error json_parse(struct json_doc *doc, struct str text, unsigned depth
   scan.error = JSON_OK;
   scan.depth = 0;
   scan.depth_max = depth_max;
+  scan.front = front;
   keys_init(&scan.keys);
   if (!scan_text(&scan)) {
     doc->count = 0;
@@ -277,6 +279,14 @@ enum json_error json_parse(struct json_doc *doc, struct str text, unsigned depth
   }
   keys_free(&scan.keys);
   return scan.error;
+}
+
+enum json_error json_parse(struct json_doc *doc, struct str text, unsigned depth_max) {
+  return parse_text(doc, text, depth_max, false);
+}
+
+enum json_error json_parse_front(struct json_doc *doc, struct str text, unsigned depth_max) {
+  return parse_text(doc, text, depth_max, true);
 }
 
 void json_doc_free(struct json_doc *doc) {

@@ -47,6 +47,8 @@ struct json_doc {
 // (a deeper container has no children on the tape). *doc starts zeroed or used before: its node memory is used again.
 // On failure the doc holds no nodes. `text` must outlive the doc.
 MUST_CHECK enum json_error json_parse(struct json_doc *doc, struct str text, unsigned depth_max);
+// The same for a value at the front of `text`: what stands behind it is not looked at. nodes[0].end says where it ends.
+MUST_CHECK enum json_error json_parse_front(struct json_doc *doc, struct str text, unsigned depth_max);
 void json_doc_free(struct json_doc *doc);
 
 // Index 0 is the outermost value. JSON_NONE stands for "not there" and may be handed to every function below.

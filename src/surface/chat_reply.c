@@ -1,13 +1,19 @@
 // Whole replies of openai_chat.h: the provider's values as they stand, in an object that every client can read.
+#include "surface/chat_shape.h"
 #include "surface/chat_shared.h"
 
-// `m`: the message's members.
+// `m`: the message's members. `sample` (may be NULL) learns where its text is.
 static void write_message(struct chat_reply *reply, const struct json_doc *doc, uint32_t message,
-                          const struct chat_members *m, struct buf *out) {
+                          const struct chat_members *m, struct chat_shape_sample *sample, struct buf *out) {
   uint32_t content = m->at[CHAT_WORD_CONTENT], calls = m->at[CHAT_WORD_TOOL_CALLS];
   uint32_t reasoning = m->at[CHAT_WORD_REASONING];
   if (json_type(doc, reasoning) == JSON_NULL) reasoning = m->at[CHAT_WORD_REASONING_CONTENT];
   buf_lit(out, "\"message\":{\"role\":\"assistant\",\"content\":");
+  if (sample) {
+    sample->content =
+        json_first(doc, calls) == JSON_NONE && !json_is(doc, reasoning, JSON_STRING) ? content : JSON_NONE;
+    sample->content_at = out->len + 1;
+  }
   buf_str(out, content == JSON_NONE ? STR("null") : json_raw(doc, content));
   if (reasoning != JSON_NONE) {
     buf_lit(out, ",\"reasoning\":");
@@ -25,7 +31,8 @@ static void write_message(struct chat_reply *reply, const struct json_doc *doc, 
 
 // `m`: the choice's members.
 static void write_choice(struct chat_reply *reply, const struct json_doc *doc, uint32_t choice,
-                         const struct chat_members *m, unsigned position, struct buf *out) {
+                         const struct chat_members *m, unsigned position, struct chat_shape_sample *sample,
+                         struct buf *out) {
   static const chat_word_set ours = CHAT_SET(INDEX) | CHAT_SET(MESSAGE) | CHAT_SET(FINISH_REASON) |
                                     CHAT_SET(NATIVE_FINISH_REASON) | CHAT_SET(USAGE) | CHAT_SET(DELTA);
   uint64_t index;
@@ -39,7 +46,7 @@ static void write_choice(struct chat_reply *reply, const struct json_doc *doc, u
   buf_lit(out, "{\"index\":");
   buf_u64(out, index);
   buf_char(out, ',');
-  write_message(reply, doc, message, &inside, out);
+  write_message(reply, doc, message, &inside, sample, out);
   buf_char(out, ',');
   chat_finish_write(&finish, out);
   chat_copy_others(doc, choice, ours, out);
@@ -57,7 +64,7 @@ static bool check(struct chat_reply *reply, const struct json_doc *doc, const st
 }
 
 static void write_all(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top,
-                      struct buf *out) {
+                      struct chat_shape_sample *sample, struct buf *out) {
   static const chat_word_set ours = CHAT_SET(ID) | CHAT_SET(PROVIDER) | CHAT_SET(MODEL) | CHAT_SET(OBJECT) |
                                     CHAT_SET(CREATED) | CHAT_SET(CHOICES) | CHAT_SET(USAGE) |
                                     CHAT_SET(SYSTEM_FINGERPRINT);
@@ -66,13 +73,15 @@ static void write_all(struct chat_reply *reply, const struct json_doc *doc, cons
   unsigned n = 0;
   chat_note_origin(reply, doc, top, true);
   chat_begin(reply, STR("chat.completion"), out);
+  sample->begun = out->len;
   buf_lit(out, ",\"choices\":[");
   for (uint32_t c = top->first; c != JSON_NONE; c = json_next(doc, top->choices, c)) {
     struct chat_members other;
     if (n) chat_members_read(&other, doc, c);
-    write_choice(reply, doc, c, n ? &other : &top->choice, n, out);
+    write_choice(reply, doc, c, n ? &other : &top->choice, n, n ? NULL : sample, out);
     n++;
   }
+  if (n != 1) sample->content = JSON_NONE;
   buf_lit(out, "],\"system_fingerprint\":");
   buf_str(out, json_is(doc, fingerprint, JSON_STRING) ? json_raw(doc, fingerprint) : STR("null"));
   chat_copy_others(doc, 0, ours, out);
@@ -81,12 +90,15 @@ static void write_all(struct chat_reply *reply, const struct json_doc *doc, cons
     chat_usage_estimate(reply, reply->request_bytes);
   }
   reply->cost = usage_cost(&reply->usage, &reply->endpoint->pricing);
+  sample->usage = usage == top->usage ? usage : JSON_NONE;
+  sample->usage_at = out->len;
   buf_char(out, ',');
   chat_usage_write(reply, doc, usage, out);
   buf_char(out, '}');
 }
 
-bool chat_reply_whole(struct chat_reply *reply, struct str body, struct buf *out) {
+bool chat_reply_whole(struct chat_reply *reply, struct str body, struct chat_shape *shape, struct buf *out) {
+  if (shape && chat_shape_apply(shape, reply, body, out)) return true;
   struct json_doc doc = {0};
   enum json_error error = json_parse(&doc, body, 7);
   bool ok = false;
@@ -98,7 +110,12 @@ bool chat_reply_whole(struct chat_reply *reply, struct str body, struct buf *out
     struct chat_top top;
     chat_top_read(&top, &doc);
     ok = check(reply, &doc, &top);
-    if (ok) write_all(reply, &doc, &top, out);
+    if (ok) {
+      struct chat_shape_sample sample = {.doc = &doc, .id = top.id, .created = top.created};
+      write_all(reply, &doc, &top, &sample, out);
+      sample.out = buf_view(out);
+      if (shape && !out->failed) chat_shape_learn(shape, &sample, reply);
+    }
   }
   json_doc_free(&doc);
   return ok;

@@ -72,8 +72,11 @@ void chat_reply_init(struct chat_reply *reply, struct str generation_id, const s
 
 // A whole answer (status 200) of the provider. True: *out has the client's body, with id, provider, model,
 // native_finish_reason, usage.cost, no null members that strict clients refuse, and every member they need
-// (ecosystem 2.3). False: it is no chat completion or carries an error; fault and message say what.
-bool chat_reply_whole(struct chat_reply *reply, struct str body, struct buf *out);
+// (ecosystem 2.3). False: it is no chat completion or carries an error; fault and message say what. `shape` (may be
+// NULL) is what earlier replies, best of the same endpoint, looked like: it starts zeroed and makes the next ones
+// cheaper (chat_shape.h).
+struct chat_shape;
+bool chat_reply_whole(struct chat_reply *reply, struct str body, struct chat_shape *shape, struct buf *out);
 
 // A stream. Keep it small: one lives as long as each open stream.
 struct chat_stream;

@@ -33,7 +33,7 @@ static void request_once(void) {
 static void reply_once(void) {
   struct chat_reply reply;
   chat_reply_init(&reply, GENERATION_ID, &endpoint, 1753000000);
-  check(chat_reply_whole(&reply, buf_view(&text), &out));
+  check(chat_reply_whole(&reply, buf_view(&text), NULL, &out));
 }
 
 static struct chat_reply stream_reply;

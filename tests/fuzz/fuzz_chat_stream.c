@@ -7,6 +7,7 @@
 
 #include "../unit/surface/chat_run.h"
 #include "../unit/surface/chat_watch.h"
+#include "surface/chat_shape.h"
 
 static void require(bool condition) {
   if (!condition) abort();
@@ -38,6 +39,23 @@ static void whole(const struct target *t, struct str bytes) {
   buf_free(&out);
 }
 
+// The same reply again, in the shape that the first left behind.
+static void shaped(const struct target *t, struct str bytes) {
+  struct chat_shape shape = {0};
+  struct buf out[2];
+  struct chat_reply reply[2];
+  bool ok[2];
+  for (int i = 0; i < 2; i++) {
+    buf_init(&out[i], SIZE_MAX / 2);
+    chat_reply_init(&reply[i], TARGET_ID, &t->endpoint, TARGET_CREATED);
+    ok[i] = chat_reply_whole(&reply[i], bytes, &shape, &out[i]);
+  }
+  require(ok[0] == ok[1] && str_eq(buf_view(&out[0]), buf_view(&out[1])));
+  require(memcmp(&reply[0], &reply[1], sizeof reply[0]) == 0);
+  for (int i = 0; i < 2; i++) buf_free(&out[i]);
+  chat_shape_free(&shape);
+}
+
 static void error(unsigned status, struct str bytes) {
   struct buf out;
   struct json_doc doc = {0};
@@ -59,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct str bytes = str_from((const char *)data + 1, size - 1);
   stream(&t, bytes);
   whole(&t, bytes);
+  shaped(&t, bytes);
   error(statuses[data[0] % (sizeof statuses / sizeof *statuses)], bytes);
   return 0;
 }

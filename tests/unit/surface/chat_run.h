@@ -20,7 +20,7 @@ static inline void run_request(const struct target *t, struct str body, struct b
 static inline bool run_reply(const struct target *t, struct str body, struct buf *out) {
   struct chat_reply reply;
   chat_reply_init(&reply, TARGET_ID, &t->endpoint, TARGET_CREATED);
-  bool ok = chat_reply_whole(&reply, body, out);
+  bool ok = chat_reply_whole(&reply, body, NULL, out);
   if (!ok) chat_error_write(out, reply.fault, str_from_cstr(reply.message), (struct str){0});
   return ok;
 }
