@@ -152,6 +152,7 @@ static bool take_body(struct client *c, char *bytes, size_t n, size_t *used) {
     size_t k = n < c->body_left ? n : (size_t)c->body_left;
     *used = k;
     c->body_left -= k;
+    if (k && k == n && !c->body_left && request_body_take(c->request, bytes, k)) return true;
     if (k && !request_body(c->request, bytes, k)) return false;
     return c->body_left == 0;
   }

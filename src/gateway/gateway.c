@@ -400,7 +400,7 @@ static void worker_free(struct loop_thread *t) {
   buf_free(&w->out);
   buf_free(&w->body);
   request_free_spares(w);
-  free(w->read_buffer);
+  worker_free_read_buffers(w);
   loop_free(w->loop);
 }
 

@@ -201,8 +201,7 @@ static void forget_request_bytes(struct request *r) {
   struct chat_request facts = in->chat;
   chat_request_free(&in->chat);
   in->chat = (struct chat_request){.stream = facts.stream, .user = facts.user, .session_id = facts.session_id};
-  free(r->body);  // body_len stays, for an estimate
-  r->body = NULL;
+  request_body_free(r);  // body_len stays, for an estimate
 }
 
 // Ends the client's side: the piece in `out` is the last of the stream.

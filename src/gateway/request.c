@@ -265,6 +265,27 @@ bool request_body(struct request *r, const char *bytes, size_t n) {
   return true;
 }
 
+// Below half a buffer, a copy costs less than holding the whole of it.
+bool request_body_take(struct request *r, char *bytes, size_t n) {
+  struct worker *w = r->worker;
+  bool in_buffer = bytes >= w->read_buffer && bytes < w->read_buffer + WORKER_READ_SIZE;
+  if (!in_buffer || n < WORKER_READ_SIZE / 2 || r->body_len || n > request_config(r)->max_body_bytes) return false;
+  char *block = worker_take_read_buffer(w);
+  if (!block) return false;
+  r->body_block = block;
+  r->body = bytes;
+  r->body_len = r->body_cap = n;
+  return true;
+}
+
+void request_body_free(struct request *r) {
+  if (r->body_block)
+    worker_give_read_buffer(r->worker, r->body_block);
+  else
+    free(r->body);
+  r->body = r->body_block = NULL;
+}
+
 char *request_body_room(struct request *r, uint64_t left, size_t *room) {
   size_t want = left < BODY_FIRST ? (size_t)left : BODY_FIRST;
   if (!body_reserve(r, want)) return NULL;
@@ -575,8 +596,7 @@ void request_over(struct request *r) {
     block_give(&r->worker->spare_inferences, in);
     r->inference = NULL;
   }
-  free(r->body);
-  r->body = NULL;
+  request_body_free(r);
   loop_defer(r->worker->loop, &r->free_task);
 }
 

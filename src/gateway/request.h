@@ -79,6 +79,7 @@ struct request {
   struct key_spend *key_spend;
   char generation_id[GENERATION_ID_SIZE];  // empty unless inference
   char *body;                              // owned
+  char *body_block;                        // the read buffer it lies in; NULL: it is a block of its own
   size_t body_len, body_cap;
   uint64_t body_expected;  // Content-Length
   struct str query, user_agent, http_referer, app_title, session_id, origin;
@@ -100,6 +101,10 @@ struct request {
 struct request *request_begin(struct client *c, const struct http_head *head, bool *refused);
 // Appends to the body. False: over the limit or out of memory; it has been answered.
 bool request_body(struct request *r, const char *bytes, size_t n);
+// The whole body, when it is long and lies in the worker's read buffer with nothing behind it: the request takes the
+// buffer, and the worker another. False: nothing was done.
+bool request_body_take(struct request *r, char *bytes, size_t n);
+void request_body_free(struct request *r);
 // Room for body bytes to be read into directly (at most `left` are to come); NULL: out of memory. Then how many came.
 char *request_body_room(struct request *r, uint64_t left, size_t *room);
 void request_body_filled(struct request *r, size_t n);

@@ -42,6 +42,29 @@ bool worker_use_snapshot(struct worker *w, struct snapshot *snapshot) {
   return true;
 }
 
+char *worker_take_read_buffer(struct worker *w) {
+  char *other = w->spare_buffer_count ? w->spare_buffers[--w->spare_buffer_count] : malloc(WORKER_READ_SIZE);
+  if (!other) return NULL;
+  char *taken = w->read_buffer;
+  w->read_buffer = other;
+  return taken;
+}
+
+void worker_give_read_buffer(struct worker *w, char *buffer) {
+#ifndef __SANITIZE_ADDRESS__  // there every buffer is freed, so that a use after the end is found
+  if (w->spare_buffer_count < WORKER_SPARE_BUFFERS) {
+    w->spare_buffers[w->spare_buffer_count++] = buffer;
+    return;
+  }
+#endif
+  free(buffer);
+}
+
+void worker_free_read_buffers(struct worker *w) {
+  free(w->read_buffer);
+  while (w->spare_buffer_count) free(w->spare_buffers[--w->spare_buffer_count]);
+}
+
 struct str worker_date(struct worker *w) {
   uint64_t second = loop_now_ms(w->loop) / 1000;
   if (second != w->date_second) {

@@ -27,7 +27,7 @@ struct worker_snapshot {
   unsigned uses;            // requests under way, and one while it is the present one
 };
 
-enum { WORKER_SHAPES = 16 };
+enum { WORKER_SHAPES = 16, WORKER_SPARE_BUFFERS = 16 };
 
 struct worker {
   struct gateway *gateway;
@@ -51,6 +51,8 @@ struct worker {
   } spare_requests, spare_inferences;
   // used anew in each callback, never kept across a turn
   char *read_buffer;
+  char *spare_buffers[WORKER_SPARE_BUFFERS];
+  unsigned spare_buffer_count;
   struct buf out, body;
   // what the last whole replies looked like, by endpoint; two that share a place only make each other slower
   struct chat_shape shapes[WORKER_SHAPES];
@@ -73,6 +75,10 @@ struct worker_snapshot *worker_snapshot_hold(struct worker_snapshot *ws);
 void worker_snapshot_release(struct worker_snapshot *ws);
 // Makes `snapshot` (takes over one reference) the present one. False: out of memory; the old one stays.
 bool worker_use_snapshot(struct worker *w, struct snapshot *snapshot);
+// The read buffer with what is in it, for the caller; the worker goes on with another. NULL: out of memory.
+char *worker_take_read_buffer(struct worker *w);
+void worker_give_read_buffer(struct worker *w, char *buffer);
+void worker_free_read_buffers(struct worker *w);
 // "Mon, 23 Nov 2026 12:00:00 GMT"
 struct str worker_date(struct worker *w);
 // An empty scratch buffer; memory it grew beyond WORKER_SCRATCH_KEEP is given back first.
