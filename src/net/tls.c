@@ -2,6 +2,7 @@
 #include "net/tls.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -57,12 +58,30 @@ static struct tls_context *context_new(const SSL_METHOD *method, char *why, size
   return ctx;
 }
 
+// "5ed36f99.0": a certificate under the hash of its name, as c_rehash leaves it.
+static bool is_hashed(const char *name) {
+  size_t n = strlen(name);
+  return n > 2 && n - 2 == strspn(name, "0123456789abcdef") && strcmp(name + n - 2, ".0") == 0;
+}
+
+// Where the system's trust anchors also stand one by one, by hash, only those that are needed are read: the whole
+// bundle is 2 MB of memory and 20 ms of a start. The variables SSL_CERT_FILE and SSL_CERT_DIR keep their meaning.
+static bool trust_system(SSL_CTX *ssl) {
+  bool hashed = false;
+  DIR *dir = getenv(X509_get_default_cert_file_env()) || getenv(X509_get_default_cert_dir_env())
+                 ? NULL
+                 : opendir(X509_get_default_cert_dir());
+  for (struct dirent *entry; dir && !hashed && (entry = readdir(dir));) hashed = is_hashed(entry->d_name);
+  if (dir) closedir(dir);
+  return (hashed ? SSL_CTX_set_default_verify_dir(ssl) : SSL_CTX_set_default_verify_paths(ssl)) == 1;
+}
+
 struct tls_context *tls_client_context(const char *ca_file, char *why, size_t why_size) {
   static const unsigned char alpn[] = "\x08http/1.1";
   struct tls_context *ctx = context_new(TLS_client_method(), why, why_size);
   if (!ctx) return NULL;
   SSL_CTX_set_verify(ctx->ssl, SSL_VERIFY_PEER, NULL);
-  bool ok = SSL_CTX_set_default_verify_paths(ctx->ssl) == 1;
+  bool ok = trust_system(ctx->ssl);
   if (ok && ca_file && *ca_file) ok = SSL_CTX_load_verify_locations(ctx->ssl, ca_file, NULL) == 1;
   if (!ok) {
     why_from_openssl(why, why_size, ca_file && *ca_file ? ca_file : "trust anchors of the system");
