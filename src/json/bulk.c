@@ -146,7 +146,7 @@ AVX2 static const char *skip_easy(const char *p, const char *end, bool *escaped)
     any |= m.backslash;
     carried = next;
   }
-  *escaped |= any != 0;
+  if (any) *escaped = true;
   return p - carried;
 }
 
