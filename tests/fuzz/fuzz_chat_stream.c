@@ -51,7 +51,7 @@ static void shaped(const struct target *t, struct str bytes) {
     ok[i] = chat_reply_whole(&reply[i], bytes, &shape, &out[i]);
   }
   require(ok[0] == ok[1] && str_eq(buf_view(&out[0]), buf_view(&out[1])));
-  require(memcmp(&reply[0], &reply[1], sizeof reply[0]) == 0);
+  require(replies_equal(&reply[0], &reply[1]));
   for (int i = 0; i < 2; i++) buf_free(&out[i]);
   chat_shape_free(&shape);
 }

@@ -1,5 +1,7 @@
 // Runs bytes through openai_chat.h the way the gateway does, and writes what the other side gets.
 #pragma once
+#include <string.h>
+
 #include "chat_target.h"
 #include "wire/sse.h"
 
@@ -23,6 +25,20 @@ static inline bool run_reply(const struct target *t, struct str body, struct buf
   bool ok = chat_reply_whole(&reply, body, NULL, out);
   if (!ok) chat_error_write(out, reply.fault, str_from_cstr(reply.message), (struct str){0});
   return ok;
+}
+
+// All that a reply leaves behind, field by field: there is padding between them.
+static inline bool replies_equal(const struct chat_reply *a, const struct chat_reply *b) {
+  const struct usage *u = &a->usage, *v = &b->usage;
+  return u->known == v->known && u->estimated == v->estimated && u->prompt == v->prompt &&
+         u->completion == v->completion && u->total == v->total && u->cached == v->cached &&
+         u->cache_write == v->cache_write && u->reasoning == v->reasoning && u->audio_prompt == v->audio_prompt &&
+         u->audio_completion == v->audio_completion && u->image_completion == v->image_completion &&
+         a->cost.total == b->cost.total && a->cost.prompt == b->cost.prompt &&
+         a->cost.completion == b->cost.completion && a->created == b->created && a->text_bytes == b->text_bytes &&
+         a->fault == b->fault && strcmp(a->message, b->message) == 0 && strcmp(a->upstream_id, b->upstream_id) == 0 &&
+         strcmp(a->finish_reason, b->finish_reason) == 0 &&
+         strcmp(a->native_finish_reason, b->native_finish_reason) == 0;
 }
 
 static inline void run_error(unsigned status, struct str body, struct buf *out) {
