@@ -31,7 +31,8 @@ const struct setting settings[] = {
     {"server.header_timeout_ms", TIMES(10), AT(header_timeout_ms), .default_text = "10s",
      .help = "for a whole request head to arrive"},
     {"server.body_timeout_ms", TIMES(10), AT(body_timeout_ms), .default_text = "60s",
-     .help = "silence allowed while a request body arrives"},
+     .help =
+         "silence allowed while a request body arrives; after ten times as long, it must have brought 1 kB a second"},
     {"server.idle_timeout_ms", TIMES(10), AT(idle_timeout_ms), .default_text = "75s",
      .help = "how long an unused client connection is kept"},
     {"server.write_timeout_ms", TIMES(10), AT(write_timeout_ms), .default_text = "60s",

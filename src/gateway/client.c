@@ -250,6 +250,8 @@ static bool read_body_directly(struct client *c) {
   if (!c->body_left) {
     phase_set(c, CLIENT_BUSY);
     request_run(c->request);
+  } else if (request_body_trickles(c->request)) {
+    request_on_slow(c->request);
   }
   return true;
 }
@@ -286,6 +288,8 @@ static void on_readable(struct conn *conn) {
     } else {
       if (c->phase == CLIENT_BODY) timer_set(c->worker->loop, &c->timer, config_of(c)->body_timeout_ms);
       on_bytes(c, c->worker->read_buffer, got);
+      if (conn_is_open(&c->conn) && c->phase == CLIENT_BODY && request_body_trickles(c->request))
+        request_on_slow(c->request);
     }
   } while (conn_is_open(&c->conn) && c->conn.want_read && conn_has_buffered(&c->conn));
 }

@@ -199,6 +199,7 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
   r->arena.chunk_size = 1024;
   r->free_task.run = free_now;
   r->arrived_us = loop_unix_us(w->loop);
+  r->begun_ms = loop_now_ms(w->loop);
   metric_add(&w->metrics, METRIC_requests_total, 1);
   struct str origin = http_field_get(head, STR("origin"));
   if (origin.len && request_config(r)->cors_origins.count) r->origin = arena_str(&r->arena, origin);
@@ -296,6 +297,12 @@ char *request_body_room(struct request *r, uint64_t left, size_t *room) {
 void request_body_filled(struct request *r, size_t n) {
   assert(n <= r->body_cap - r->body_len);
   r->body_len += n;
+}
+
+bool request_body_trickles(const struct request *r) {
+  // Ten times the silence allowed, and a millisecond for each byte.
+  uint64_t allowed = (uint64_t)10 * request_config(r)->body_timeout_ms + r->body_len;
+  return loop_now_ms(r->worker->loop) - r->begun_ms > allowed;
 }
 
 void request_on_slow(struct request *r) {
@@ -559,6 +566,8 @@ void request_client_gone(struct request *r) {
     exchange_cancel(&in->exchange);
     if (in->head_sent && !in->recorded) metric_add(&r->worker->metrics, METRIC_streams_open, -1);
     if (!in->recorded) account(r, FAULT_CLIENT_GONE, (struct str){0});
+  } else if (r->generation_id[0]) {
+    account(r, FAULT_CLIENT_GONE, (struct str){0});  // in the middle of its body
   }
   request_over(r);
 }

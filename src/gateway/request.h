@@ -84,6 +84,7 @@ struct request {
   uint64_t body_expected;  // Content-Length
   struct str query, user_agent, http_referer, app_title, session_id, origin;
   uint64_t arrived_us;  // unix time
+  uint64_t begun_ms;    // the loop's clock: the head was there
   uint64_t ready_ns;    // the last byte of the request was read
   uint64_t sent_ns;     // the first try went out
   struct inference *inference;
@@ -118,6 +119,9 @@ void request_on_drained(struct request *r);
 void request_on_quiet(struct request *r);
 // The request did not arrive in time.
 void request_on_slow(struct request *r);
+// Its body keeps coming, but so slowly that it is not waited for: after ten times body_timeout_ms in all, it must have
+// brought 1000 bytes a second on average.
+bool request_body_trickles(const struct request *r);
 // Its body makes no sense as HTTP.
 void request_on_bad_body(struct request *r);
 

@@ -50,14 +50,18 @@ char *worker_take_read_buffer(struct worker *w) {
   return taken;
 }
 
-void worker_give_read_buffer(struct worker *w, char *buffer) {
-#ifndef __SANITIZE_ADDRESS__  // there every buffer is freed, so that a use after the end is found
-  if (w->spare_buffer_count < WORKER_SPARE_BUFFERS) {
-    w->spare_buffers[w->spare_buffer_count++] = buffer;
-    return;
-  }
+// Under AddressSanitizer every buffer is freed, so that a use after the end is found.
+#ifdef __SANITIZE_ADDRESS__
+static const unsigned spares_max = 0;
+#else
+static const unsigned spares_max = WORKER_SPARE_BUFFERS;
 #endif
-  free(buffer);
+
+void worker_give_read_buffer(struct worker *w, char *buffer) {
+  if (w->spare_buffer_count < spares_max)
+    w->spare_buffers[w->spare_buffer_count++] = buffer;
+  else
+    free(buffer);
 }
 
 void worker_free_read_buffers(struct worker *w) {

@@ -1,6 +1,7 @@
 """The HTTP server as a hostile or clumsy client meets it."""
 
 import json
+import select
 import socket
 import time
 import unittest
@@ -427,6 +428,20 @@ class Slow(unittest.TestCase):
             began = time.monotonic()
             raw.send(raw.head("POST", CHAT, headers={"Transfer-Encoding": "chunked"}) + b"5\r\nab")
             self.closes_with_408(raw, began)
+
+    def test_body_that_trickles_is_not_waited_for(self):
+        with hasty.connect() as raw:
+            raw.send(raw.head("POST", CHAT, 100_000) + b'{"model":"')
+            began, closed = time.monotonic(), False
+            while not closed and time.monotonic() - began < 60 * SHORT_MS / 1000:
+                time.sleep(SHORT_MS / 1000 / 3)
+                try:
+                    raw.send(b"x")
+                    closed = bool(select.select([raw.socket], [], [], 0)[0])
+                except OSError:
+                    closed = True
+            self.assertTrue(closed, "a body of three bytes in the time allowed for silence went on for ever")
+            self.assertGreater(time.monotonic() - began, 9 * SHORT_MS / 1000)
 
     def test_body_that_moves_is_given_time(self):
         body = chat_body("x" * 100)

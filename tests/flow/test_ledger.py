@@ -103,6 +103,13 @@ class Rows(unittest.TestCase):
             wait_for(lambda: self.count("fault = 'client_gone'") == before + 1, "the row of the cancelled request")
             wait_for(lambda: not mock.waiting, "the provider's connection to be closed")
 
+    def test_client_gone_in_its_body_is_recorded(self):
+        before = self.count("fault = 'client_gone'")
+        with gateway.connect() as raw:
+            raw.send(raw.head("POST", CHAT, 1000) + b'{"model":')
+            time.sleep(0.1)
+        wait_for(lambda: self.count("fault = 'client_gone'") == before + 1, "the row of the request cut short")
+
     def test_failed_requests_are_recorded(self):
         for body, status in ((chat_body("x", model="no/model"), 400), (b"{", 400), (chat_body(plan(status=500)), 502),
                              (chat_body(plan(status=429)), 429), (chat_body(plan(status=401)), 502)):
