@@ -42,7 +42,10 @@ struct cost usage_cost(const struct usage *usage, const struct pricing *pricing)
   struct money_sum prompt = {0};
   uint64_t rest = bounded(usage->prompt);
   charge_part(&prompt, &rest, usage->cached, price_or(pricing->input_cache_read, prompt_price));
-  charge_part(&prompt, &rest, usage->cache_write, price_or(pricing->input_cache_write, prompt_price));
+  price_femto write_price = price_or(pricing->input_cache_write, prompt_price);
+  uint64_t hour = usage->cache_write_1h < usage->cache_write ? usage->cache_write_1h : usage->cache_write;
+  charge_part(&prompt, &rest, hour, price_or(pricing->input_cache_write_1h, write_price));
+  charge_part(&prompt, &rest, usage->cache_write - hour, write_price);
   charge_part(&prompt, &rest, usage->audio_prompt, price_or(pricing->audio, prompt_price));
   money_sum_add(&prompt, rest, prompt_price);
 

@@ -10,9 +10,10 @@ struct usage {
   bool known;      // the provider gave it; else it is an estimate or nothing
   bool estimated;  // counted by us
   uint64_t prompt, completion, total;
-  uint64_t cached;       // prompt tokens read from the provider's cache
-  uint64_t cache_write;  // prompt tokens written to it
-  uint64_t reasoning;    // completion tokens not shown
+  uint64_t cached;          // prompt tokens read from the provider's cache
+  uint64_t cache_write;     // prompt tokens written to it
+  uint64_t cache_write_1h;  // those of them that are kept for an hour
+  uint64_t reasoning;       // completion tokens not shown
   uint64_t audio_prompt, audio_completion;
   uint64_t image_completion;
 };
@@ -31,7 +32,8 @@ extern const struct pricing PRICING_UNSET;  // all members PRICE_UNSET
 struct cost {
   money_pico total, prompt, completion;  // total = prompt + completion + request, each rounded from the exact sum
 };
-// cached at input_cache_read (else prompt), cache_write at input_cache_write (else prompt), reasoning at
+// cached at input_cache_read (else prompt), cache_write at input_cache_write (else prompt), of it cache_write_1h at
+// input_cache_write_1h (else input_cache_write), reasoning at
 // internal_reasoning (else completion), audio at audio / audio_output (else prompt / completion), image_completion at
 // image_output (else completion). An unset prompt or completion price counts as zero.
 struct cost usage_cost(const struct usage *usage, const struct pricing *pricing);
