@@ -300,7 +300,7 @@ static enum decode_result on_message_start(struct anthropic_stream *s, struct de
   struct str id = member(doc, message, STR("id"));
   size_t n = id.len < sizeof s->id - 1 ? id.len : sizeof s->id - 1;
   if (s->begun) {
-    if (strlen(s->id) == n && memcmp(s->id, id.ptr, n) == 0) return DECODE_MORE;  // the same once more
+    if (str_eq(str_from_cstr(s->id), str_from(id.ptr, n))) return DECODE_MORE;  // the same once more
     return refuse(failure, "The provider mixed two answers into one stream.");
   }
   s->begun = true;
