@@ -23,6 +23,11 @@ void relay_reset(struct inference *in) {
   sse_free(&in->sse);
   chat_stream_drop(in->stream);
   in->stream = NULL;
+  if (in->decoder) in->dialect->stream_drop(in->decoder);
+  in->decoder = NULL;
+  chat_events_drop(in->events);
+  in->events = NULL;
+  buf_free(&in->translated);
   if (in->inflate) {
     inflateEnd(in->inflate);
     free(in->inflate);
@@ -36,6 +41,14 @@ void relay_failed(struct request *r, enum fault fault, struct str message) {
     return;
   }
   path_attempt_failed(r, fault, message);
+}
+
+struct str relay_dropped(struct request *r) {
+  const struct translation *t = &r->inference->translation;
+  struct str names = {0};
+  for (unsigned i = 0; i < t->dropped_count; i++)
+    names = arena_printf(&r->arena, "%.*s%s%.*s", STR_ARGS(names), i ? ", " : "", STR_ARGS(t->dropped[i]));
+  return names;
 }
 
 static struct str provider_says(struct request *r, const char *what) {
@@ -90,6 +103,20 @@ static void status_refused(struct request *r, unsigned status) {
   path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, what));
 }
 
+// The client's side of a translated answer, and of a stream also the provider's. False: out of memory.
+static bool translation_begin(struct request *r, bool stream) {
+  struct inference *in = r->inference;
+  struct chat_events_options options = {.stream = stream,
+                                        .hide_reasoning = in->conversation && in->conversation->reasoning_hidden,
+                                        .reasoning_format = in->dialect->reasoning_format,
+                                        .answer_tool = in->translation.answer_tool};
+  in->events = chat_events_new(&in->reply, options);
+  if (!in->events) return false;
+  if (!stream) return true;
+  in->decoder = in->dialect->stream_new(chat_events_sink(in->events));
+  return in->decoder != NULL;
+}
+
 // False: the attempt is over.
 static bool take_head(struct request *r, const struct http_head *head) {
   struct inference *in = r->inference;
@@ -114,14 +141,15 @@ static bool take_head(struct request *r, const struct http_head *head) {
   struct str type = http_field_get(head, STR("content-type"));
   if (head->status != 200) {
     in->retry_after_s = retry_after(head);
+    in->error_type = arena_str(&r->arena, http_field_get(head, STR("x-amzn-errortype")));
     r->state = REQUEST_ERROR;
     in->held.max = ERROR_BODY_MAX;
   } else if (in->chat.stream && !is_type(type, STR("application/json")) && !is_type(type, STR("text/html"))) {
     r->state = REQUEST_STREAMING;
     sse_init(&in->sse, LIMIT_SSE_EVENT);
     in->held.max = LIMIT_SSE_EVENT;
-    in->stream = chat_stream_new(&in->reply);
-    if (!in->stream) {
+    if (!in->dialect) in->stream = chat_stream_new(&in->reply);
+    if (in->dialect ? !translation_begin(r, true) : !in->stream) {
       path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));
       return false;
     }
@@ -139,17 +167,37 @@ static void error_bytes(struct request *r, const char *body, size_t n, bool end)
   buf_append(&in->held, body, n < room ? n : room);
   if (!end) return;
   struct str message = {0};
+  if (in->dialect) {
+    struct decode_failure failure;
+    in->dialect->error(in->upstream_status, in->error_type, buf_view(&in->held), &failure);
+    path_attempt_failed(r, failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
+    return;
+  }
   enum fault fault = chat_error_read(in->upstream_status, buf_view(&in->held), &r->arena, &message);
   path_attempt_failed(r, fault, message);
 }
 
 // --- whole replies ---
 
+static void note_failure(struct inference *in, const struct decode_failure *failure) {
+  in->reply.fault = failure->fault;
+  memcpy(in->reply.message, failure->message, sizeof failure->message);
+}
+
+static bool translate_whole(struct request *r, struct str body, struct buf *out) {
+  struct inference *in = r->inference;
+  struct decode_failure failure = {FAULT_INTERNAL, "Out of memory."};
+  bool ok = translation_begin(r, false) && in->dialect->reply(body, chat_events_sink(in->events), &failure);
+  if (!ok) note_failure(in, &failure);
+  if (ok && !chat_events_end(in->events, r->body_len, out)) out->failed = true;
+  return ok;
+}
+
 static void whole_done(struct request *r, struct str body) {
   struct inference *in = r->inference;
   struct buf *out = worker_scratch(&r->worker->body);
   struct chat_shape *shape = &r->worker->shapes[in->targets[in->target]->index % WORKER_SHAPES];
-  bool ok = chat_reply_whole(&in->reply, body, shape, out);
+  bool ok = in->dialect ? translate_whole(r, body, out) : chat_reply_whole(&in->reply, body, shape, out);
   if (ok && out->failed) {
     path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));
     return;
@@ -200,6 +248,8 @@ static void forget_request_bytes(struct request *r) {
   in->chat.model_count = 0;
   struct chat_request facts = in->chat;
   chat_request_free(&in->chat);
+  in->conversation = NULL;
+  buf_free(&in->translated);
   in->chat = (struct chat_request){.stream = facts.stream, .user = facts.user, .session_id = facts.session_id};
   request_body_free(r);  // body_len stays, for an estimate
 }
@@ -269,19 +319,33 @@ static void stream_flush(struct request *r, struct buf *events) {
     client_quiet_timer(c, request_config(r)->keepalive_comment_ms);
 }
 
+static bool has_spoken(const struct inference *in) {
+  return in->dialect ? chat_events_spoke(in->events) : chat_stream_spoke(in->stream);
+}
+
 // The attempt is lost. What had come before the trouble is still shown to a client that has seen some of the answer.
 static void stream_lost(struct request *r, struct buf *events, enum fault fault, struct str message) {
-  if (chat_stream_spoke(r->inference->stream) && events->len) {
+  if (has_spoken(r->inference) && events->len) {
     stream_flush(r, events);
     if (!r->client) return;
   }
   path_attempt_failed(r, fault, message);
 }
 
+// Writes the end of the client's stream. False: the provider's was cut.
+static bool stream_complete(struct inference *in, bool saw_done, uint64_t request_bytes, struct buf *events) {
+  if (!in->dialect) return chat_stream_end(in->stream, saw_done, request_bytes, events);
+  if (!saw_done) {
+    chat_events_into(in->events, events);
+    saw_done = in->dialect->stream_end && in->dialect->stream_end(in->decoder) == DECODE_DONE;
+  }
+  return saw_done && chat_events_end(in->events, request_bytes, events);
+}
+
 // The provider's stream is over as far as its dialect says: the usage chunk, the row, [DONE].
 static void stream_done(struct request *r, struct buf *events, bool saw_done) {
   struct inference *in = r->inference;
-  if (!chat_stream_end(in->stream, saw_done, r->body_len, events)) {
+  if (!stream_complete(in, saw_done, r->body_len, events)) {
     stream_lost(r, events, FAULT_UPSTREAM_CUT, provider_says(r, "ended its stream before the answer was complete."));
     return;
   }
@@ -295,6 +359,17 @@ static void stream_done(struct request *r, struct buf *events, bool saw_done) {
   stream_close(r, out);
 }
 
+static enum chat_stream_result translate_event(struct inference *in, struct str type, struct str data,
+                                               struct buf *events) {
+  struct decode_failure failure = {0};
+  chat_events_into(in->events, events);
+  switch (in->dialect->stream_event(in->decoder, type, data, &failure)) {
+    case DECODE_MORE: return CHAT_MORE;
+    case DECODE_DONE: return CHAT_DONE;
+    default: note_failure(in, &failure); return CHAT_BROKEN;
+  }
+}
+
 // Rewrites all whole events in `in`; *taken: bytes done with. CHAT_MORE: go on when more comes.
 static enum chat_stream_result rewrite_events(struct inference *in, struct str bytes, size_t *taken,
                                               struct buf *events) {
@@ -306,7 +381,9 @@ static enum chat_stream_result rewrite_events(struct inference *in, struct str b
     *taken += used;
     if (found == SSE_MORE) return CHAT_MORE;
     if (found == SSE_COMMENT || !event.data.len) continue;
-    enum chat_stream_result result = chat_stream_event(in->stream, event.data, events);
+    enum chat_stream_result result =
+        in->dialect ? translate_event(in, event.type, event.data, events)
+                    : chat_stream_event(in->stream, event.data, events);
     if (result != CHAT_MORE) return result;
   }
 }
@@ -339,7 +416,7 @@ static void stream_bytes(struct request *r, const char *body, size_t n, bool end
     return;
   }
   if (!events->len) return;
-  if (chat_stream_spoke(in->stream))
+  if (has_spoken(in))
     stream_flush(r, events);
   else
     buf_str(&in->early, buf_view(events));

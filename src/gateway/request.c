@@ -22,7 +22,7 @@
 #include "gateway/response.h"
 #include "llm/generation_id.h"
 #include "policy/choose.h"
-#include "provider/openai.h"
+#include "provider/head.h"
 
 static void free_now(struct task *task);
 
@@ -397,24 +397,51 @@ static struct request *request_of(struct exchange *x) {
   return in->request;
 }
 
+// The request of a translated attempt: its body has been made, the head says where it goes.
+static bool build_translated(struct request *r, struct head_target *target, struct buf *out, struct buf_hole *hole) {
+  struct inference *in = r->inference;
+  const struct endpoint *e = in->targets[in->target];
+  struct buf path, fields;
+  size_t length_at;
+  buf_init(&path, LIMIT_HEADER_LINE);
+  buf_init(&fields, LIMIT_HEADER_LINE);
+  in->dialect->path(e, in->chat.stream, &path);
+  if (in->dialect->fields) in->dialect->fields(e, &fields);
+  target->path = buf_view(&path);
+  target->fields = buf_view(&fields);
+  if (in->dialect->frames == FRAMES_AWS && in->chat.stream)
+    target->accept = STR("application/vnd.amazon.eventstream");
+  head_write(out, e->provider, target, &length_at);
+  head_length(out, length_at, in->translated.len);
+  *hole = (struct buf_hole){out->len, buf_view(&in->translated)};
+  bool ok = !path.failed && !fields.failed;
+  buf_free(&path);
+  buf_free(&fields);
+  if (!r->sent_ns) r->sent_ns = time_mono_ns();
+  return ok;
+}
+
 static bool on_build(struct exchange *x, struct buf *out, struct buf_hole *hole) {
   struct request *r = request_of(x);
   struct inference *in = r->inference;
   const struct endpoint *e = in->targets[in->target];
   const struct provider_origin *po = &r->ws->snapshot->origins[e->provider->index];
-  struct openai_target target = {
+  struct head_target target = {
       .prefix = origin_target_prefix(x->origin),
-      .path = po->path,
+      .base = po->path,
+      .path = STR("/chat/completions"),
       .host = origin_host(x->origin),
       .proxy_authorization = origin_proxy_authorization(x->origin),
       .key = key_pick(r, e->provider),
+      .accept = in->chat.stream ? STR("text/event-stream") : STR("application/json"),
   };
   size_t length_at, body_at;
   if (x->retried) metric_add(&r->worker->metrics, METRIC_upstream_retries_total, 1);
-  openai_chat_head(out, e->provider, &target, in->chat.stream, &length_at);
+  if (in->dialect) return build_translated(r, &target, out, hole);
+  head_write(out, e->provider, &target, &length_at);
   body_at = out->len;
   if (!chat_request_build_around(&in->chat, e, out, hole)) return false;
-  openai_length(out, length_at, out->len - body_at + hole->bytes.len);
+  head_length(out, length_at, out->len - body_at + hole->bytes.len);
   if (!r->sent_ns) r->sent_ns = time_mono_ns();
   return true;
 }
@@ -429,8 +456,35 @@ static void on_fail(struct exchange *x, enum fault fault, struct str why) {
   relay_failed(r, fault, arena_printf(&r->arena, "%.*s %.*s.", STR_ARGS(p->name), STR_ARGS(why)));
 }
 
+// Writes the request for the present target in its own dialect. False: *note says why it cannot be.
+static bool translate(struct request *r, struct fault_note *note) {
+  struct inference *in = r->inference;
+  const struct endpoint *e = in->targets[in->target];
+  *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}};
+  if (!in->conversation) {
+    struct conversation *c = arena_alloc(&r->arena, sizeof *c);
+    if (!c || !chat_conversation(&in->chat, &r->arena, c, note)) return false;
+    in->conversation = c;
+  }
+  in->translation = (struct translation){.arena = &r->arena};
+  buf_init(&in->translated, LIMIT_REPLY_BODY);
+  if (!in->dialect->encode(in->conversation, e, &in->translation, &in->translated)) {
+    if (in->translation.fault) *note = (struct fault_note){in->translation.fault, in->translation.message, {0}};
+    return false;
+  }
+  if (!in->translation.dropped_count || !in->chat.require_parameters) return true;
+  struct str names = relay_dropped(r);
+  *note = (struct fault_note){FAULT_UNSUPPORTED,
+                              arena_printf(&r->arena,
+                                           "%.*s cannot be asked for %.*s, and provider.require_parameters is true.",
+                                           STR_ARGS(e->provider->name), STR_ARGS(names)),
+                              {0}};
+  return false;
+}
+
 static void attempt_start(struct request *r) {
   struct inference *in = r->inference;
+  struct fault_note note;
   const struct endpoint *e = in->targets[in->target];
   const struct provider *p = e->provider;
   in->request = r;
@@ -442,6 +496,11 @@ static void attempt_start(struct request *r) {
   r->state = REQUEST_WAITING;
   metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
+  in->dialect = dialect_of(e);
+  if (in->dialect && !translate(r, &note)) {
+    path_attempt_failed(r, note.fault, note.message);
+    return;
+  }
   in->exchange = (struct exchange){.build = on_build, .on_reply = on_reply, .on_fail = on_fail};
   struct exchange_times times = {p->connect_timeout_ms, p->first_byte_timeout_ms, p->idle_timeout_ms,
                                  p->total_timeout_ms};

@@ -12,6 +12,7 @@
 #include "llm/generation_id.h"
 #include "llm/record.h"
 #include "net/upstream.h"
+#include "provider/dialect.h"
 #include "store/store.h"
 #include "surface/openai_chat.h"
 #include "wire/sse.h"
@@ -47,7 +48,14 @@ struct inference {
   unsigned attempt_count;
   struct exchange exchange;
   struct chat_reply reply;
-  struct chat_stream *stream;
+  struct chat_stream *stream;     // of a provider whose answers are spliced
+  const struct dialect *dialect;  // of the present target; NULL: it is spliced
+  struct conversation *conversation;  // the request in the common form, once a target has asked for it
+  struct translation translation;     // for the present target
+  struct buf translated;              // its request's body
+  struct chat_events *events;         // the client's side of its answer
+  void *decoder;                      // the provider's side of its stream
+  struct str error_type;              // x-amzn-errortype
   struct sse sse;
   struct buf held;      // bytes of the reply that wait for more: a part of an event, a whole reply, an error
   struct buf early;     // events for the client that wait until the provider has really said something

@@ -132,8 +132,16 @@ static bool provider_add(struct builder *b, const struct config_provider *given)
       .first_byte_timeout_ms = or_default(given->first_byte_timeout_ms, config->upstream_first_byte_timeout_ms),
       .idle_timeout_ms = or_default(given->idle_timeout_ms, config->upstream_idle_timeout_ms),
       .total_timeout_ms = or_default(given->total_timeout_ms, config->upstream_total_timeout_ms),
+      .region = given->region,
+      .aws_access_key_id = given->aws_access_key_id,
+      .aws_secret_access_key = given->aws_secret_access_key,
+      .aws_session_token = given->aws_session_token,
+      .credentials_file = given->credentials_file,
+      .api_version = given->api_version,
       .index = (uint32_t)b->provider_count,
   };
+  const struct provider_quirks *usual = protocol_quirks(p.protocol);
+  if (usual) p.quirks = usual;
   if (row && row->protocol == p.protocol) {
     p.quirks = &row->quirks;
     if (!p.base_url.len) p.base_url = str_from_cstr(row->base_url);

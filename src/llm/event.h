@@ -18,10 +18,11 @@ enum event_kind {
   EVENT_REASONING,  // text: a piece of the readable reasoning
   EVENT_SIGNATURE,  // text: a piece of what proves the reasoning before it; opaque, byte for byte
   EVENT_ENCRYPTED,  // text: reasoning that only the provider can read, whole; opaque
-  EVENT_CALL,       // call, id, name: a tool call begins
+  EVENT_CALL,       // call, id, name: a tool call begins; text: a signature that belongs to it, opaque
   EVENT_ARGUMENTS,  // call, text: a piece of its arguments, which are JSON in a string
   EVENT_CALL_END,   // call: its arguments are complete
-  EVENT_CITATION,   // json: the provider's object
+  EVENT_CITATION,   // block, url, title, json: a source of the text of this block
+  EVENT_IMAGE,      // name: its media type, text: its data (base64): a picture the model made
   EVENT_FINISH,     // finish, native: why it ended
   EVENT_USAGE,      // usage: so far; each replaces the one before
 };
@@ -36,7 +37,8 @@ struct event {
   uint32_t block;                      // which part of the answer the text, reasoning or signature belongs to; grows
   struct str text;                     // the inside of a JSON string
   struct str id, name, model, native;  // insides of JSON strings
-  struct str json;                     // a whole JSON value
+  struct str url, title;               // insides of JSON strings
+  struct str json;                     // a whole JSON value: the provider's own object
   const struct usage *usage;
 };
 

@@ -42,6 +42,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
                             "Too many requests. Try again after the time in Retry-After."},
     [FAULT_NO_ENDPOINT] = {"no_endpoint", 404, "not_found", false, BLAME_REQUEST,
                            "No endpoint of this model fits the request."},
+    [FAULT_UNSUPPORTED] = {"unsupported", 400, "invalid_request", true, BLAME_REQUEST,
+                           "The provider's protocol cannot carry this request."},
     [FAULT_UPSTREAM_AUTH] = {"upstream_auth", 502, "provider_unavailable", true, BLAME_PROVIDER,
                              "The provider refused the gateway's credentials. Its API key must be corrected in the "
                              "gateway's configuration."},

@@ -23,6 +23,7 @@ enum fault {
   FAULT_RATE_LIMITED,     // ours
   // the provider
   FAULT_NO_ENDPOINT,        // none fits the request
+  FAULT_UNSUPPORTED,        // this one cannot be asked so: its protocol has no way to say it
   FAULT_UPSTREAM_AUTH,      // it refuses our key
   FAULT_UPSTREAM_BILLING,   // our account there is empty
   FAULT_UPSTREAM_RATE,      // 429

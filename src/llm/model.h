@@ -43,6 +43,10 @@ struct provider {
   struct str env_key;                    // environment variable of its key, for messages; may be empty
   struct str ca_file;                    // extra trust anchors; empty: the system's
   unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
+  // what single protocols want beside a key; empty: not given
+  struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
+  struct str credentials_file;                                                     // vertex
+  struct str api_version;                                                          // azure
   uint32_t index;  // place in the snapshot's list
 };
 

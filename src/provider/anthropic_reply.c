@@ -168,9 +168,20 @@ static void give_call(const struct json_doc *doc, uint32_t content, uint32_t cal
                                               .name = member(doc, content, STR("name"))});
 }
 
+// Only what can be looked up is a source to a chat client; places inside a document it sent itself are not.
+static void give_citation(const struct json_doc *doc, uint32_t citation, uint32_t block, struct event_sink sink) {
+  struct str url = member(doc, citation, STR("url"));
+  if (!url.len) url = member(doc, citation, STR("source"));
+  bool web = str_starts(url, STR("http://")) || str_starts(url, STR("https://"));
+  if (!web) return;
+  struct event event = {.kind = EVENT_CITATION, .block = block, .url = url, .json = json_raw(doc, citation)};
+  event.title = member(doc, citation, STR("title"));
+  sink.on_event(sink.context, &event);
+}
+
 static void give_citations(const struct json_doc *doc, uint32_t citations, uint32_t block, struct event_sink sink) {
   for (uint32_t c = json_first(doc, citations); c != JSON_NONE; c = json_next(doc, citations, c))
-    sink.on_event(sink.context, &(struct event){.kind = EVENT_CITATION, .block = block, .json = json_raw(doc, c)});
+    give_citation(doc, c, block, sink);
 }
 
 // What a block holds from the start: all of it in a whole reply, mostly nothing in a stream. The kind of the block.
@@ -361,8 +372,7 @@ static void on_block_delta(struct anthropic_stream *s) {
   if (b->kind == BLOCK_TEXT) {
     give_text(EVENT_TEXT, (uint32_t)number, member(doc, delta, STR("text")), s->sink);
     uint32_t citation = json_get(doc, delta, STR("citation"));
-    struct event event = {.kind = EVENT_CITATION, .block = (uint32_t)number, .json = json_raw(doc, citation)};
-    if (json_is(doc, citation, JSON_OBJECT)) s->sink.on_event(s->sink.context, &event);
+    if (json_is(doc, citation, JSON_OBJECT)) give_citation(doc, citation, (uint32_t)number, s->sink);
   } else if (b->kind == BLOCK_THINKING) {
     give_text(EVENT_REASONING, (uint32_t)number, member(doc, delta, STR("thinking")), s->sink);
     give_text(EVENT_SIGNATURE, (uint32_t)number, member(doc, delta, STR("signature")), s->sink);

@@ -168,7 +168,7 @@ static const struct {
   const char *name;
   bool built;
 } protocols[PROTOCOL_COUNT] = {
-    [PROTOCOL_OPENAI] = {"openai", true},    [PROTOCOL_ANTHROPIC] = {"anthropic", false},
+    [PROTOCOL_OPENAI] = {"openai", true},    [PROTOCOL_ANTHROPIC] = {"anthropic", true},
     [PROTOCOL_GEMINI] = {"gemini", false},   [PROTOCOL_VERTEX] = {"vertex", false},
     [PROTOCOL_BEDROCK] = {"bedrock", false}, [PROTOCOL_AZURE] = {"azure", false},
     [PROTOCOL_COHERE] = {"cohere", false},   [PROTOCOL_MISTRAL] = {"mistral", false},
@@ -197,6 +197,13 @@ bool protocol_parse(struct str name, enum protocol *out) {
 
 bool protocol_built(enum protocol protocol) {
   return protocol < PROTOCOL_COUNT && protocols[protocol].built;
+}
+
+const struct provider_quirks *protocol_quirks(enum protocol protocol) {
+  if (protocol == PROTOCOL_OPENAI) return NULL;
+  for (size_t i = 0; i < provider_row_count; i++)
+    if (provider_rows[i].protocol == protocol) return &provider_rows[i].quirks;
+  return NULL;
 }
 
 void provider_table_markdown(struct buf *out) {

@@ -120,6 +120,24 @@ void chat_usage_write(const struct chat_reply *reply, const struct json_doc *doc
   buf_u64(out, u->completion);
   buf_lit(out, ",\"total_tokens\":");
   buf_u64(out, u->total);
+  if (usage == JSON_NONE && u->known) {  // translated: all we know
+    buf_lit(out, ",\"prompt_tokens_details\":{\"cached_tokens\":");
+    buf_u64(out, u->cached);
+    buf_lit(out, ",\"cache_write_tokens\":");
+    buf_u64(out, u->cache_write);
+    buf_lit(out, ",\"audio_tokens\":");
+    buf_u64(out, u->audio_prompt);
+    buf_lit(out, "},\"completion_tokens_details\":{\"reasoning_tokens\":");
+    buf_u64(out, u->reasoning);
+    buf_lit(out, ",\"image_tokens\":");
+    buf_u64(out, u->image_completion);
+    buf_lit(out, ",\"audio_tokens\":");
+    buf_u64(out, u->audio_completion);
+    buf_char(out, '}');
+    write_cost(&reply->cost, out);
+    buf_char(out, '}');
+    return;
+  }
   buf_lit(out, ",\"prompt_tokens_details\":");
   write_details(doc, json_get(doc, usage, STR("prompt_tokens_details")), STR("cached_tokens"), u->cached, out);
   buf_lit(out, ",\"completion_tokens_details\":");

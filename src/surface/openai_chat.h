@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "json/json.h"
+#include "llm/conversation.h"
+#include "llm/event.h"
 #include "llm/fault.h"
 #include "llm/model.h"
 #include "llm/usage.h"
@@ -24,6 +26,7 @@ struct chat_request {
   unsigned model_count;
   bool stream;
   bool has_tools;
+  bool require_parameters;  // provider.require_parameters: a provider that cannot take all of it is not asked
   uint64_t max_tokens;  // 0: not given
   struct str user, session_id;
   struct str text_last;  // reserved for the demo provider; unused here
@@ -49,6 +52,11 @@ bool chat_request_build(const struct chat_request *r, const struct endpoint *end
 // The same, but the first long run of unchanged bytes is not copied: *hole (zeroed) says what belongs where.
 bool chat_request_build_around(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out,
                                struct buf_hole *hole);
+
+// The request in the common form, for providers of another dialect; it points into the body and the arena. False: *note
+// says what has no meaning there.
+bool chat_conversation(const struct chat_request *r, struct arena *arena, struct conversation *out,
+                       struct fault_note *note);
 
 // What one reply needs to be rewritten.
 struct chat_reply {
@@ -101,6 +109,27 @@ bool chat_stream_end(struct chat_stream *s, bool saw_done, uint64_t request_byte
 // The error chunk of OpenRouter (MAP 14): error{code,message,metadata{error_type}} and choices[0] with
 // finish_reason "error". No [DONE] follows.
 void chat_stream_error(struct buf *out, const struct chat_reply *reply, enum fault fault, struct str message);
+
+// An answer that comes as events (llm/event.h) from a provider of another dialect, written in this one.
+struct chat_events;
+struct chat_events_options {
+  bool stream;
+  bool hide_reasoning;           // the client does not want to see it
+  const char *reasoning_format;  // whose signatures these are; NULL: nobody's
+  struct str answer_tool;        // calls of this tool are the answer itself; empty: none are
+  bool collect;                  // keep the reasoning that tool calls came from, for chat_events_carry
+};
+// NULL: out of memory. `reply` must outlive it.
+struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events_options options);
+void chat_events_drop(struct chat_events *e);
+struct event_sink chat_events_sink(struct chat_events *e);
+// A stream's events are written to `out` until the next call of this.
+void chat_events_into(struct chat_events *e, struct buf *out);
+// True once something that counts as output has been written.
+bool chat_events_spoke(const struct chat_events *e);
+// The decoder has said that the answer is complete: the whole body, or the end of the stream: finish_reason, the usage
+// chunk and [DONE]. False: out of memory. Usage the provider never gave is estimated, the prompt from request_bytes.
+bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *out);
 
 // Reads a provider's HTTP error (any of the shapes in providers/*.md): class and message for the client and the record.
 enum fault chat_error_read(unsigned status, struct str body, struct arena *arena, struct str *message);

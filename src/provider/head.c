@@ -1,16 +1,16 @@
-#include "provider/openai.h"
+#include "provider/head.h"
 
 #include "base/version.h"
 #include "provider/table.h"
 
 enum { LENGTH_ROOM = 10 };
 
-void openai_chat_head(struct buf *out, const struct provider *provider, const struct openai_target *target, bool stream,
-                      size_t *length_at) {
+void head_write(struct buf *out, const struct provider *provider, const struct head_target *target, size_t *length_at) {
   buf_lit(out, "POST ");
   buf_str(out, target->prefix);
+  buf_str(out, target->base);
   buf_str(out, target->path);
-  buf_lit(out, "/chat/completions HTTP/1.1\r\nHost: ");
+  buf_lit(out, " HTTP/1.1\r\nHost: ");
   buf_str(out, target->host);
   if (target->key.len) {
     const char *field = provider->quirks->auth_header;
@@ -27,17 +27,16 @@ void openai_chat_head(struct buf *out, const struct provider *provider, const st
     buf_lit(out, "\r\nProxy-Authorization: ");
     buf_str(out, target->proxy_authorization);
   }
-  if (stream)
-    buf_lit(out, "\r\nAccept: text/event-stream");
-  else
-    buf_lit(out, "\r\nAccept: application/json");
+  buf_str(out, target->fields);
+  buf_lit(out, "\r\nAccept: ");
+  buf_str(out, target->accept);
   buf_lit(out, "\r\nAccept-Encoding: identity\r\nUser-Agent: signalbox/" SIGNALBOX_VERSION
                "\r\nContent-Type: application/json\r\nContent-Length: ");
   *length_at = out->len;
   buf_lit(out, "          \r\n\r\n");  // blanks before a field's value mean nothing (RFC 9110 5.5)
 }
 
-void openai_length(struct buf *out, size_t length_at, size_t body_length) {
+void head_length(struct buf *out, size_t length_at, size_t body_length) {
   if (out->failed) return;
   size_t at = length_at + LENGTH_ROOM;
   do out->ptr[--at] = (char)('0' + body_length % 10);

@@ -1,0 +1,127 @@
+// What a client asks of a model, in one form for all dialects: a client's dialect makes it of its request, a provider's
+// dialect writes its own request from it (answers go the other way as llm/event.h). Dialects meet only here.
+//
+// Strings are of two kinds. Those marked "inside" are the insides of JSON strings, still escaped: text goes from one
+// dialect's JSON to the other's without being decoded. Those marked "JSON" are whole values as they were written. All
+// others are plain text. Everything lives in the request's body or arena.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "llm/fault.h"
+
+enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
+
+enum part_kind {
+  PART_TEXT,       // text
+  PART_REFUSAL,    // text: the model declined
+  PART_IMAGE,      // url or data with media_type; detail
+  PART_FILE,       // url, or data with media_type, or id; name
+  PART_AUDIO,      // data, media_type ("audio/wav")
+  PART_VIDEO,      // url or data with media_type
+  PART_REASONING,  // text and/or signature or encrypted; format, id
+  PART_CALL,       // id, name, arguments; signature
+};
+
+enum cache_mark { CACHE_NONE, CACHE_5M, CACHE_1H };
+
+struct part {
+  enum part_kind kind;
+  enum cache_mark cache;  // the prompt up to here is worth keeping
+  struct str text;        // inside
+  struct str url;         // "https://…"
+  struct str data;        // base64
+  struct str media_type;  // "image/png"
+  struct str name;        // of the file or the function
+  struct str id;          // of the call, the file, or the piece of reasoning
+  struct str detail;      // of an image: "low", "high"
+  struct str arguments;   // inside: a JSON object as text, if the model wrote one
+  struct str signature;   // inside: what proves the reasoning, or belongs to the call; opaque
+  struct str encrypted;   // inside: reasoning only its provider can read; opaque
+  struct str format;      // whose signature or encrypted it is: "anthropic-claude-v1"; empty: unknown
+};
+
+struct turn {
+  enum role role;
+  struct part *parts;
+  size_t count;
+  struct str name;     // inside: of the participant; empty: none
+  struct str call_id;  // of ROLE_TOOL: the call this answers
+};
+
+struct tool {
+  struct str name;
+  struct str description;  // inside; empty: none
+  struct str parameters;   // JSON schema; empty: none given
+  bool strict;
+  enum cache_mark cache;
+};
+
+enum tool_choice { CHOICE_UNSET, CHOICE_AUTO, CHOICE_NONE, CHOICE_REQUIRED, CHOICE_NAMED };
+enum answer_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_SCHEMA };
+enum effort {
+  EFFORT_UNSET,
+  EFFORT_NONE,
+  EFFORT_MINIMAL,
+  EFFORT_LOW,
+  EFFORT_MEDIUM,
+  EFFORT_HIGH,
+  EFFORT_XHIGH,
+  EFFORT_MAX
+};
+enum flag { FLAG_UNSET, FLAG_NO, FLAG_YES };
+
+// Numbers are JSON, as the client spelt them; empty: not given.
+struct conversation {
+  struct turn *turns;
+  size_t turn_count;
+  struct tool *tools;
+  size_t tool_count;
+  enum tool_choice choice;
+  struct str choice_name;  // of CHOICE_NAMED
+  enum flag parallel_calls;
+  bool stream;
+  uint64_t max_tokens;  // 0: not given
+  struct str temperature, top_p, top_k, seed, frequency_penalty, presence_penalty;
+  struct str *stops;  // inside
+  size_t stop_count;
+  enum answer_format format;
+  struct str schema, schema_name, schema_description;  // JSON; plain; inside
+  bool schema_strict;
+  enum effort effort;
+  uint64_t reasoning_tokens;  // a budget; 0: not given
+  bool reasoning_hidden;      // the client does not want to see it
+  struct str user, service_tier, prompt_cache_key;
+  struct str metadata;      // JSON object of strings
+  enum cache_mark cache;    // mark the end of the whole prompt
+  const struct str *extra;  // names of request members that are not in this form
+  size_t extra_count;
+};
+
+// One translation of a conversation for one endpoint: what could not be carried, and why it was refused if it was.
+enum { TRANSLATION_DROPS = 32 };
+struct translation {
+  struct arena *arena;
+  struct str dropped[TRANSLATION_DROPS];  // names of request members, each once
+  unsigned dropped_count;
+  struct str answer_tool;  // the format is had by a tool of ours: its arguments are the answer; empty: it is not
+  enum fault fault;    // FAULT_NONE: fine
+  struct str message;  // for the client; names what to do
+};
+// Notes that a member of the request has no counterpart at the provider.
+void translation_drop(struct translation *t, struct str name);
+// Notes why the request cannot go to this provider. Always false.
+bool translation_refuse(struct translation *t, enum fault fault, struct str message);
+
+// Is a piece of reasoning worth sending to a provider of this format? Only its own blobs are.
+bool reasoning_is_of(const struct part *part, const char *format);
+// The name of the function a tool turn answers; empty when no call before it has that id.
+struct str conversation_call_name(const struct conversation *c, size_t turn, struct str call_id);
+// OpenRouter's share of max_tokens for an effort, as a budget: at least 1024, at most 128000 (MAP 11). 0 for none and
+// unset.
+uint64_t effort_budget(enum effort effort, uint64_t max_tokens);
+// The effort nearest to a budget.
+enum effort effort_of_budget(uint64_t budget, uint64_t max_tokens);

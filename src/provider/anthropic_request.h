@@ -1,0 +1,31 @@
+// Anthropic Messages, the provider's side: requests.
+// Source: https://docs.anthropic.com/en/api/messages (order, models and traps: provider/steps.h, provider/claude.h).
+#pragma once
+#include "base/buf.h"
+#include "llm/conversation.h"
+#include "llm/model.h"
+
+enum anthropic_host {
+  ANTHROPIC_DIRECT,
+  ANTHROPIC_VERTEX,  // the model stands in the path, the version in the body
+};
+// Appends the body. False: *t says why not, or memory is out.
+bool anthropic_request(const struct conversation *c, const struct endpoint *e, enum anthropic_host host,
+                       struct translation *t, struct buf *out);
+
+// How a Claude model is asked to think, wherever it is served.
+struct anthropic_thinking {
+  enum { THINK_UNSET, THINK_OFF, THINK_BUDGET, THINK_ADAPTIVE } mode;
+  uint64_t budget;
+  const char *effort;  // output_config.effort; NULL: none
+  bool summarized;     // its text must be asked for
+};
+struct claude;
+struct steps;
+// `max_tokens`: of the answer. What cannot be had is noted in *t. False: refused.
+bool anthropic_thinking(const struct conversation *c, const struct claude *model, const struct steps *steps,
+                        uint64_t max_tokens, struct translation *t, struct anthropic_thinking *out);
+// The limit of the answer: the client's, else the model's.
+uint64_t anthropic_max_tokens(const struct conversation *c, const struct endpoint *e);
+// The tool that stands in for a format the model cannot be asked for: its arguments are the answer.
+#define ANTHROPIC_ANSWER_TOOL "json_answer"

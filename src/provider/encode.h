@@ -1,0 +1,52 @@
+// Small things every encoder of a provider's dialect needs: members, arguments, limits, IDs, media.
+// "Inside" means the inside of a JSON string, still escaped, see llm/conversation.h.
+#pragma once
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "json/json.h"
+#include "llm/conversation.h"
+
+// `"key":"inside"`, `"key":"plain"` (escaped here), `"key":json`, each with a comma before it where one is due.
+void encode_inside(struct buf *out, struct str key, struct str inside);
+void encode_plain(struct buf *out, struct str key, struct str plain);
+void encode_json(struct buf *out, struct str key, struct str json);
+void encode_u64(struct buf *out, struct str key, uint64_t value);
+// `"key":{`, `"key":[`; and `{` as an element of an array.
+void encode_object(struct buf *out, struct str key);
+void encode_array(struct buf *out, struct str key);
+void encode_element(struct buf *out);
+
+// A number the client gave, held between two bounds; what was held is noted. Nothing is written for an empty one.
+void encode_number(struct buf *out, struct str key, struct str number, double min, double max, struct translation *t);
+bool encode_number_is(struct str number, double value);
+
+// Tool arguments as the JSON object that most dialects want: nothing and null become {}, text that is no object goes
+// into {"input":"…"} rather than failing the conversation. False: out of memory.
+bool encode_arguments(struct buf *out, struct str inside, struct arena *arena);
+// An inside, decoded. False: out of memory, or half a surrogate pair.
+bool encode_decode(struct str inside, struct arena *arena, struct str *out);
+// Nothing but white space?
+bool encode_is_blank(struct str inside);
+// Without white space at the end.
+struct str encode_trim_end(struct str inside);
+
+// An ID in a provider's alphabet: ASCII letters and digits, `more`, at most `max` bytes. Another one becomes its hash,
+// the same every time, `min` bytes long. {NULL,0}: out of memory.
+struct encode_alphabet {
+  const char *more;
+  size_t min, max;
+};
+struct str encode_id(struct str id, struct encode_alphabet alphabet, struct arena *arena);
+
+// The media type of base64 data by its first bytes, where they tell; else the declared one, in its usual spelling.
+struct str encode_media_type(const struct part *part);
+bool encode_media_is(const struct part *part, struct str prefix);
+// Base64, both ways (RFC 4648, padding optional, white space skipped when decoding). {NULL,0}: damaged or no memory.
+struct str encode_base64(struct str bytes, struct arena *arena);
+struct str encode_unbase64(struct str text, struct arena *arena);
+// A text file's characters as an inside; {NULL,0}: not UTF-8, or no memory.
+struct str encode_text_file(const struct part *part, struct arena *arena);
+
+// Notes every member the common form does not know.
+void encode_note_extra(const struct conversation *c, struct translation *t);

@@ -1,0 +1,34 @@
+// A conversation put in the order that most providers insist on: the results of a turn's tool calls come directly
+// behind it, each once and before anything else; a call without a result gets an error for one; a result without a call
+// becomes the user's text; system messages in the middle too. Empty parts and the turns they leave empty are gone.
+#pragma once
+#include "llm/conversation.h"
+
+enum step_kind {
+  STEP_PART,    // part, of a user or assistant turn
+  STEP_RESULT,  // the answer of `turn` to the call `part`; turn NULL: the client gave none
+  STEP_ORPHAN,  // the text of `turn`, a result of no call: the user's
+  STEP_SYSTEM,  // part of a system turn that is not at the beginning: the user's
+};
+
+struct step {
+  enum step_kind kind;
+  bool user;                // the user's side, or the model's
+  bool begins;              // the first step of its turn
+  const struct part *part;  // not of STEP_ORPHAN
+  const struct turn *turn;
+  size_t turn_number;
+};
+
+struct steps {
+  struct step *items;
+  size_t count;
+  size_t system_count;  // turns at the beginning that are the system's
+};
+
+// `call_order`: results in the order of the calls, not as the client gave them. False: out of memory.
+bool steps_make(const struct conversation *c, bool call_order, struct arena *arena, struct steps *out);
+// Is the turn of this call still running: is there nothing of the model's behind its results?
+bool steps_is_current(const struct steps *s, const struct step *step);
+// The text parts of a result, as insides one by one; NULL when there are no more.
+const struct part *step_text(const struct turn *turn, size_t *at);

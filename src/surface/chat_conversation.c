@@ -1,0 +1,547 @@
+// A chat request in the common form (llm/conversation.h), for providers that speak another dialect. Whatever has no
+// place there is either refused, with the part at fault, or listed by name.
+#include <string.h>
+
+#include "base/limits.h"
+#include "surface/chat_members.h"
+#include "surface/chat_shared.h"
+
+struct reading {
+  const struct json_doc *doc;
+  struct arena *arena;
+  struct conversation *out;
+  struct fault_note *note;
+  unsigned message;  // the present one, for messages
+};
+
+static bool refuse(struct reading *r, struct str param, struct str text) {
+  bool no_memory = !text.ptr;
+  *r->note = (struct fault_note){no_memory ? FAULT_INTERNAL : FAULT_BAD_REQUEST,
+                                 no_memory ? STR("Out of memory.") : text, param};
+  return false;
+}
+
+static bool no_memory(struct reading *r) {
+  return refuse(r, (struct str){0}, (struct str){0});
+}
+
+static bool message_wrong(struct reading *r, const char *what) {
+  return refuse(r, STR("messages"), arena_printf(r->arena, "messages[%u]%s", r->message, what));
+}
+
+static struct str inside_of(struct reading *r, uint32_t object, struct str name) {
+  return chat_inside(r->doc, json_get(r->doc, object, name));
+}
+
+// Plain text of a member; empty when it is no string. False: half a surrogate pair.
+static bool plain(struct reading *r, uint32_t object, struct str name, struct str *out) {
+  uint32_t value = json_get(r->doc, object, name);
+  *out = (struct str){0};
+  if (!chat_has_text(r->doc, value) || json_string(r->doc, value, r->arena, out)) return true;
+  return refuse(r, name, arena_printf(r->arena, "\"%.*s\" holds half a surrogate pair.", STR_ARGS(name)));
+}
+
+static struct str number(struct reading *r, struct str name) {
+  uint32_t value = json_get(r->doc, 0, name);
+  return json_is(r->doc, value, JSON_NUMBER) ? json_raw(r->doc, value) : (struct str){0};
+}
+
+static enum cache_mark cache_mark(struct reading *r, uint32_t object) {
+  uint32_t control = json_get(r->doc, object, STR("cache_control"));
+  if (json_is(r->doc, control, JSON_OBJECT))
+    return json_string_is(r->doc, json_get(r->doc, control, STR("ttl")), STR("1h")) ? CACHE_1H : CACHE_5M;
+  return json_is(r->doc, json_get(r->doc, object, STR("prompt_cache_breakpoint")), JSON_OBJECT) ? CACHE_5M : CACHE_NONE;
+}
+
+// --- media ---
+
+// Splits a data URL (RFC 2397); any other is kept as it is. False: it is one, but not in base64.
+static bool media_url(struct part *p, struct str url) {
+  if (!str_starts_nocase(url, STR("data:"))) {
+    p->url = url;
+    return true;
+  }
+  size_t comma = str_find_char(url, ',', 0);
+  if (comma == SIZE_MAX) return false;
+  struct str head = str_from(url.ptr + 5, comma - 5);
+  if (!str_ends(head, STR(";base64"))) return false;
+  head.len -= 7;
+  size_t end = str_find_char(head, ';', 0);
+  p->media_type = end == SIZE_MAX ? head : str_from(head.ptr, end);
+  p->data = str_skip(url, comma + 1);
+  return p->data.len != 0;
+}
+
+static bool read_media(struct reading *r, uint32_t part, struct str member, enum part_kind kind, struct part *p) {
+  uint32_t value = json_get(r->doc, part, member);
+  struct str url = {0};
+  p->kind = kind;
+  if (json_is(r->doc, value, JSON_STRING)) {
+    if (!plain(r, part, member, &url)) return false;
+  } else if (!plain(r, value, STR("url"), &url) || !plain(r, value, STR("detail"), &p->detail)) {
+    return false;
+  }
+  if (!url.len) return message_wrong(r, ": an image or video part needs a url.");
+  return media_url(p, url) || message_wrong(r, ": a data URL must be of the form data:TYPE;base64,DATA.");
+}
+
+static bool read_audio(struct reading *r, uint32_t part, struct part *p) {
+  uint32_t audio = json_get(r->doc, part, STR("input_audio"));
+  struct str format;
+  p->kind = PART_AUDIO;
+  if (!plain(r, audio, STR("data"), &p->data) || !plain(r, audio, STR("format"), &format)) return false;
+  if (!p->data.len) return message_wrong(r, ": input_audio needs \"data\" (base64) and \"format\".");
+  if (str_starts_nocase(p->data, STR("data:")) && !media_url(p, p->data))
+    return message_wrong(r, ": a data URL must be of the form data:TYPE;base64,DATA.");
+  if (!format.len) format = STR("wav");
+  if (!p->media_type.len) p->media_type = arena_printf(r->arena, "audio/%.*s", STR_ARGS(format));
+  return p->media_type.ptr || no_memory(r);
+}
+
+static struct str type_of_name(struct str name) {
+  static const struct {
+    struct str end, type;
+  } rows[] = {{{".pdf", 4}, {"application/pdf", 15}},
+              {{".txt", 4}, {"text/plain", 10}},
+              {{".md", 3}, {"text/markdown", 13}},
+              {{".csv", 4}, {"text/csv", 8}},
+              {{".html", 5}, {"text/html", 9}}};
+  for (size_t i = 0; i < CHAT_COUNT(rows); i++)
+    if (name.len >= rows[i].end.len && str_eq_nocase(str_skip(name, name.len - rows[i].end.len), rows[i].end))
+      return rows[i].type;
+  return STR("application/pdf");
+}
+
+static bool read_file(struct reading *r, uint32_t part, struct part *p) {
+  uint32_t file = json_get(r->doc, part, STR("file"));
+  struct str data;
+  p->kind = PART_FILE;
+  if (!plain(r, file, STR("filename"), &p->name) || !plain(r, file, STR("file_id"), &p->id) ||
+      !plain(r, file, STR("file_data"), &data))
+    return false;
+  if (!data.len && !plain(r, file, STR("file_url"), &data)) return false;
+  if (!data.len && !p->id.len) return message_wrong(r, ": a file part needs \"file_data\" (a data URL or a URL).");
+  if (!data.len) return true;
+  bool url = str_starts_nocase(data, STR("http://")) || str_starts_nocase(data, STR("https://"));
+  if (url || str_starts_nocase(data, STR("data:"))) {
+    if (!media_url(p, data)) return message_wrong(r, ": a data URL must be of the form data:TYPE;base64,DATA.");
+  } else {
+    p->data = data;
+  }
+  if (!p->media_type.len) p->media_type = type_of_name(p->name);
+  return true;
+}
+
+static bool read_part(struct reading *r, uint32_t part, struct part *p) {
+  struct str type = inside_of(r, part, STR("type"));
+  p->cache = cache_mark(r, part);
+  if (str_eq(type, STR("text")) || str_eq(type, STR("input_text")) || str_eq(type, STR("output_text"))) {
+    p->kind = PART_TEXT;
+    p->text = inside_of(r, part, STR("text"));
+    return true;
+  }
+  if (str_eq(type, STR("image_url"))) return read_media(r, part, type, PART_IMAGE, p);
+  if (str_eq(type, STR("video_url")) || str_eq(type, STR("input_video")))
+    return read_media(r, part, type, PART_VIDEO, p);
+  if (str_eq(type, STR("input_audio"))) return read_audio(r, part, p);
+  if (str_eq(type, STR("file"))) return read_file(r, part, p);
+  if (str_eq(type, STR("refusal"))) {
+    p->kind = PART_REFUSAL;
+    p->text = inside_of(r, part, STR("refusal"));
+    return true;
+  }
+  return message_wrong(r, arena_printf(r->arena,
+                                       " has a part of type \"%.*s\", which is not known: it must be text, image_url, "
+                                       "input_audio, video_url or file.",
+                                       (int)(type.len < 40 ? type.len : 40), type.ptr)
+                              .ptr);
+}
+
+// --- the parts of a turn ---
+
+static unsigned count_children(const struct json_doc *doc, uint32_t node) {
+  unsigned n = 0;
+  for (uint32_t c = json_first(doc, node); c != JSON_NONE; c = json_next(doc, node, c)) n++;
+  return n;
+}
+
+static bool read_content(struct reading *r, uint32_t message, struct turn *t) {
+  uint32_t content = json_get(r->doc, message, STR("content"));
+  if (json_is(r->doc, content, JSON_STRING)) {
+    if (chat_has_text(r->doc, content))
+      t->parts[t->count++] = (struct part){.kind = PART_TEXT, .text = chat_inside(r->doc, content)};
+    return true;
+  }
+  if (!json_is(r->doc, content, JSON_ARRAY)) return true;
+  for (uint32_t c = json_first(r->doc, content); c != JSON_NONE; c = json_next(r->doc, content, c)) {
+    struct part *p = &t->parts[t->count];
+    if (!json_is(r->doc, c, JSON_OBJECT)) return message_wrong(r, ".content must hold objects.");
+    if (!read_part(r, c, p)) return false;
+    bool empty = (p->kind == PART_TEXT || p->kind == PART_REFUSAL) && !p->text.len;
+    if (empty && p->cache && t->count) p[-1].cache = p->cache;
+    if (empty)
+      *p = (struct part){0};
+    else
+      t->count++;
+  }
+  return true;
+}
+
+static bool join(struct reading *r, struct str *to, struct str more) {
+  if (!more.len) return true;
+  if (!to->len) return *to = more, true;
+  char *both = arena_alloc(r->arena, to->len + more.len);
+  if (!both) return no_memory(r);
+  memcpy(both, to->ptr, to->len);
+  memcpy(both + to->len, more.ptr, more.len);
+  *to = str_from(both, to->len + more.len);
+  return true;
+}
+
+// Clients that collect a stream may hand back its pieces one by one: those of one index are one again. A signature ends
+// its piece.
+static struct part *piece_to_go_on_with(struct reading *r, struct turn *t, uint32_t detail, uint64_t *index) {
+  uint64_t given;
+  bool indexed = json_u64(r->doc, json_get(r->doc, detail, STR("index")), UINT32_MAX, &given);
+  struct part *last = t->count ? &t->parts[t->count - 1] : NULL;
+  bool same = last && last->kind == PART_REASONING && !last->encrypted.len && !last->signature.len &&
+              (!indexed || *index == UINT64_MAX || given == *index);
+  if (indexed) *index = given;
+  return same ? last : NULL;
+}
+
+static bool read_reasoning(struct reading *r, uint32_t message, struct turn *t) {
+  uint32_t details = json_get(r->doc, message, STR("reasoning_details"));
+  uint64_t index = UINT64_MAX;
+  size_t before = t->count;
+  for (uint32_t d = json_is(r->doc, details, JSON_ARRAY) ? json_first(r->doc, details) : JSON_NONE; d != JSON_NONE;
+       d = json_next(r->doc, details, d)) {
+    struct str type = inside_of(r, d, STR("type")), format, id;
+    bool encrypted = str_eq(type, STR("reasoning.encrypted"));
+    struct str text = inside_of(r, d, str_eq(type, STR("reasoning.summary")) ? STR("summary") : STR("text"));
+    if (!plain(r, d, STR("format"), &format) || !plain(r, d, STR("id"), &id)) return false;
+    if (!encrypted && !str_eq(type, STR("reasoning.text")) && !str_eq(type, STR("reasoning.summary"))) continue;
+    struct part *p = encrypted ? NULL : piece_to_go_on_with(r, t, d, &index);
+    if (!p) {
+      p = &t->parts[t->count++];
+      *p = (struct part){.kind = PART_REASONING, .id = id, .format = format};
+    }
+    if (!p->format.len) p->format = format;
+    if (!p->id.len) p->id = id;
+    if (encrypted)
+      p->encrypted = inside_of(r, d, STR("data"));
+    else if (!join(r, &p->text, text) || !join(r, &p->signature, inside_of(r, d, STR("signature"))))
+      return false;
+  }
+  if (t->count != before) return true;
+  struct str text = inside_of(r, message, STR("reasoning"));
+  if (!text.len) text = inside_of(r, message, STR("reasoning_content"));
+  if (text.len) t->parts[t->count++] = (struct part){.kind = PART_REASONING, .text = text};
+  return true;
+}
+
+// A function's arguments as the inside of a string; an object, which some clients send, becomes its text.
+static bool read_arguments(struct reading *r, uint32_t function, struct str *out) {
+  uint32_t value = json_get(r->doc, function, STR("arguments"));
+  *out = chat_inside(r->doc, value);
+  if (!json_is(r->doc, value, JSON_OBJECT)) return true;
+  struct buf text;
+  buf_init(&text, LIMIT_REPLY_BODY);
+  json_write_str(&text, json_raw(r->doc, value));
+  if (!text.failed) *out = arena_str(r->arena, str_from(text.ptr + 1, text.len - 2));
+  buf_free(&text);
+  return out->ptr || no_memory(r);
+}
+
+static bool read_call(struct reading *r, uint32_t call, struct part *p) {
+  uint32_t function = json_get(r->doc, call, STR("function"));
+  uint32_t google = json_get(r->doc, json_get(r->doc, call, STR("extra_content")), STR("google"));
+  p->kind = PART_CALL;
+  if (!plain(r, call, STR("id"), &p->id) || !plain(r, function, STR("name"), &p->name)) return false;
+  if (!p->name.len) return message_wrong(r, ".tool_calls: every call needs a function with a name.");
+  p->signature = inside_of(r, google, STR("thought_signature"));
+  return read_arguments(r, function, &p->arguments);
+}
+
+static bool read_calls(struct reading *r, uint32_t message, struct turn *t) {
+  uint32_t calls = json_get(r->doc, message, STR("tool_calls"));
+  uint32_t function = json_get(r->doc, message, STR("function_call"));
+  for (uint32_t c = json_is(r->doc, calls, JSON_ARRAY) ? json_first(r->doc, calls) : JSON_NONE; c != JSON_NONE;
+       c = json_next(r->doc, calls, c))
+    if (!read_call(r, c, &t->parts[t->count++])) return false;
+  if (!json_is(r->doc, function, JSON_OBJECT)) return true;
+  // The deprecated form has no ID: the name is the link.
+  struct part *p = &t->parts[t->count++];
+  p->kind = PART_CALL;
+  if (!plain(r, function, STR("name"), &p->name)) return false;
+  p->id = arena_printf(r->arena, "call_%.*s", STR_ARGS(p->name));
+  return p->id.ptr ? read_arguments(r, function, &p->arguments) : no_memory(r);
+}
+
+static bool read_role(struct reading *r, uint32_t message, struct turn *t) {
+  struct str role = inside_of(r, message, STR("role"));
+  if (str_eq(role, STR("user"))) return t->role = ROLE_USER, true;
+  if (str_eq(role, STR("assistant"))) return t->role = ROLE_ASSISTANT, true;
+  if (str_eq(role, STR("system")) || str_eq(role, STR("developer"))) return t->role = ROLE_SYSTEM, true;
+  t->role = ROLE_TOOL;
+  if (str_eq(role, STR("tool"))) {
+    if (!plain(r, message, STR("tool_call_id"), &t->call_id)) return false;
+    return t->call_id.len || message_wrong(r, " of role tool needs the \"tool_call_id\" it answers.");
+  }
+  if (!str_eq(role, STR("function")))
+    return message_wrong(r, ".role must be system, developer, user, assistant or tool.");
+  struct str name;
+  if (!plain(r, message, STR("name"), &name)) return false;
+  t->call_id = arena_printf(r->arena, "call_%.*s", STR_ARGS(name));
+  return t->call_id.ptr || no_memory(r);
+}
+
+static bool read_turn(struct reading *r, uint32_t message, struct turn *t) {
+  const struct json_doc *doc = r->doc;
+  unsigned room = 3 + count_children(doc, json_get(doc, message, STR("content"))) +
+                  count_children(doc, json_get(doc, message, STR("reasoning_details"))) +
+                  count_children(doc, json_get(doc, message, STR("tool_calls")));
+  t->parts = arena_zalloc(r->arena, room * sizeof *t->parts);
+  if (!t->parts) return no_memory(r);
+  if (!read_role(r, message, t)) return false;
+  if (t->role != ROLE_TOOL) t->name = inside_of(r, message, STR("name"));
+  if (t->role == ROLE_ASSISTANT && !read_reasoning(r, message, t)) return false;
+  if (!read_content(r, message, t)) return false;
+  struct str refusal = t->role == ROLE_ASSISTANT ? inside_of(r, message, STR("refusal")) : (struct str){0};
+  if (refusal.len) t->parts[t->count++] = (struct part){.kind = PART_REFUSAL, .text = refusal};
+  if (t->role == ROLE_ASSISTANT && !read_calls(r, message, t)) return false;
+  enum cache_mark mark = cache_mark(r, message);
+  if (mark && t->count) t->parts[t->count - 1].cache = mark;
+  return true;
+}
+
+static bool read_turns(struct reading *r) {
+  uint32_t messages = json_get(r->doc, 0, STR("messages"));
+  struct conversation *c = r->out;
+  c->turns = arena_zalloc(r->arena, (count_children(r->doc, messages) + 1) * sizeof *c->turns);
+  if (!c->turns) return no_memory(r);
+  for (uint32_t m = json_first(r->doc, messages); m != JSON_NONE; m = json_next(r->doc, messages, m), r->message++)
+    if (!read_turn(r, m, &c->turns[c->turn_count++])) return false;
+  return true;
+}
+
+// --- tools ---
+
+static bool read_tool(struct reading *r, uint32_t function, uint32_t holder, struct tool *t) {
+  uint32_t parameters = json_get(r->doc, function, STR("parameters"));
+  if (!plain(r, function, STR("name"), &t->name)) return false;
+  if (!t->name.len)
+    return refuse(r, STR("tools"), STR("Every tool must be a function with a name: {\"type\":\"function\","
+                                       "\"function\":{\"name\":…}}. Other kinds are not in this version for this "
+                                       "provider."));
+  t->description = inside_of(r, function, STR("description"));
+  if (json_is(r->doc, parameters, JSON_OBJECT)) t->parameters = json_raw(r->doc, parameters);
+  t->strict = json_type(r->doc, json_get(r->doc, function, STR("strict"))) == JSON_TRUE;
+  t->cache = cache_mark(r, holder);
+  if (!t->cache) t->cache = cache_mark(r, function);
+  return true;
+}
+
+static bool read_tools(struct reading *r) {
+  const struct json_doc *doc = r->doc;
+  struct conversation *c = r->out;
+  uint32_t tools = json_get(doc, 0, STR("tools")), functions = json_get(doc, 0, STR("functions"));
+  unsigned room = count_children(doc, tools) + count_children(doc, functions);
+  if (!room) return true;
+  c->tools = arena_zalloc(r->arena, room * sizeof *c->tools);
+  if (!c->tools) return no_memory(r);
+  for (uint32_t t = json_first(doc, tools); t != JSON_NONE; t = json_next(doc, tools, t))
+    if (!read_tool(r, json_get(doc, t, STR("function")), t, &c->tools[c->tool_count++])) return false;
+  if (c->tool_count) return true;
+  for (uint32_t f = json_first(doc, functions); f != JSON_NONE; f = json_next(doc, functions, f))
+    if (!read_tool(r, f, f, &c->tools[c->tool_count++])) return false;
+  return true;
+}
+
+static bool read_choice(struct reading *r) {
+  static const struct str words[] = {[CHOICE_AUTO] = {"auto", 4}, [CHOICE_NONE] = {"none", 4},
+                                     [CHOICE_REQUIRED] = {"required", 8}};
+  const struct json_doc *doc = r->doc;
+  uint32_t choice = json_get(doc, 0, STR("tool_choice"));
+  if (json_type(doc, choice) == JSON_NULL) choice = json_get(doc, 0, STR("function_call"));
+  if (json_type(doc, choice) == JSON_NULL) return true;
+  for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
+    if (json_string_is(doc, choice, words[i])) return r->out->choice = (enum tool_choice)i, true;
+  if (json_string_is(doc, choice, STR("any"))) return r->out->choice = CHOICE_REQUIRED, true;
+  uint32_t function = json_get(doc, choice, STR("function"));
+  r->out->choice = CHOICE_NAMED;
+  if (!plain(r, function == JSON_NONE ? choice : function, STR("name"), &r->out->choice_name)) return false;
+  if (!r->out->choice_name.len)
+    return refuse(r, STR("tool_choice"),
+                  STR("\"tool_choice\" must be auto, none, required or {\"type\":\"function\",\"function\":{\"name\":…}}."));
+  for (size_t i = 0; i < r->out->tool_count; i++)
+    if (str_eq(r->out->tools[i].name, r->out->choice_name)) return true;
+  return refuse(r, STR("tool_choice"), STR("\"tool_choice\" names a function that is not among \"tools\"."));
+}
+
+// --- the rest ---
+
+static bool read_format(struct reading *r) {
+  const struct json_doc *doc = r->doc;
+  struct conversation *c = r->out;
+  uint32_t format = json_get(doc, 0, STR("response_format")), schema = json_get(doc, format, STR("json_schema"));
+  uint32_t type = json_get(doc, format, STR("type"));
+  if (json_string_is(doc, type, STR("json_object"))) c->format = FORMAT_JSON;
+  if (!json_string_is(doc, type, STR("json_schema"))) return true;
+  c->format = FORMAT_SCHEMA;
+  c->schema_description = inside_of(r, schema, STR("description"));
+  c->schema_strict = json_type(doc, json_get(doc, schema, STR("strict"))) == JSON_TRUE;
+  if (!plain(r, schema, STR("name"), &c->schema_name)) return false;
+  uint32_t inner = json_get(doc, schema, STR("schema"));
+  if (!json_is(doc, inner, JSON_OBJECT))
+    return refuse(r, STR("response_format"), STR("\"response_format.json_schema.schema\" must be a JSON schema."));
+  c->schema = json_raw(doc, inner);
+  return true;
+}
+
+static bool read_effort(struct reading *r, struct str word) {
+  static const char *const words[] = {[EFFORT_NONE] = "none",     [EFFORT_MINIMAL] = "minimal",
+                                      [EFFORT_LOW] = "low",       [EFFORT_MEDIUM] = "medium",
+                                      [EFFORT_HIGH] = "high",     [EFFORT_XHIGH] = "xhigh",
+                                      [EFFORT_MAX] = "max"};
+  if (!word.len) return true;
+  for (int i = EFFORT_NONE; i <= EFFORT_MAX; i++)
+    if (str_eq(word, str_from_cstr(words[i]))) return r->out->effort = (enum effort)i, true;
+  return refuse(r, STR("reasoning_effort"),
+                STR("The reasoning effort must be none, minimal, low, medium, high, xhigh or max."));
+}
+
+static bool read_reasoning_wish(struct reading *r) {
+  const struct json_doc *doc = r->doc;
+  struct conversation *c = r->out;
+  uint32_t wish = json_get(doc, 0, STR("reasoning"));
+  uint32_t enabled = json_get(doc, wish, STR("enabled"));
+  struct str effort = inside_of(r, wish, STR("effort"));
+  if (!effort.len) effort = inside_of(r, 0, STR("reasoning_effort"));
+  if (!read_effort(r, effort)) return false;
+  if (!json_u64(doc, json_get(doc, wish, STR("max_tokens")), UINT32_MAX, &c->reasoning_tokens)) c->reasoning_tokens = 0;
+  c->reasoning_hidden = json_type(doc, json_get(doc, wish, STR("exclude"))) == JSON_TRUE ||
+                        json_type(doc, json_get(doc, 0, STR("include_reasoning"))) == JSON_FALSE;
+  if (json_type(doc, enabled) == JSON_FALSE) c->effort = EFFORT_NONE;
+  if (json_type(doc, enabled) == JSON_TRUE && !c->effort && !c->reasoning_tokens) c->effort = EFFORT_MEDIUM;
+  return true;
+}
+
+static bool read_stops(struct reading *r) {
+  const struct json_doc *doc = r->doc;
+  uint32_t stop = json_get(doc, 0, STR("stop"));
+  unsigned room = json_is(doc, stop, JSON_STRING) ? 1 : count_children(doc, stop);
+  if (!room) return true;
+  r->out->stops = arena_alloc(r->arena, room * sizeof *r->out->stops);
+  if (!r->out->stops) return no_memory(r);
+  if (json_is(doc, stop, JSON_STRING)) {
+    if (chat_has_text(doc, stop)) r->out->stops[r->out->stop_count++] = chat_inside(doc, stop);
+    return true;
+  }
+  for (uint32_t s = json_first(doc, stop); s != JSON_NONE; s = json_next(doc, stop, s))
+    if (chat_has_text(doc, s)) r->out->stops[r->out->stop_count++] = chat_inside(doc, s);
+  return true;
+}
+
+// Members that mean nothing more than their absence would.
+static bool is_default(const struct json_doc *doc, enum chat_member_id id, uint32_t value) {
+  double n;
+  if (json_type(doc, value) == JSON_NULL || json_type(doc, value) == JSON_FALSE) return true;
+  if (json_type(doc, value) >= JSON_ARRAY && json_first(doc, value) == JSON_NONE) return true;
+  if (!json_double(doc, value, &n)) return id == CHAT_MEMBER_VERBOSITY && json_string_is(doc, value, STR("medium"));
+  return n == (id == CHAT_MEMBER_N || id == CHAT_MEMBER_REPETITION_PENALTY);
+}
+
+static bool is_carried(enum chat_member_id id, const struct json_doc *doc, uint32_t key) {
+  static const struct str unlisted[] = {{"functions", 9}, {"function_call", 13}};
+  switch (id) {
+    case CHAT_MEMBER_MODEL:
+    case CHAT_MEMBER_MESSAGES:
+    case CHAT_MEMBER_STREAM:
+    case CHAT_MEMBER_STREAM_OPTIONS:
+    case CHAT_MEMBER_MAX_TOKENS:
+    case CHAT_MEMBER_MAX_COMPLETION_TOKENS:
+    case CHAT_MEMBER_TEMPERATURE:
+    case CHAT_MEMBER_TOOLS:
+    case CHAT_MEMBER_TOOL_CHOICE:
+    case CHAT_MEMBER_RESPONSE_FORMAT:
+    case CHAT_MEMBER_USER:
+    case CHAT_MEMBER_REASONING:
+    case CHAT_MEMBER_REASONING_EFFORT:
+    case CHAT_MEMBER_TOP_P:
+    case CHAT_MEMBER_TOP_K:
+    case CHAT_MEMBER_FREQUENCY_PENALTY:
+    case CHAT_MEMBER_PRESENCE_PENALTY:
+    case CHAT_MEMBER_SEED:
+    case CHAT_MEMBER_STOP:
+    case CHAT_MEMBER_PARALLEL_TOOL_CALLS:
+    case CHAT_MEMBER_METADATA:
+    case CHAT_MEMBER_PROMPT_CACHE_KEY:
+    case CHAT_MEMBER_SERVICE_TIER:
+    case CHAT_MEMBER_CACHE_CONTROL:
+    case CHAT_MEMBER_INCLUDE_REASONING:
+    // The gateway's own.
+    case CHAT_MEMBER_PROVIDER:
+    case CHAT_MEMBER_MODELS:
+    case CHAT_MEMBER_ROUTE:
+    case CHAT_MEMBER_USAGE:
+    case CHAT_MEMBER_SESSION_ID:
+    case CHAT_MEMBER_TRACE:
+    case CHAT_MEMBER_DEBUG: return true;
+    case CHAT_MEMBER_COUNT:
+      for (size_t i = 0; i < CHAT_COUNT(unlisted); i++)
+        if (json_string_is(doc, key, unlisted[i])) return true;
+      return false;
+    default: return false;
+  }
+}
+
+static bool list_extra(struct reading *r) {
+  const struct json_doc *doc = r->doc;
+  struct str *names = arena_alloc(r->arena, (count_children(doc, 0) / 2 + 1) * sizeof *names);
+  if (!names) return no_memory(r);
+  r->out->extra = names;
+  for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
+    uint32_t value = json_next(doc, 0, key);
+    enum chat_member_id id = chat_member_find(doc, key);
+    if (!is_carried(id, doc, key) && !is_default(doc, id, value))
+      names[r->out->extra_count++] = chat_inside(doc, key);
+    key = json_next(doc, 0, value);
+  }
+  return true;
+}
+
+static bool read_rest(struct reading *r, const struct chat_request *request) {
+  const struct json_doc *doc = r->doc;
+  struct conversation *c = r->out;
+  uint32_t parallel = json_get(doc, 0, STR("parallel_tool_calls")), metadata = json_get(doc, 0, STR("metadata"));
+  c->stream = request->stream;
+  c->max_tokens = request->max_tokens;
+  c->temperature = number(r, STR("temperature"));
+  c->top_p = number(r, STR("top_p"));
+  c->top_k = number(r, STR("top_k"));
+  c->seed = number(r, STR("seed"));
+  c->frequency_penalty = number(r, STR("frequency_penalty"));
+  c->presence_penalty = number(r, STR("presence_penalty"));
+  c->user = request->user;
+  c->cache = cache_mark(r, 0);
+  if (json_type(doc, parallel) == JSON_TRUE) c->parallel_calls = FLAG_YES;
+  if (json_type(doc, parallel) == JSON_FALSE) c->parallel_calls = FLAG_NO;
+  if (json_first(doc, metadata) != JSON_NONE) c->metadata = json_raw(doc, metadata);
+  return plain(r, 0, STR("service_tier"), &c->service_tier) &&
+         plain(r, 0, STR("prompt_cache_key"), &c->prompt_cache_key);
+}
+
+bool chat_conversation(const struct chat_request *request, struct arena *arena, struct conversation *out,
+                       struct fault_note *note) {
+  struct json_doc doc = {0};
+  *out = (struct conversation){0};
+  *note = (struct fault_note){0};
+  struct reading r = {.doc = &doc, .arena = arena, .out = out, .note = note};
+  // The request's own index ends at the messages' members; a part's image is three levels below them.
+  bool ok = json_parse(&doc, request->body, 7) == JSON_OK ? true : no_memory(&r);
+  ok = ok && read_turns(&r) && read_tools(&r) && read_choice(&r) && read_format(&r) && read_reasoning_wish(&r) &&
+       read_stops(&r) && read_rest(&r, request) && list_extra(&r);
+  json_doc_free(&doc);
+  return ok;
+}

@@ -1,0 +1,470 @@
+// An answer in events, as a chat completion: whole, or a stream of chunks. What the two share is how reasoning and
+// sources are told; a whole answer collects its pieces, a stream writes each as it comes.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "surface/chat_shared.h"
+
+enum { CALLS_MAX = 1024, CARRY_MAX = 1 << 20 };
+
+struct chat_events {
+  struct chat_reply *reply;
+  struct chat_events_options options;
+  struct buf *out;                              // a stream's
+  struct buf content, calls, images, annotations;  // a whole answer's
+  struct buf reasoning, details;  // a whole answer's; details also of a stream whose reasoning is kept
+  struct buf prefix;              // of a stream's chunks, up to the delta's members
+  bool begun, spoke, finished, failed, call_open;
+  uint32_t call_count;     // calls the client sees
+  uint32_t answer_call;    // the call that is the answer, + 1; 0: none
+  uint32_t first_call;     // the decoder's number of the client's call 0: those before are the answer's
+  uint32_t detail_count;   // reasoning details so far; the open one is the last
+  uint32_t detail_block;   // its block
+  enum event_kind detail;  // what it holds last: EVENT_REASONING, EVENT_SIGNATURE; else none is open
+  uint64_t characters;     // of the text so far
+  uint64_t block_from;     // the text of this block begins there
+  uint32_t block;
+  enum finish finish;
+};
+
+struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events_options options) {
+  struct chat_events *e = calloc(1, sizeof *e);
+  if (!e) return NULL;
+  e->reply = reply;
+  e->options = options;
+  struct buf *bufs[] = {&e->content, &e->calls, &e->images, &e->annotations, &e->reasoning, &e->details, &e->prefix};
+  for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_init(bufs[i], LIMIT_REPLY_BODY);
+  if (options.stream) e->details.max = CARRY_MAX;
+  e->detail = EVENT_BEGIN;
+  return e;
+}
+
+void chat_events_drop(struct chat_events *e) {
+  if (!e) return;
+  struct buf *bufs[] = {&e->content, &e->calls, &e->images, &e->annotations, &e->reasoning, &e->details, &e->prefix};
+  for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_free(bufs[i]);
+  free(e);
+}
+
+void chat_events_into(struct chat_events *e, struct buf *out) {
+  e->out = out;
+}
+
+bool chat_events_spoke(const struct chat_events *e) {
+  return e->spoke;
+}
+
+// --- chunks ---
+
+static void chunk_begin(struct chat_events *e) {
+  if (!e->prefix.len) {
+    buf_lit(&e->prefix, "data: ");
+    chat_begin(e->reply, STR("chat.completion.chunk"), &e->prefix);
+    buf_lit(&e->prefix, ",\"choices\":[{\"index\":0,\"delta\":{");
+    e->failed |= e->prefix.failed;
+  }
+  buf_str(e->out, buf_view(&e->prefix));
+  if (!e->begun) buf_lit(e->out, "\"role\":\"assistant\",");
+}
+
+static void chunk_end(struct chat_events *e) {
+  buf_lit(e->out, "},\"finish_reason\":null,\"native_finish_reason\":null}]}\n\n");
+  e->begun = e->spoke = true;
+}
+
+static void quoted(struct buf *out, struct str inside) {
+  buf_char(out, '"');
+  buf_str(out, inside);
+  buf_char(out, '"');
+}
+
+// --- text ---
+
+static uint64_t characters(struct str inside) {
+  uint64_t n = 0;
+  for (const char *p = inside.ptr, *end = p + inside.len; p < end;) {
+    if (*p == '\\') {
+      // The second half of a surrogate pair is no character of its own.
+      bool low = p[1] == 'u' && (p[2] == 'd' || p[2] == 'D') && strchr("cdefCDEF", p[3]);
+      n += !low;
+      p += p[1] == 'u' ? 6 : 2;
+    } else {
+      n += ((unsigned char)*p++ & 0xC0) != 0x80;
+    }
+  }
+  return n;
+}
+
+static void on_text(struct chat_events *e, const struct event *event) {
+  if (event->block != e->block) e->block_from = e->characters;
+  e->block = event->block;
+  e->characters += characters(event->text);
+  e->reply->text_bytes += event->text.len;
+  if (!e->options.stream) {
+    buf_str(&e->content, event->text);
+    return;
+  }
+  chunk_begin(e);
+  buf_lit(e->out, "\"content\":");
+  quoted(e->out, event->text);
+  chunk_end(e);
+}
+
+static void write_image(struct buf *out, const struct event *event) {
+  buf_lit(out, "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:");
+  buf_str(out, event->name);
+  buf_lit(out, ";base64,");
+  buf_str(out, event->text);
+  buf_lit(out, "\"}}");
+}
+
+static void on_image(struct chat_events *e, const struct event *event) {
+  if (!e->options.stream) {
+    if (e->images.len) buf_char(&e->images, ',');
+    write_image(&e->images, event);
+    return;
+  }
+  chunk_begin(e);
+  buf_lit(e->out, "\"content\":\"\",\"images\":[");
+  write_image(e->out, event);
+  buf_char(e->out, ']');
+  chunk_end(e);
+}
+
+static void on_citation(struct chat_events *e, const struct event *event) {
+  uint64_t from = event->block == e->block ? e->block_from : e->characters;
+  struct buf *out = e->options.stream ? e->out : &e->annotations;
+  if (e->options.stream) {
+    chunk_begin(e);
+    buf_lit(out, "\"content\":\"\",\"annotations\":[");
+  } else if (out->len) {
+    buf_char(out, ',');
+  }
+  buf_lit(out, "{\"type\":\"url_citation\",\"url_citation\":{\"url\":");
+  quoted(out, event->url);
+  buf_lit(out, ",\"title\":");
+  quoted(out, event->title);
+  buf_lit(out, ",\"start_index\":");
+  buf_u64(out, from);
+  buf_lit(out, ",\"end_index\":");
+  buf_u64(out, e->characters);
+  buf_lit(out, "}}");
+  if (!e->options.stream) return;
+  buf_char(out, ']');
+  chunk_end(e);
+}
+
+// --- reasoning ---
+
+static struct str format_of(const struct chat_events *e) {
+  return e->options.reasoning_format ? str_from_cstr(e->options.reasoning_format) : STR("unknown");
+}
+
+static void write_detail_begin(struct chat_events *e, struct buf *out, const char *type, uint32_t index) {
+  buf_printf(out, "{\"type\":\"%s\",\"format\":", type);
+  quoted(out, format_of(e));
+  buf_lit(out, ",\"index\":");
+  buf_u64(out, index);
+}
+
+// Ends the detail that is being collected.
+static void detail_close(struct chat_events *e) {
+  if (e->detail == EVENT_REASONING || e->detail == EVENT_SIGNATURE) buf_lit(&e->details, "\"}");
+  e->detail = EVENT_BEGIN;
+}
+
+static bool collects(const struct chat_events *e) {
+  return !e->options.stream || e->options.collect;
+}
+
+// The index of the detail a piece belongs to: pieces of one block, text and then signature, are one.
+static uint32_t detail_index(struct chat_events *e, const struct event *event) {
+  bool same = e->detail != EVENT_BEGIN && e->detail_block == event->block &&
+              !(e->detail == EVENT_SIGNATURE && event->kind == EVENT_REASONING);
+  if (same) return e->detail_count - 1;
+  detail_close(e);
+  return e->detail_count++;
+}
+
+static void collect_piece(struct chat_events *e, const struct event *event, uint32_t index, bool fresh) {
+  if (fresh) {
+    if (e->details.len) buf_char(&e->details, ',');
+    write_detail_begin(e, &e->details, "reasoning.text", index);
+  }
+  if (fresh || e->detail != event->kind) {
+    if (!fresh) buf_char(&e->details, '"');
+    buf_printf(&e->details, ",\"%s\":\"", event->kind == EVENT_REASONING ? "text" : "signature");
+  }
+  buf_str(&e->details, event->text);
+}
+
+static void on_reasoning(struct chat_events *e, const struct event *event) {
+  uint32_t before = e->detail_count, index = detail_index(e, event);
+  bool text = event->kind == EVENT_REASONING;
+  if (collects(e)) collect_piece(e, event, index, before != e->detail_count);
+  e->detail = event->kind;
+  e->detail_block = event->block;
+  if (text) e->reply->text_bytes += event->text.len;
+  if (!e->options.stream) {
+    if (text) buf_str(&e->reasoning, event->text);
+    return;
+  }
+  if (e->options.hide_reasoning) return;
+  chunk_begin(e);
+  buf_lit(e->out, "\"content\":\"\",");
+  if (text) {
+    buf_lit(e->out, "\"reasoning\":");
+    quoted(e->out, event->text);
+    buf_lit(e->out, ",\"reasoning_content\":");
+    quoted(e->out, event->text);
+    buf_char(e->out, ',');
+  }
+  buf_lit(e->out, "\"reasoning_details\":[");
+  write_detail_begin(e, e->out, "reasoning.text", index);
+  buf_printf(e->out, ",\"%s\":", text ? "text" : "signature");
+  quoted(e->out, event->text);
+  buf_lit(e->out, "}]");
+  chunk_end(e);
+}
+
+static void write_encrypted(struct chat_events *e, struct buf *out, struct str data, struct str id, uint32_t index) {
+  write_detail_begin(e, out, "reasoning.encrypted", index);
+  if (id.len) {
+    buf_lit(out, ",\"id\":");
+    quoted(out, id);
+  }
+  buf_lit(out, ",\"data\":");
+  quoted(out, data);
+  buf_char(out, '}');
+}
+
+// A blob of its own: encrypted reasoning, or the signature of a call.
+static void collect_encrypted(struct chat_events *e, struct str data, struct str id, uint32_t index) {
+  if (!collects(e)) return;
+  if (e->details.len) buf_char(&e->details, ',');
+  write_encrypted(e, &e->details, data, id, index);
+}
+
+static void on_encrypted(struct chat_events *e, const struct event *event) {
+  detail_close(e);
+  uint32_t index = e->detail_count++;
+  collect_encrypted(e, event->text, event->id, index);
+  if (!e->options.stream || e->options.hide_reasoning) return;
+  chunk_begin(e);
+  buf_lit(e->out, "\"content\":\"\",\"reasoning_details\":[");
+  write_encrypted(e, e->out, event->text, event->id, index);
+  buf_char(e->out, ']');
+  chunk_end(e);
+}
+
+// --- tool calls ---
+
+// An ID of our own where the provider gives none.
+static struct str call_id(struct chat_events *e, const struct event *event, char made[64]) {
+  if (event->id.len) return event->id;
+  struct str tail = e->reply->generation_id;
+  if (tail.len > 20) tail = str_skip(tail, tail.len - 20);
+  struct buf text;
+  buf_init(&text, 64);
+  buf_lit(&text, "call_");
+  buf_str(&text, tail);
+  buf_char(&text, '_');
+  buf_u64(&text, event->call - e->first_call);
+  size_t n = text.len;
+  if (n) memcpy(made, text.ptr, n);
+  e->failed |= text.failed;
+  buf_free(&text);
+  return str_from(made, n);
+}
+
+static void write_call(struct buf *out, struct str id, const struct event *event) {
+  buf_lit(out, "\"id\":");
+  quoted(out, id);
+  buf_lit(out, ",\"type\":\"function\",");
+  if (event->text.len) {
+    buf_lit(out, "\"extra_content\":{\"google\":{\"thought_signature\":");
+    quoted(out, event->text);
+    buf_lit(out, "}},");
+  }
+  buf_lit(out, "\"function\":{\"name\":");
+  quoted(out, event->name);
+  buf_lit(out, ",\"arguments\":\"");
+}
+
+static void on_call(struct chat_events *e, const struct event *event) {
+  char made[64];
+  if (e->options.answer_tool.len && str_eq(event->name, e->options.answer_tool) && !e->answer_call) {
+    e->answer_call = event->call + 1;
+    if (!e->call_count) e->first_call = event->call + 1;
+    return;
+  }
+  struct str id = call_id(e, event, made);
+  e->call_count++;
+  detail_close(e);
+  uint32_t index = e->detail_count;
+  if (event->text.len) {
+    e->detail_count++;
+    collect_encrypted(e, event->text, id, index);
+  }
+  if (!e->options.stream) {
+    if (e->calls.len) buf_char(&e->calls, ',');
+    buf_char(&e->calls, '{');
+    write_call(&e->calls, id, event);
+    e->call_open = true;
+    return;
+  }
+  chunk_begin(e);
+  buf_lit(e->out, "\"content\":null,\"tool_calls\":[{\"index\":");
+  buf_u64(e->out, event->call - e->first_call);
+  buf_char(e->out, ',');
+  write_call(e->out, id, event);
+  buf_lit(e->out, "\"}}]");
+  if (event->text.len && !e->options.hide_reasoning) {
+    buf_lit(e->out, ",\"reasoning_details\":[");
+    write_encrypted(e, e->out, event->text, id, index);
+    buf_char(e->out, ']');
+  }
+  chunk_end(e);
+}
+
+static void on_arguments(struct chat_events *e, const struct event *event) {
+  e->reply->text_bytes += event->text.len;
+  if (e->answer_call == event->call + 1) {
+    // The answer is JSON in a string here as there.
+    on_text(e, &(struct event){.kind = EVENT_TEXT, .block = e->block, .text = event->text});
+    return;
+  }
+  if (!e->options.stream) {
+    buf_str(&e->calls, event->text);
+    return;
+  }
+  chunk_begin(e);
+  buf_lit(e->out, "\"tool_calls\":[{\"index\":");
+  buf_u64(e->out, event->call - e->first_call);
+  buf_lit(e->out, ",\"function\":{\"arguments\":");
+  quoted(e->out, event->text);
+  buf_lit(e->out, "}}]");
+  chunk_end(e);
+}
+
+static void on_call_end(struct chat_events *e) {
+  if (e->call_open) buf_lit(&e->calls, "\"}}");
+  e->call_open = false;
+}
+
+// --- all events ---
+
+static void on_finish(struct chat_events *e, const struct event *event) {
+  e->finish = event->finish;
+  if (e->finish == FINISH_TOOL_CALLS && !e->call_count) e->finish = FINISH_STOP;  // the answer was a call of ours
+  e->finished = true;
+  chat_keep(e->reply->native_finish_reason, sizeof e->reply->native_finish_reason, event->native);
+}
+
+static void on_event(void *context, const struct event *event) {
+  struct chat_events *e = context;
+  switch (event->kind) {
+    case EVENT_BEGIN:
+      if (!e->reply->upstream_id[0]) chat_keep(e->reply->upstream_id, sizeof e->reply->upstream_id, event->id);
+      return;
+    case EVENT_TEXT: on_text(e, event); return;
+    case EVENT_REASONING:
+    case EVENT_SIGNATURE: on_reasoning(e, event); return;
+    case EVENT_ENCRYPTED: on_encrypted(e, event); return;
+    case EVENT_CALL: on_call(e, event); return;
+    case EVENT_ARGUMENTS: on_arguments(e, event); return;
+    case EVENT_CALL_END: on_call_end(e); return;
+    case EVENT_CITATION: on_citation(e, event); return;
+    case EVENT_IMAGE: on_image(e, event); return;
+    case EVENT_FINISH: on_finish(e, event); return;
+    case EVENT_USAGE: e->reply->usage = *event->usage; return;
+  }
+}
+
+struct event_sink chat_events_sink(struct chat_events *e) {
+  return (struct event_sink){on_event, e};
+}
+
+// --- the end ---
+
+static const struct str finish_words[] = {[FINISH_STOP] = {"stop", 4},
+                                          [FINISH_LENGTH] = {"length", 6},
+                                          [FINISH_TOOL_CALLS] = {"tool_calls", 10},
+                                          [FINISH_CONTENT_FILTER] = {"content_filter", 14},
+                                          [FINISH_ERROR] = {"error", 5}};
+
+static void write_finish(struct chat_events *e, struct buf *out) {
+  const char *native = e->reply->native_finish_reason;
+  struct str word = finish_words[e->finish];
+  chat_keep(e->reply->finish_reason, sizeof e->reply->finish_reason, word);
+  buf_lit(out, "\"finish_reason\":\"");
+  buf_str(out, word);
+  buf_lit(out, "\",\"native_finish_reason\":");
+  if (native[0])
+    quoted(out, str_from_cstr(native));
+  else
+    buf_lit(out, "null");
+}
+
+static void settle_usage(struct chat_events *e, uint64_t request_bytes) {
+  if (!e->reply->usage.known) chat_usage_estimate(e->reply, request_bytes);
+  e->reply->cost = usage_cost(&e->reply->usage, &e->reply->endpoint->pricing);
+}
+
+static void write_list(struct buf *out, struct str name, const struct buf *list) {
+  if (!list->len) return;
+  json_write_key(out, name);
+  buf_char(out, '[');
+  buf_str(out, buf_view(list));
+  buf_char(out, ']');
+}
+
+static void write_whole(struct chat_events *e, struct buf *out) {
+  bool said = e->content.len != 0 || !e->calls.len;
+  chat_begin(e->reply, STR("chat.completion"), out);
+  buf_lit(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
+  if (said)
+    quoted(out, buf_view(&e->content));
+  else
+    buf_lit(out, "null");
+  buf_lit(out, ",\"refusal\":null");
+  if (e->reasoning.len && !e->options.hide_reasoning) {
+    buf_lit(out, ",\"reasoning\":");
+    quoted(out, buf_view(&e->reasoning));
+    buf_lit(out, ",\"reasoning_content\":");
+    quoted(out, buf_view(&e->reasoning));
+  }
+  if (!e->options.hide_reasoning) write_list(out, STR("reasoning_details"), &e->details);
+  write_list(out, STR("tool_calls"), &e->calls);
+  write_list(out, STR("images"), &e->images);
+  write_list(out, STR("annotations"), &e->annotations);
+  buf_lit(out, "},\"logprobs\":null,");
+  write_finish(e, out);
+  buf_lit(out, "}],\"system_fingerprint\":null,");
+  chat_usage_write(e->reply, NULL, JSON_NONE, out);
+  buf_char(out, '}');
+}
+
+bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *out) {
+  detail_close(e);
+  settle_usage(e, request_bytes);
+  e->out = out;
+  if (!e->options.stream) {
+    on_call_end(e);
+    write_whole(e, out);
+  } else {
+    chunk_begin(e);
+    buf_lit(out, "\"content\":\"\"},");
+    write_finish(e, out);
+    buf_lit(out, "}]}\n\ndata: ");
+    chat_begin(e->reply, STR("chat.completion.chunk"), out);
+    buf_lit(out, ",\"choices\":[],");
+    chat_usage_write(e->reply, NULL, JSON_NONE, out);
+    buf_lit(out, "}\n\ndata: [DONE]\n\n");
+    e->begun = e->spoke = true;
+  }
+  const struct buf *bufs[] = {&e->content, &e->calls, &e->images, &e->annotations, &e->reasoning, &e->prefix};
+  for (size_t i = 0; i < CHAT_COUNT(bufs); i++) e->failed |= bufs[i]->failed;
+  return !e->failed && !out->failed;
+}

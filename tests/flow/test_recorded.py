@@ -1,0 +1,157 @@
+"""Recorded replies of providers, through the gateway: what a chat client gets must be what the provider said."""
+
+import json
+import unittest
+
+import expected
+import harness
+import recorded
+from expected import Answer
+from harness import Gateway
+from upstream import CLOSE, KEEP, Provider, coded, fault, reply
+
+FOLDERS = {"anthropic": ("anthropic",)}
+STREAM_TYPES = {"sse": "text/event-stream", "aws": "application/vnd.amazon.eventstream"}
+PRICES = {"prompt": "0.000003", "completion": "0.000015", "input_cache_read": "0.0000003", "input_cache_write": "0.00000375"}
+
+
+def setUpModule():
+    if not recorded.there():
+        raise unittest.SkipTest("no recorded traffic here (or no python3-yaml)")
+
+
+def tearDownModule():
+    harness.finish()
+
+
+def told(response):
+    """What a client understands of a chat completion, whole or streamed; an error is its type as a string."""
+    if response.status != 200:
+        return response.json["error"]["metadata"]["error_type"]
+    answer = Answer(finish=None)
+    if "event-stream" not in response.field("content-type"):
+        body = response.json
+        message, usage = body["choices"][0]["message"], body["usage"]
+        answer.finish = body["choices"][0]["finish_reason"]
+        answer.text = message["content"] or ""
+        answer.reasoning = message.get("reasoning") or ""
+        answer.calls = [(c["function"]["name"], expected.arguments(c["function"]["arguments"]))
+                        for c in message.get("tool_calls", [])]
+        details = message.get("reasoning_details", [])
+    else:
+        calls, usage, details, done = {}, None, [], False
+        for event in response.events():
+            if event == "[DONE]":
+                done = True
+                continue
+            if "error" in event:
+                return event["error"]["metadata"]["error_type"]
+            usage = event.get("usage") or usage
+            for choice in event["choices"]:
+                delta = choice["delta"]
+                answer.text += delta.get("content") or ""
+                answer.reasoning += delta.get("reasoning") or ""
+                details += delta.get("reasoning_details", [])
+                for call in delta.get("tool_calls", []):
+                    made = calls.setdefault(call["index"], ["", ""])
+                    made[0] += call["function"].get("name", "")
+                    made[1] += call["function"]["arguments"]
+                if choice["finish_reason"]:
+                    assert answer.finish is None, "two finish reasons"
+                    answer.finish = choice["finish_reason"]
+        assert done, "no [DONE]"
+        assert list(calls) == list(range(len(calls))), calls
+        answer.calls = [(name, expected.arguments(text)) for name, text in calls.values()]
+    signatures = {}
+    for detail in details:
+        blob = detail.get("signature") or detail.get("data")
+        if blob:
+            signatures[detail["index"]] = signatures.get(detail["index"], "") + blob
+    answer.blobs = list(signatures.values())
+    answer.prompt, answer.completion = usage["prompt_tokens"], usage["completion_tokens"]
+    answer.cached = usage["prompt_tokens_details"]["cached_tokens"]
+    answer.written = usage["prompt_tokens_details"].get("cache_write_tokens", 0)
+    answer.reasoned = usage["completion_tokens_details"]["reasoning_tokens"]
+    return answer
+
+
+class Recorded(unittest.TestCase):
+    protocol = None
+
+    @classmethod
+    def setUpClass(cls):
+        if cls.protocol is None:
+            raise unittest.SkipTest("the base of the others")
+        cls.answer = None
+        cls.provider = Provider({"now": lambda request: cls.answer(request)})
+        cls.gateway = Gateway(harness.config(cls.provider.url)
+                              | {"providers": [cls.settings(cls.provider)],
+                                 "models": [{"id": "test/model", "endpoints": [
+                                     {"provider": "mock", "model": "upstream-model", "context_length": 1000000,
+                                      "max_completion_tokens": 8192, "pricing": PRICES}]}]}).start()
+
+    @classmethod
+    def settings(cls, provider):
+        return {"id": "mock", "protocol": cls.protocol, "base_url": provider.url, "api_key": "sk-upstream"}
+
+    def ask(self, exchange, piece=None, cut=None):
+        """The exchange's reply for our request; `piece`: bytes a packet; `cut`: it ends there in order."""
+        body = exchange.body if cut is None else exchange.body[:cut]
+
+        def answer(request):
+            if not exchange.streamed:
+                request.send(reply(body, f"{exchange.status} X", exchange.content_type,
+                                   **({"x_amzn_errortype": exchange.fields["x-amzn-errortype"]}
+                                      if "x-amzn-errortype" in exchange.fields else {})))
+                return KEEP
+            begin = f"HTTP/1.1 {exchange.status} X\r\nContent-Type: {exchange.content_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            request.send(begin.encode())
+            for at in range(0, len(body), piece or len(body) or 1):
+                request.send(coded(body[at:at + (piece or len(body))]))
+            request.send(b"0\r\n\r\n")
+            return KEEP
+
+        type(self).answer = staticmethod(answer)
+        return self.gateway.chat(fault("now"), stream=exchange.streamed)
+
+    def exchanges(self):
+        return [e for e in recorded.load(*FOLDERS[self.protocol]) if self.wanted(e)]
+
+    def wanted(self, exchange):
+        return True
+
+    def check_all(self):
+        function = getattr(expected, self.protocol)
+        seen = 0
+        for exchange in self.exchanges():
+            with self.subTest(exchange.name):
+                if exchange.status != 200:
+                    self.assertIn(self.ask(exchange).status, (400, 404, 413, 422, 429, 502, 503, 504))
+                    continue
+                wanted = function(exchange.body, exchange.streamed)
+                found = told(self.ask(exchange))
+                seen += 1
+                if isinstance(wanted, str):
+                    self.assertIsInstance(found, str, wanted)
+                    continue
+                self.assertEqual(found, wanted)
+                if exchange.streamed:
+                    self.assertEqual(told(self.ask(exchange, piece=1 if len(exchange.body) < 3000 else 17)), wanted)
+                    for cut in range(1, 8):
+                        at = len(exchange.body) * cut // 9
+                        self.assertIsInstance(told(self.ask(exchange, cut=at)), str, f"cut at {at}")
+        print(f"     {self.protocol}: {seen} recorded replies")
+
+
+class Anthropic(Recorded):
+    protocol = "anthropic"
+
+    def wanted(self, exchange):
+        return not exchange.url or exchange.url.endswith(("/messages", "/messages?beta=true"))
+
+    def test_replies(self):
+        self.check_all()
+
+
+if __name__ == "__main__":
+    unittest.main()
