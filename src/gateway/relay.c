@@ -168,8 +168,9 @@ static void error_bytes(struct request *r, const char *body, size_t n, bool end)
   if (!end) return;
   struct str message = {0};
   if (in->dialect) {
-    struct decode_failure failure;
+    struct decode_failure failure = {0};
     in->dialect->error(in->upstream_status, in->error_type, buf_view(&in->held), &failure);
+    if (!in->retry_after_s) in->retry_after_s = failure.retry_after_s;
     path_attempt_failed(r, failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
     return;
   }
@@ -186,7 +187,7 @@ static void note_failure(struct inference *in, const struct decode_failure *fail
 
 static bool translate_whole(struct request *r, struct str body, struct buf *out) {
   struct inference *in = r->inference;
-  struct decode_failure failure = {FAULT_INTERNAL, "Out of memory."};
+  struct decode_failure failure = {FAULT_INTERNAL, "Out of memory.", 0};
   bool ok = translation_begin(r, false) && in->dialect->reply(body, chat_events_sink(in->events), &failure);
   if (!ok) note_failure(in, &failure);
   if (ok && !chat_events_end(in->events, r->body_len, out)) out->failed = true;
@@ -370,6 +371,32 @@ static enum chat_stream_result translate_event(struct inference *in, struct str 
   }
 }
 
+// Google reports trouble in a stream as JSON outside any event.
+static bool is_bare_json(const struct inference *in, struct str rest) {
+  if (!in->dialect || !in->dialect->stream_end) return false;
+  size_t at = 0;
+  while (at < rest.len && (rest.ptr[at] == '\n' || rest.ptr[at] == '\r' || rest.ptr[at] == ' ')) at++;
+  return at < rest.len && (rest.ptr[at] == '{' || rest.ptr[at] == '[');
+}
+
+// What is left of a stream whose only end is the body's: its last event, when only the blank line is missing; an error;
+// or an event that was cut.
+static enum chat_stream_result take_rest(struct inference *in, struct str rest, struct buf *events) {
+  static const struct decode_failure cut = {FAULT_UPSTREAM_CUT, "The provider's stream ended in the middle of an event.",
+                                            0};
+  bool blank = true;
+  for (size_t i = 0; i < rest.len; i++) blank &= rest.ptr[i] == '\n' || rest.ptr[i] == '\r' || rest.ptr[i] == ' ';
+  if (blank || !in->dialect || !in->dialect->stream_end) return CHAT_MORE;
+  while (rest.ptr[0] == '\n' || rest.ptr[0] == '\r' || rest.ptr[0] == ' ') rest = str_skip(rest, 1);
+  enum chat_stream_result result = CHAT_BROKEN;
+  if (str_starts(rest, STR("data:")))
+    result = translate_event(in, (struct str){0}, str_trim(str_skip(rest, 5)), events);
+  else if (is_bare_json(in, rest) && translate_event(in, (struct str){0}, rest, events) == CHAT_BROKEN)
+    return CHAT_BROKEN;
+  if (result == CHAT_BROKEN) note_failure(in, &cut);
+  return result;
+}
+
 // Rewrites all whole events in `in`; *taken: bytes done with. CHAT_MORE: go on when more comes.
 static enum chat_stream_result rewrite_events(struct inference *in, struct str bytes, size_t *taken,
                                               struct buf *events) {
@@ -377,6 +404,7 @@ static enum chat_stream_result rewrite_events(struct inference *in, struct str b
   for (;;) {
     size_t used;
     struct sse_event event;
+    if (is_bare_json(in, str_skip(bytes, *taken))) return CHAT_MORE;  // once it is all there
     enum sse_result found = sse_next(&in->sse, str_skip(bytes, *taken), &used, &event);
     *taken += used;
     if (found == SSE_MORE) return CHAT_MORE;
@@ -398,6 +426,7 @@ static void stream_bytes(struct request *r, const char *body, size_t n, bool end
   }
   size_t taken = 0;
   enum chat_stream_result result = rewrite_events(in, bytes, &taken, events);
+  if (result == CHAT_MORE && end) result = take_rest(in, str_skip(bytes, taken), events);
   if (result == CHAT_BROKEN) {
     stream_lost(r, events, in->reply.fault, arena_str(&r->arena, str_from_cstr(in->reply.message)));
     return;

@@ -56,5 +56,6 @@ enum decode_result {
 };
 struct decode_failure {
   enum fault fault;
-  char message[256];  // for the client; cut to fit at a character's start
+  char message[256];       // for the client; cut to fit at a character's start
+  unsigned retry_after_s;  // how long to wait, when the body says so; 0: it does not
 };

@@ -4,37 +4,12 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "json/json.h"
+#include "provider/decode.h"
 
 enum {
   BLOCKS_MAX = 4096,         // content blocks of one answer; far more than any model makes
   ARGUMENTS_MAX = 16 << 20,  // bytes of one tool call's input in a whole reply
-  COUNT_BITS = 48,           // no count of tokens is larger
 };
-
-// --- small readers ---
-
-// A string's characters as they are spelt; empty for anything else.
-static struct str inside(const struct json_doc *doc, uint32_t node) {
-  struct str raw = json_raw(doc, node);
-  return json_is(doc, node, JSON_STRING) ? str_from(raw.ptr + 1, raw.len - 2) : (struct str){0};
-}
-
-static struct str member(const struct json_doc *doc, uint32_t object, struct str name) {
-  return inside(doc, json_get(doc, object, name));
-}
-
-static bool count_read(const struct json_doc *doc, uint32_t object, struct str name, uint64_t *out) {
-  return json_u64(doc, json_get(doc, object, name), (uint64_t)1 << COUNT_BITS, out);
-}
-
-static void fail(struct decode_failure *failure, enum fault fault, struct str message) {
-  size_t n = message.len < sizeof failure->message - 1 ? message.len : sizeof failure->message - 1;
-  while (n && n < message.len && ((unsigned char)message.ptr[n] & 0xC0) == 0x80) n--;
-  failure->fault = fault;
-  if (n) memcpy(failure->message, message.ptr, n);
-  failure->message[n] = 0;
-}
 
 // --- errors ---
 
@@ -66,13 +41,13 @@ static enum fault by_words(struct str message) {
 // `error`: {"type":…,"message":…}. `status` 0: it came in a stream.
 static void error_read(const struct json_doc *doc, uint32_t error, unsigned status, struct decode_failure *failure) {
   struct arena arena = {0};
-  struct str type = member(doc, error, STR("type")), message = {0};
+  struct str type = decode_member(doc, error, STR("type")), message = {0};
   enum fault fault = status ? fault_of_status(status) : FAULT_UPSTREAM_ERROR;
   if (!json_string(doc, json_get(doc, error, STR("message")), &arena, &message)) message = type;
   for (size_t i = 0; i < sizeof error_types / sizeof *error_types; i++)
     if (str_eq(type, str_from_cstr(error_types[i].type))) fault = error_types[i].fault;
   if (fault == FAULT_BAD_REQUEST) fault = by_words(message);
-  fail(failure, fault, message.len ? message : str_from_cstr(fault_row(fault)->message));
+  decode_fail(failure, fault, message.len ? message : str_from_cstr(fault_row(fault)->message));
   arena_free(&arena);
 }
 
@@ -83,7 +58,7 @@ void anthropic_error(unsigned status, struct str body, struct decode_failure *fa
   if (json_is(&doc, error, JSON_OBJECT))
     error_read(&doc, error, status, failure);
   else  // a proxy on the way, or another service
-    fail(failure, fault, str_from_cstr(fault_row(fault)->message));
+    decode_fail(failure, fault, str_from_cstr(fault_row(fault)->message));
   json_doc_free(&doc);
 }
 
@@ -100,12 +75,12 @@ static void counts_read(struct counts *c, const struct json_doc *doc, uint32_t u
   if (!json_is(doc, usage, JSON_OBJECT)) return;
   uint32_t creation = json_get(doc, usage, STR("cache_creation"));
   uint32_t details = json_get(doc, usage, STR("output_tokens_details"));
-  c->known |= count_read(doc, usage, STR("input_tokens"), &c->input);
-  c->known |= count_read(doc, usage, STR("output_tokens"), &c->output);
-  count_read(doc, usage, STR("cache_read_input_tokens"), &c->read);
-  count_read(doc, usage, STR("cache_creation_input_tokens"), &c->written);
-  count_read(doc, creation, STR("ephemeral_1h_input_tokens"), &c->written_1h);
-  count_read(doc, details, STR("thinking_tokens"), &c->thinking);
+  c->known |= decode_count(doc, usage, STR("input_tokens"), &c->input);
+  c->known |= decode_count(doc, usage, STR("output_tokens"), &c->output);
+  decode_count(doc, usage, STR("cache_read_input_tokens"), &c->read);
+  decode_count(doc, usage, STR("cache_creation_input_tokens"), &c->written);
+  decode_count(doc, creation, STR("ephemeral_1h_input_tokens"), &c->written_1h);
+  decode_count(doc, details, STR("thinking_tokens"), &c->thinking);
 }
 
 static void usage_give(const struct counts *c, struct event_sink sink) {
@@ -164,18 +139,18 @@ static void give_arguments(uint32_t call, struct str text, struct event_sink sin
 static void give_call(const struct json_doc *doc, uint32_t content, uint32_t call, struct event_sink sink) {
   sink.on_event(sink.context, &(struct event){.kind = EVENT_CALL,
                                               .call = call,
-                                              .id = member(doc, content, STR("id")),
-                                              .name = member(doc, content, STR("name"))});
+                                              .id = decode_member(doc, content, STR("id")),
+                                              .name = decode_member(doc, content, STR("name"))});
 }
 
 // Only what can be looked up is a source to a chat client; places inside a document it sent itself are not.
 static void give_citation(const struct json_doc *doc, uint32_t citation, uint32_t block, struct event_sink sink) {
-  struct str url = member(doc, citation, STR("url"));
-  if (!url.len) url = member(doc, citation, STR("source"));
+  struct str url = decode_member(doc, citation, STR("url"));
+  if (!url.len) url = decode_member(doc, citation, STR("source"));
   bool web = str_starts(url, STR("http://")) || str_starts(url, STR("https://"));
   if (!web) return;
   struct event event = {.kind = EVENT_CITATION, .block = block, .url = url, .json = json_raw(doc, citation)};
-  event.title = member(doc, citation, STR("title"));
+  event.title = decode_member(doc, citation, STR("title"));
   sink.on_event(sink.context, &event);
 }
 
@@ -187,20 +162,20 @@ static void give_citations(const struct json_doc *doc, uint32_t citations, uint3
 // What a block holds from the start: all of it in a whole reply, mostly nothing in a stream. The kind of the block.
 static enum block_kind block_begin(const struct json_doc *doc, uint32_t content, uint32_t number, uint32_t call,
                                    struct event_sink sink) {
-  struct str type = member(doc, content, STR("type"));
+  struct str type = decode_member(doc, content, STR("type"));
   if (str_eq(type, STR("text"))) {
-    give_text(EVENT_TEXT, number, member(doc, content, STR("text")), sink);
+    give_text(EVENT_TEXT, number, decode_member(doc, content, STR("text")), sink);
     uint32_t citations = json_get(doc, content, STR("citations"));
     if (json_is(doc, citations, JSON_ARRAY)) give_citations(doc, citations, number, sink);
     return BLOCK_TEXT;
   }
   if (str_eq(type, STR("thinking"))) {
-    give_text(EVENT_REASONING, number, member(doc, content, STR("thinking")), sink);
-    give_text(EVENT_SIGNATURE, number, member(doc, content, STR("signature")), sink);
+    give_text(EVENT_REASONING, number, decode_member(doc, content, STR("thinking")), sink);
+    give_text(EVENT_SIGNATURE, number, decode_member(doc, content, STR("signature")), sink);
     return BLOCK_THINKING;
   }
   if (str_eq(type, STR("redacted_thinking"))) {
-    give_text(EVENT_ENCRYPTED, number, member(doc, content, STR("data")), sink);
+    give_text(EVENT_ENCRYPTED, number, decode_member(doc, content, STR("data")), sink);
     return BLOCK_OTHER;
   }
   if (!str_eq(type, STR("tool_use"))) return BLOCK_OTHER;  // server-side tools and what may come
@@ -220,8 +195,8 @@ static bool whole_arguments(const struct json_doc *doc, uint32_t input, uint32_t
   struct buf text;
   bool has = json_first(doc, input) != JSON_NONE || json_is(doc, input, JSON_STRING);
   if (json_is(doc, input, JSON_STRING)) {
-    give_arguments(call, inside(doc, input), sink);
-    has = inside(doc, input).len != 0;
+    give_arguments(call, decode_inside(doc, input), sink);
+    has = decode_inside(doc, input).len != 0;
   } else if (has) {
     buf_init(&text, ARGUMENTS_MAX);
     json_write_str(&text, json_raw(doc, input));
@@ -248,14 +223,14 @@ static bool whole(const struct json_doc *doc, struct event_sink sink, struct dec
   uint32_t error = json_get(doc, 0, STR("error")), content = json_get(doc, 0, STR("content"));
   if (json_is(doc, error, JSON_OBJECT)) return error_read(doc, error, 0, failure), false;
   if (!json_is(doc, content, JSON_ARRAY))
-    return fail(failure, FAULT_UPSTREAM_INVALID, STR("The provider's answer is JSON, but no message.")), false;
+    return decode_fail(failure, FAULT_UPSTREAM_INVALID, STR("The provider's answer is JSON, but no message.")), false;
   bool called;
   struct counts counts = {0};
   sink.on_event(
       sink.context,
-      &(struct event){.kind = EVENT_BEGIN, .id = member(doc, 0, STR("id")), .model = member(doc, 0, STR("model"))});
-  if (!whole_content(doc, content, &called, sink)) return fail(failure, FAULT_INTERNAL, STR("Out of memory.")), false;
-  finish_give(member(doc, 0, STR("stop_reason")), called, sink);
+      &(struct event){.kind = EVENT_BEGIN, .id = decode_member(doc, 0, STR("id")), .model = decode_member(doc, 0, STR("model"))});
+  if (!whole_content(doc, content, &called, sink)) return decode_fail(failure, FAULT_INTERNAL, STR("Out of memory.")), false;
+  finish_give(decode_member(doc, 0, STR("stop_reason")), called, sink);
   counts_read(&counts, doc, json_get(doc, 0, STR("usage")));
   usage_give(&counts, sink);
   return true;
@@ -268,9 +243,9 @@ bool anthropic_reply(struct str body, struct event_sink sink, struct decode_fail
   if (error == JSON_OK && json_is(&doc, 0, JSON_OBJECT))
     ok = whole(&doc, sink, failure);
   else if (error == JSON_NO_MEMORY)
-    fail(failure, FAULT_INTERNAL, STR("Out of memory."));
+    decode_fail(failure, FAULT_INTERNAL, STR("Out of memory."));
   else
-    fail(failure, FAULT_UPSTREAM_INVALID, STR("The provider's answer is not a JSON object."));
+    decode_fail(failure, FAULT_UPSTREAM_INVALID, STR("The provider's answer is not a JSON object."));
   json_doc_free(&doc);
   return ok;
 }
@@ -300,24 +275,19 @@ void anthropic_stream_drop(struct anthropic_stream *s) {
   free(s);
 }
 
-static enum decode_result refuse(struct decode_failure *failure, const char *message) {
-  fail(failure, FAULT_UPSTREAM_INVALID, str_from_cstr(message));
-  return DECODE_FAILED;
-}
-
 static enum decode_result on_message_start(struct anthropic_stream *s, struct decode_failure *failure) {
   const struct json_doc *doc = &s->doc;
   uint32_t message = json_get(doc, 0, STR("message"));
-  struct str id = member(doc, message, STR("id"));
+  struct str id = decode_member(doc, message, STR("id"));
   size_t n = id.len < sizeof s->id - 1 ? id.len : sizeof s->id - 1;
   if (s->begun) {
     if (str_eq(str_from_cstr(s->id), str_from(id.ptr, n))) return DECODE_MORE;  // the same once more
-    return refuse(failure, "The provider mixed two answers into one stream.");
+    return decode_refuse(failure, "The provider mixed two answers into one stream.");
   }
   s->begun = true;
   if (n) memcpy(s->id, id.ptr, n);
   counts_read(&s->counts, doc, json_get(doc, message, STR("usage")));
-  struct event begin = {.kind = EVENT_BEGIN, .id = id, .model = member(doc, message, STR("model"))};
+  struct event begin = {.kind = EVENT_BEGIN, .id = id, .model = decode_member(doc, message, STR("model"))};
   s->sink.on_event(s->sink.context, &begin);
   return DECODE_MORE;
 }
@@ -341,10 +311,10 @@ static bool blocks_reserve(struct anthropic_stream *s, uint64_t number) {
 
 static enum decode_result on_block_start(struct anthropic_stream *s, struct decode_failure *failure) {
   uint64_t number;
-  if (block_of(s, &number)) return refuse(failure, "The provider began a part of its answer twice.");
+  if (block_of(s, &number)) return decode_refuse(failure, "The provider began a part of its answer twice.");
   if (!json_u64(&s->doc, json_get(&s->doc, 0, STR("index")), BLOCKS_MAX, &number))
-    return refuse(failure, "The provider's answer has a part without a number.");
-  if (!blocks_reserve(s, number)) return fail(failure, FAULT_INTERNAL, STR("Out of memory.")), DECODE_FAILED;
+    return decode_refuse(failure, "The provider's answer has a part without a number.");
+  if (!blocks_reserve(s, number)) return decode_fail(failure, FAULT_INTERNAL, STR("Out of memory.")), DECODE_FAILED;
   uint32_t content = json_get(&s->doc, 0, STR("content_block"));
   struct block *b = &s->blocks[number];
   *b = (struct block){.open = true, .call = s->calls};
@@ -370,14 +340,14 @@ static void on_block_delta(struct anthropic_stream *s) {
   uint32_t delta = json_get(doc, 0, STR("delta"));
   if (!b) return;
   if (b->kind == BLOCK_TEXT) {
-    give_text(EVENT_TEXT, (uint32_t)number, member(doc, delta, STR("text")), s->sink);
+    give_text(EVENT_TEXT, (uint32_t)number, decode_member(doc, delta, STR("text")), s->sink);
     uint32_t citation = json_get(doc, delta, STR("citation"));
     if (json_is(doc, citation, JSON_OBJECT)) give_citation(doc, citation, (uint32_t)number, s->sink);
   } else if (b->kind == BLOCK_THINKING) {
-    give_text(EVENT_REASONING, (uint32_t)number, member(doc, delta, STR("thinking")), s->sink);
-    give_text(EVENT_SIGNATURE, (uint32_t)number, member(doc, delta, STR("signature")), s->sink);
+    give_text(EVENT_REASONING, (uint32_t)number, decode_member(doc, delta, STR("thinking")), s->sink);
+    give_text(EVENT_SIGNATURE, (uint32_t)number, decode_member(doc, delta, STR("signature")), s->sink);
   } else if (b->kind == BLOCK_CALL) {
-    struct str piece = member(doc, delta, STR("partial_json"));
+    struct str piece = decode_member(doc, delta, STR("partial_json"));
     b->has_arguments |= piece.len != 0;
     give_arguments(b->call, piece, s->sink);
   }
@@ -393,7 +363,7 @@ static void on_block_stop(struct anthropic_stream *s) {
 
 static void on_message_delta(struct anthropic_stream *s) {
   const struct json_doc *doc = &s->doc;
-  struct str reason = member(doc, json_get(doc, 0, STR("delta")), STR("stop_reason"));
+  struct str reason = decode_member(doc, json_get(doc, 0, STR("delta")), STR("stop_reason"));
   counts_read(&s->counts, doc, json_get(doc, 0, STR("usage")));
   if (!reason.len || s->finished) return;
   s->finished = true;
@@ -401,7 +371,7 @@ static void on_message_delta(struct anthropic_stream *s) {
 }
 
 static enum decode_result on_message_stop(struct anthropic_stream *s, struct decode_failure *failure) {
-  if (!s->begun) return refuse(failure, "The provider ended an answer that it had not begun.");
+  if (!s->begun) return decode_refuse(failure, "The provider ended an answer that it had not begun.");
   if (!s->finished) finish_give((struct str){0}, s->calls != 0, s->sink);
   usage_give(&s->counts, s->sink);
   return DECODE_DONE;
@@ -410,10 +380,10 @@ static enum decode_result on_message_stop(struct anthropic_stream *s, struct dec
 enum decode_result anthropic_stream_event(struct anthropic_stream *s, struct str data, struct decode_failure *failure) {
   struct json_doc *doc = &s->doc;
   enum json_error error = json_parse(doc, data, 4);
-  if (error == JSON_NO_MEMORY) return fail(failure, FAULT_INTERNAL, STR("Out of memory.")), DECODE_FAILED;
+  if (error == JSON_NO_MEMORY) return decode_fail(failure, FAULT_INTERNAL, STR("Out of memory.")), DECODE_FAILED;
   if (error != JSON_OK || !json_is(doc, 0, JSON_OBJECT))
-    return refuse(failure, "The provider's stream has an event that is no JSON object.");
-  struct str type = member(doc, 0, STR("type"));
+    return decode_refuse(failure, "The provider's stream has an event that is no JSON object.");
+  struct str type = decode_member(doc, 0, STR("type"));
   if (str_eq(type, STR("content_block_delta"))) return on_block_delta(s), DECODE_MORE;
   if (str_eq(type, STR("content_block_start"))) return on_block_start(s, failure);
   if (str_eq(type, STR("content_block_stop"))) return on_block_stop(s), DECODE_MORE;

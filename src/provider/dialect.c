@@ -2,6 +2,9 @@
 
 #include "provider/anthropic_reply.h"
 #include "provider/anthropic_request.h"
+#include "provider/claude.h"
+#include "provider/gemini_reply.h"
+#include "provider/gemini_request.h"
 
 // --- Anthropic ---
 
@@ -53,12 +56,95 @@ static const struct dialect anthropic = {
     .error = anthropic_fault,
 };
 
+// --- Gemini, on AI Studio and Vertex ---
+
+static bool gemini_encode(const struct conversation *c, const struct endpoint *e, struct translation *t,
+                          struct buf *out) {
+  return gemini_request(c, e, e->provider->protocol == PROTOCOL_VERTEX, t, out);
+}
+
+static void *gemini_new(struct event_sink sink) {
+  return gemini_stream_new(sink);
+}
+
+static void gemini_drop(void *state) {
+  gemini_stream_drop(state);
+}
+
+static enum decode_result gemini_event(void *state, struct str type, struct str data, struct decode_failure *failure) {
+  (void)type;
+  return gemini_stream_event(state, data, failure);
+}
+
+static enum decode_result gemini_end(void *state) {
+  return gemini_stream_end(state);
+}
+
+static void gemini_fault(unsigned status, struct str type, struct str body, struct decode_failure *failure) {
+  (void)type;
+  gemini_error(status, body, failure);
+}
+
+static const struct dialect gemini = {
+    .frames = FRAMES_SSE,
+    .reasoning_format = "google-gemini-v1",
+    .path = gemini_path,
+    .encode = gemini_encode,
+    .reply = gemini_reply,
+    .stream_new = gemini_new,
+    .stream_drop = gemini_drop,
+    .stream_event = gemini_event,
+    .stream_end = gemini_end,
+    .error = gemini_fault,
+};
+
+// --- Claude on Vertex ---
+
+static void vertex_claude_path(const struct endpoint *e, bool stream, struct buf *out) {
+  if (!str_starts(e->upstream_model, STR("publishers/"))) buf_lit(out, "/publishers/anthropic/models/");
+  else buf_char(out, '/');
+  buf_str(out, e->upstream_model);
+  if (stream)
+    buf_lit(out, ":streamRawPredict");
+  else
+    buf_lit(out, ":rawPredict");
+}
+
+static bool vertex_claude_encode(const struct conversation *c, const struct endpoint *e, struct translation *t,
+                                 struct buf *out) {
+  return anthropic_request(c, e, ANTHROPIC_VERTEX, t, out);
+}
+
+// The service in between answers in its own way, the model in Anthropic's.
+static void vertex_claude_fault(unsigned status, struct str type, struct str body, struct decode_failure *failure) {
+  (void)type;
+  if (str_find(body, STR("\"type\""), 0) != SIZE_MAX && str_find(body, STR("\"status\""), 0) == SIZE_MAX)
+    anthropic_error(status, body, failure);
+  else
+    gemini_error(status, body, failure);
+}
+
+static const struct dialect vertex_claude = {
+    .frames = FRAMES_SSE,
+    .reasoning_format = "anthropic-claude-v1",
+    .path = vertex_claude_path,
+    .encode = vertex_claude_encode,
+    .reply = anthropic_reply,
+    .stream_new = anthropic_new,
+    .stream_drop = anthropic_drop,
+    .stream_event = anthropic_event,
+    .error = vertex_claude_fault,
+};
+
 // --- the table ---
 
 static const struct dialect *const dialects[PROTOCOL_COUNT] = {
     [PROTOCOL_ANTHROPIC] = &anthropic,
+    [PROTOCOL_GEMINI] = &gemini,
+    [PROTOCOL_VERTEX] = &gemini,
 };
 
 const struct dialect *dialect_of(const struct endpoint *e) {
+  if (e->provider->protocol == PROTOCOL_VERTEX && claude_model(e->upstream_model).known) return &vertex_claude;
   return dialects[e->provider->protocol];
 }

@@ -169,7 +169,7 @@ static const struct {
   bool built;
 } protocols[PROTOCOL_COUNT] = {
     [PROTOCOL_OPENAI] = {"openai", true},    [PROTOCOL_ANTHROPIC] = {"anthropic", true},
-    [PROTOCOL_GEMINI] = {"gemini", false},   [PROTOCOL_VERTEX] = {"vertex", false},
+    [PROTOCOL_GEMINI] = {"gemini", true},   [PROTOCOL_VERTEX] = {"vertex", true},
     [PROTOCOL_BEDROCK] = {"bedrock", false}, [PROTOCOL_AZURE] = {"azure", false},
     [PROTOCOL_COHERE] = {"cohere", false},   [PROTOCOL_MISTRAL] = {"mistral", false},
     [PROTOCOL_DEMO] = {"demo", true},

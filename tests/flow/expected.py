@@ -4,6 +4,7 @@ Each function takes an answer's body and gives an Answer, or an error's class as
 
 import dataclasses
 import json
+import re
 
 
 @dataclasses.dataclass
@@ -104,3 +105,85 @@ def anthropic(body, streamed):
             message["content"] = list(parts.values())
             return anthropic_message(message)
     return "cut"
+
+
+# --- Gemini ---
+
+GEMINI_FILTERED = {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "IMAGE_SAFETY",
+                   "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"}
+GEMINI_FAULTS = {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "OTHER", "NO_IMAGE", "IMAGE_OTHER"}
+
+
+def set_path(root, path, partial):
+    """Puts one streamed value where its path says."""
+    steps = [int(a) if a else b for a, b in re.findall(r"\[(\d+)\]|\.([^.\[]+)", path)]
+    for step, following in zip(steps, steps[1:]):
+        empty = [] if isinstance(following, int) else {}
+        if isinstance(root, list):
+            if step == len(root):
+                root.append(empty)
+            root = root[step]
+        else:
+            root = root.setdefault(step, empty)
+    last = steps[-1]
+    text = partial.get("stringValue")
+    value = partial.get("numberValue", partial.get("boolValue", text))
+    if isinstance(root, list):
+        if last < len(root):
+            root[last] += value
+        else:
+            root.append(value)
+    else:
+        root[last] = root[last] + value if text is not None and last in root else value
+
+
+def gemini(body, streamed):
+    answer, finish, usage, begun = Answer(finish=None), None, {}, False
+    if streamed:
+        text = body.decode("utf-8-sig").replace("\r\n", "\n")
+        if '\n{' in text or '"error": {' in text:
+            return "error"
+        responses = sse_json(body)
+    else:
+        parsed = json.loads(body)
+        responses = parsed if isinstance(parsed, list) else [parsed]
+    call = None
+    for response in responses:
+        if "error" in response:
+            return response["error"]["status"]
+        for name, value in response.get("usageMetadata", {}).items():
+            usage[name] = value
+        if not response.get("candidates") and response.get("promptFeedback", {}).get("blockReason"):
+            finish = "SAFETY"
+        for candidate in response.get("candidates", []):
+            finish = candidate.get("finishReason", finish)
+            for part in candidate.get("content", {}).get("parts", []):
+                begun = True
+                if "functionCall" in part:
+                    given = part["functionCall"]
+                    if "name" in given:
+                        call = given.get("args", {})
+                        answer.calls.append((given["name"], call))
+                    for partial in given.get("partialArgs", []):
+                        set_path(call, partial["jsonPath"][1:], partial)
+                elif part.get("thought"):
+                    answer.reasoning += part.get("text", "")
+                else:
+                    answer.text += part.get("text", "")
+                if "thoughtSignature" in part:
+                    answer.blobs.append(part["thoughtSignature"])
+    if finish is None and (streamed or not begun):
+        return "cut"
+    if finish in GEMINI_FAULTS and not answer.calls:
+        return finish
+    answer.finish = ("content_filter" if finish in GEMINI_FILTERED else "length" if finish == "MAX_TOKENS"
+                     else "tool_calls" if answer.calls else "stop")
+    answer.prompt = usage.get("promptTokenCount", 0) + usage.get("toolUsePromptTokenCount", 0)
+    answer.reasoned = usage.get("thoughtsTokenCount", 0)
+    answer.completion = usage.get("candidatesTokenCount", 0) + answer.reasoned
+    answer.cached = usage.get("cachedContentTokenCount", 0)
+    return answer
+
+
+def vertex(body, streamed):
+    return gemini(body, streamed)
