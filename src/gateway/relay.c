@@ -11,6 +11,7 @@
 #include "gateway/account.h"
 #include "gateway/path.h"
 #include "gateway/response.h"
+#include "wire/aws_event_stream.h"
 
 enum {
   ERROR_BODY_MAX = 64 * 1024,
@@ -397,10 +398,33 @@ static enum chat_stream_result take_rest(struct inference *in, struct str rest, 
   return result;
 }
 
+// The same of Amazon's frames; what is no event is an error.
+static enum chat_stream_result translate_frames(struct inference *in, struct str bytes, size_t *taken,
+                                                struct buf *events) {
+  struct decode_failure failure = {FAULT_UPSTREAM_INVALID, "The provider sent a damaged event.", 0};
+  for (;;) {
+    size_t used;
+    struct aws_event event;
+    enum aws_event_result found = aws_event_next(str_skip(bytes, *taken), &used, &event);
+    *taken += used;
+    if (found == AWS_EVENT_MORE) return CHAT_MORE;
+    if (found == AWS_EVENT_BROKEN) break;
+    if (!str_eq(event.message_type, STR("event"))) {
+      in->dialect->error(0, event.type, event.payload.len ? event.payload : event.error_message, &failure);
+      break;
+    }
+    enum chat_stream_result result = translate_event(in, event.type, event.payload, events);
+    if (result != CHAT_MORE) return result;
+  }
+  note_failure(in, &failure);
+  return CHAT_BROKEN;
+}
+
 // Rewrites all whole events in `in`; *taken: bytes done with. CHAT_MORE: go on when more comes.
 static enum chat_stream_result rewrite_events(struct inference *in, struct str bytes, size_t *taken,
                                               struct buf *events) {
   *taken = 0;
+  if (in->dialect && in->dialect->frames == FRAMES_AWS) return translate_frames(in, bytes, taken, events);
   for (;;) {
     size_t used;
     struct sse_event event;

@@ -22,6 +22,7 @@
 #include "gateway/response.h"
 #include "llm/generation_id.h"
 #include "policy/choose.h"
+#include "provider/aws_sign.h"
 #include "provider/head.h"
 
 static void free_now(struct task *task);
@@ -397,6 +398,20 @@ static struct request *request_of(struct exchange *x) {
   return in->request;
 }
 
+static void sign(struct request *r, const struct head_target *target, struct str path, struct buf *fields) {
+  struct inference *in = r->inference;
+  const struct provider *p = in->targets[in->target]->provider;
+  struct aws_credentials credentials = {p->aws_access_key_id, p->aws_secret_access_key, p->aws_session_token};
+  struct str whole = arena_printf(&r->arena, "%.*s%.*s", STR_ARGS(target->base), STR_ARGS(path));
+  struct aws_call call = {.host = target->host,
+                          .path = whole,
+                          .region = p->region,
+                          .service = STR("bedrock"),
+                          .body = buf_view(&in->translated),
+                          .unix_s = time_unix_us() / 1000000};
+  aws_sign(&call, &credentials, &r->arena, fields);
+}
+
 // The request of a translated attempt: its body has been made, the head says where it goes.
 static bool build_translated(struct request *r, struct head_target *target, struct buf *out, struct buf_hole *hole) {
   struct inference *in = r->inference;
@@ -407,6 +422,7 @@ static bool build_translated(struct request *r, struct head_target *target, stru
   buf_init(&fields, LIMIT_HEADER_LINE);
   in->dialect->path(e, in->chat.stream, &path);
   if (in->dialect->fields) in->dialect->fields(e, &fields);
+  if (e->provider->protocol == PROTOCOL_BEDROCK && !target->key.len) sign(r, target, buf_view(&path), &fields);
   target->path = buf_view(&path);
   target->fields = buf_view(&fields);
   if (in->dialect->frames == FRAMES_AWS && in->chat.stream)

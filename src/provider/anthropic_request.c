@@ -119,7 +119,11 @@ static void reasoning_block(struct writer *w, const struct part *p) {
   if (p->encrypted.len) {
     encode_element(w->out);
     buf_lit(w->out, "\"type\":\"redacted_thinking\"");
-    encode_inside(w->out, STR("data"), p->encrypted);
+    // Bedrock wraps it in base64 once more.
+    if (str_eq(p->id, STR("bedrock")))
+      encode_plain(w->out, STR("data"), encode_unbase64(p->encrypted, w->t->arena));
+    else
+      encode_inside(w->out, STR("data"), p->encrypted);
     buf_char(w->out, '}');
   } else if (p->signature.len) {
     encode_element(w->out);

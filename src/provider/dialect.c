@@ -2,6 +2,8 @@
 
 #include "provider/anthropic_reply.h"
 #include "provider/anthropic_request.h"
+#include "provider/bedrock_reply.h"
+#include "provider/bedrock_request.h"
 #include "provider/claude.h"
 #include "provider/gemini_reply.h"
 #include "provider/gemini_request.h"
@@ -136,15 +138,39 @@ static const struct dialect vertex_claude = {
     .error = vertex_claude_fault,
 };
 
+// --- Bedrock ---
+
+static void *bedrock_new(struct event_sink sink) {
+  return bedrock_stream_new(sink);
+}
+
+static void bedrock_drop(void *state) {
+  bedrock_stream_drop(state);
+}
+
+static enum decode_result bedrock_event(void *state, struct str type, struct str data, struct decode_failure *failure) {
+  return bedrock_stream_event(state, type, data, failure);
+}
+
+#define BEDROCK                                                                                                   \
+  .frames = FRAMES_AWS, .path = bedrock_path, .encode = bedrock_request, .reply = bedrock_reply,                  \
+  .stream_new = bedrock_new, .stream_drop = bedrock_drop, .stream_event = bedrock_event, .error = bedrock_error
+
+static const struct dialect bedrock = {BEDROCK};
+static const struct dialect bedrock_claude = {BEDROCK, .reasoning_format = "anthropic-claude-v1"};
+
 // --- the table ---
 
 static const struct dialect *const dialects[PROTOCOL_COUNT] = {
     [PROTOCOL_ANTHROPIC] = &anthropic,
     [PROTOCOL_GEMINI] = &gemini,
     [PROTOCOL_VERTEX] = &gemini,
+    [PROTOCOL_BEDROCK] = &bedrock,
 };
 
 const struct dialect *dialect_of(const struct endpoint *e) {
-  if (e->provider->protocol == PROTOCOL_VERTEX && claude_model(e->upstream_model).known) return &vertex_claude;
+  bool claude = claude_model(e->upstream_model).known;
+  if (claude && e->provider->protocol == PROTOCOL_VERTEX) return &vertex_claude;
+  if (claude && e->provider->protocol == PROTOCOL_BEDROCK) return &bedrock_claude;
   return dialects[e->provider->protocol];
 }

@@ -170,7 +170,7 @@ static const struct {
 } protocols[PROTOCOL_COUNT] = {
     [PROTOCOL_OPENAI] = {"openai", true},    [PROTOCOL_ANTHROPIC] = {"anthropic", true},
     [PROTOCOL_GEMINI] = {"gemini", true},   [PROTOCOL_VERTEX] = {"vertex", true},
-    [PROTOCOL_BEDROCK] = {"bedrock", false}, [PROTOCOL_AZURE] = {"azure", false},
+    [PROTOCOL_BEDROCK] = {"bedrock", true}, [PROTOCOL_AZURE] = {"azure", false},
     [PROTOCOL_COHERE] = {"cohere", false},   [PROTOCOL_MISTRAL] = {"mistral", false},
     [PROTOCOL_DEMO] = {"demo", true},
 };

@@ -5,6 +5,8 @@ Each function takes an answer's body and gives an Answer, or an error's class as
 import dataclasses
 import json
 import re
+import struct
+import zlib
 
 
 @dataclasses.dataclass
@@ -187,3 +189,85 @@ def gemini(body, streamed):
 
 def vertex(body, streamed):
     return gemini(body, streamed)
+
+
+# --- Bedrock ---
+
+BEDROCK_FINISH = {"tool_use": "tool_calls", "max_tokens": "length", "model_context_window_exceeded": "length",
+                  "guardrail_intervened": "content_filter", "content_filtered": "content_filter"}
+
+
+def aws_events(body):
+    """(event type, payload) of every message; anything but a good event ends the list with ("error", …)."""
+    while body:
+        if len(body) < 16:
+            yield "error", "cut"
+            return
+        total, headers_length, crc = struct.unpack(">III", body[:12])
+        if zlib.crc32(body[:8]) != crc or len(body) < total or zlib.crc32(body[:total - 4]) != struct.unpack(">I", body[total - 4:total])[0]:
+            yield "error", "damaged"
+            return
+        headers, at = {}, 12
+        while at < 12 + headers_length:
+            name = body[at + 1:at + 1 + body[at]].decode()
+            at += 1 + body[at]
+            assert body[at] == 7
+            length = struct.unpack(">H", body[at + 1:at + 3])[0]
+            headers[name] = body[at + 3:at + 3 + length].decode()
+            at += 3 + length
+        if headers[":message-type"] != "event":
+            yield "error", headers.get(":exception-type") or headers.get(":error-code")
+            return
+        yield headers[":event-type"], json.loads(body[12 + headers_length:total - 4])
+        body = body[total:]
+
+
+def bedrock(body, streamed):
+    answer, blocks, usage, stop, done = Answer(), {}, {}, None, not streamed
+    if streamed:
+        for kind, event in aws_events(body):
+            if kind == "error":
+                return event
+            if kind == "contentBlockStart":
+                use = event["start"].get("toolUse")
+                blocks[event["contentBlockIndex"]] = {"toolUse": dict(use) | {"input": ""}} if use else {}
+            elif kind == "contentBlockDelta":
+                block, delta = blocks.setdefault(event["contentBlockIndex"], {}), event["delta"]
+                if "text" in delta:
+                    block["text"] = block.get("text", "") + delta["text"]
+                if "toolUse" in delta:
+                    block["toolUse"]["input"] += delta["toolUse"]["input"]
+                for name, value in delta.get("reasoningContent", {}).items():
+                    part = block.setdefault("reasoningContent", {})
+                    if name == "redactedContent":
+                        part[name] = value
+                    else:
+                        inner = part.setdefault("reasoningText", {})
+                        inner[name] = inner.get(name, "") + value
+            elif kind == "messageStop":
+                stop = event["stopReason"]
+            elif kind == "metadata":
+                usage, done = event["usage"], True
+        if not done:
+            return "cut"
+        for block in blocks.values():
+            if "toolUse" in block:
+                block["toolUse"]["input"] = arguments(block["toolUse"]["input"])
+        content = list(blocks.values())
+    else:
+        reply = json.loads(body)
+        content, usage, stop = reply["output"]["message"]["content"], reply["usage"], reply["stopReason"]
+    for block in content:
+        answer.text += block.get("text", "")
+        for part in block.get("citationsContent", {}).get("content", []):
+            answer.text += part["text"]
+        reasoning = block.get("reasoningContent", {})
+        answer.reasoning += reasoning.get("reasoningText", {}).get("text", "")
+        answer.blobs += [blob for blob in (reasoning.get("reasoningText", {}).get("signature"), reasoning.get("redactedContent")) if blob]
+        if "toolUse" in block:
+            answer.calls.append((block["toolUse"]["name"], block["toolUse"]["input"]))
+    answer.finish = BEDROCK_FINISH.get(stop, "stop")
+    answer.cached, answer.written = usage.get("cacheReadInputTokens", 0), usage.get("cacheWriteInputTokens", 0)
+    answer.prompt = usage["inputTokens"] + answer.cached + answer.written
+    answer.completion = usage["outputTokens"]
+    return answer

@@ -10,7 +10,8 @@ from expected import Answer
 from harness import Gateway
 from upstream import CLOSE, KEEP, Provider, coded, fault, reply
 
-FOLDERS = {"anthropic": ("anthropic",), "gemini": ("google-gemini",), "vertex": ("google-vertex",)}
+FOLDERS = {"anthropic": ("anthropic",), "gemini": ("google-gemini",), "vertex": ("google-vertex",),
+           "bedrock": ("aws-bedrock",)}
 STREAM_TYPES = {"sse": "text/event-stream", "aws": "application/vnd.amazon.eventstream"}
 PRICES = {"prompt": "0.000003", "completion": "0.000015", "input_cache_read": "0.0000003", "input_cache_write": "0.00000375"}
 
@@ -167,6 +168,21 @@ class Gemini(Recorded):
 
 class Vertex(Gemini):
     protocol = "vertex"
+
+
+class Bedrock(Recorded):
+    protocol = "bedrock"
+
+    @classmethod
+    def settings(cls, provider):
+        return {"id": "mock", "protocol": "bedrock", "base_url": provider.url.removesuffix("/v1"), "region": "us-east-1",
+                "aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
+
+    def wanted(self, exchange):
+        return not exchange.url or "/converse" in exchange.url
+
+    def test_replies(self):
+        self.check_all()
 
 
 if __name__ == "__main__":

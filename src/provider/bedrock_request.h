@@ -1,0 +1,10 @@
+// AWS Bedrock Converse and ConverseStream, the provider's side: requests.
+// Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+#pragma once
+#include "base/buf.h"
+#include "llm/conversation.h"
+#include "llm/model.h"
+
+// "/model/{model}/converse" or its streaming twin; the model as one segment, percent-encoded.
+void bedrock_path(const struct endpoint *e, bool stream, struct buf *out);
+bool bedrock_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out);
