@@ -40,7 +40,7 @@ static uint64_t bounded(uint64_t count) {
 struct cost usage_cost(const struct usage *usage, const struct pricing *pricing) {
   price_femto prompt_price = price_or(pricing->prompt, 0);
   struct money_sum prompt = {0};
-  uint64_t rest = bounded(usage->prompt);
+  uint64_t rest = bounded(usage->billed ? usage->billed_prompt : usage->prompt);
   charge_part(&prompt, &rest, usage->cached, price_or(pricing->input_cache_read, prompt_price));
   price_femto write_price = price_or(pricing->input_cache_write, prompt_price);
   uint64_t hour = usage->cache_write_1h < usage->cache_write ? usage->cache_write_1h : usage->cache_write;
@@ -51,7 +51,7 @@ struct cost usage_cost(const struct usage *usage, const struct pricing *pricing)
 
   price_femto completion_price = price_or(pricing->completion, 0);
   struct money_sum completion = {0};
-  rest = bounded(usage->completion);
+  rest = bounded(usage->billed ? usage->billed_completion : usage->completion);
   charge_part(&completion, &rest, usage->reasoning, price_or(pricing->internal_reasoning, completion_price));
   charge_part(&completion, &rest, usage->audio_completion, price_or(pricing->audio_output, completion_price));
   charge_part(&completion, &rest, usage->image_completion, price_or(pricing->image_output, completion_price));

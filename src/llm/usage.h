@@ -16,6 +16,8 @@ struct usage {
   uint64_t reasoning;       // completion tokens not shown
   uint64_t audio_prompt, audio_completion;
   uint64_t image_completion;
+  bool billed;  // the provider bills other counts than those it used (Cohere): the cost is of these
+  uint64_t billed_prompt, billed_completion;
 };
 
 // OpenRouter's pricing keys (MAP 16.4). A price not given is PRICE_UNSET and falls back as usage_cost says.

@@ -85,7 +85,7 @@ struct bedrock_stream {
   struct json_doc doc;
   struct block *blocks;
   uint32_t block_count, calls;
-  bool begun, stopped;
+  bool begun, stopped, metered;  // messageStop and metadata have come: both, in any order, are the end
   enum finish finish;
   char native[48];
 };
@@ -315,9 +315,15 @@ enum decode_result bedrock_stream_event(struct bedrock_stream *s, struct str typ
     if (b) block_end(s, b);
     return DECODE_MORE;
   }
-  if (str_eq(type, STR("messageStop"))) return on_message_stop(s, failure);
-  if (!str_eq(type, STR("metadata")) || !s->stopped) return DECODE_MORE;
+  if (str_eq(type, STR("messageStop"))) {
+    if (on_message_stop(s, failure) == DECODE_FAILED) return DECODE_FAILED;
+  } else if (str_eq(type, STR("metadata"))) {
+    give_usage(s->sink, &s->doc, json_get(&s->doc, 0, STR("usage")));
+    s->metered = true;
+  } else {
+    return DECODE_MORE;
+  }
+  if (!s->stopped || !s->metered) return DECODE_MORE;
   settle(s);
-  give_usage(s->sink, &s->doc, json_get(&s->doc, 0, STR("usage")));
   return DECODE_DONE;
 }

@@ -4,7 +4,7 @@
 #include "llm/event.h"
 
 bool bedrock_reply(struct str body, struct event_sink sink, struct decode_failure *failure);
-// A stream of messages, already checked (wire/aws_event_stream.h). DECODE_DONE at `metadata`.
+// A stream of messages, already checked (wire/aws_event_stream.h). DECODE_DONE once messageStop and metadata have come.
 struct bedrock_stream;
 struct bedrock_stream *bedrock_stream_new(struct event_sink sink);
 void bedrock_stream_drop(struct bedrock_stream *s);

@@ -5,8 +5,12 @@
 #include "provider/bedrock_reply.h"
 #include "provider/bedrock_request.h"
 #include "provider/claude.h"
+#include "provider/cohere_reply.h"
+#include "provider/cohere_request.h"
 #include "provider/gemini_reply.h"
 #include "provider/gemini_request.h"
+#include "provider/mistral_request.h"
+#include "provider/openai_reply.h"
 
 // --- Anthropic ---
 
@@ -159,6 +163,79 @@ static enum decode_result bedrock_event(void *state, struct str type, struct str
 static const struct dialect bedrock = {BEDROCK};
 static const struct dialect bedrock_claude = {BEDROCK, .reasoning_format = "anthropic-claude-v1"};
 
+// --- Cohere ---
+
+static void cohere_path(const struct endpoint *e, bool stream, struct buf *out) {
+  (void)e;
+  (void)stream;
+  buf_lit(out, "/chat");
+}
+
+static void *cohere_new(struct event_sink sink) {
+  return cohere_stream_new(sink);
+}
+
+static void cohere_drop(void *state) {
+  cohere_stream_drop(state);
+}
+
+static enum decode_result cohere_event(void *state, struct str type, struct str data, struct decode_failure *failure) {
+  return cohere_stream_event(state, type, data, failure);
+}
+
+static void cohere_fault(unsigned status, struct str type, struct str body, struct decode_failure *failure) {
+  (void)type;
+  cohere_error(status, body, failure);
+}
+
+static const struct dialect cohere = {
+    .frames = FRAMES_SSE,
+    .path = cohere_path,
+    .encode = cohere_request,
+    .reply = cohere_reply,
+    .stream_new = cohere_new,
+    .stream_drop = cohere_drop,
+    .stream_event = cohere_event,
+    .error = cohere_fault,
+};
+
+// --- Mistral ---
+
+static void chat_path(const struct endpoint *e, bool stream, struct buf *out) {
+  (void)e;
+  (void)stream;
+  buf_lit(out, "/chat/completions");
+}
+
+static void *openai_new(struct event_sink sink) {
+  return openai_stream_new(sink);
+}
+
+static void openai_drop(void *state) {
+  openai_stream_drop(state);
+}
+
+static enum decode_result openai_event(void *state, struct str type, struct str data, struct decode_failure *failure) {
+  (void)type;
+  return openai_stream_event(state, data, failure);
+}
+
+static void openai_fault(unsigned status, struct str type, struct str body, struct decode_failure *failure) {
+  (void)type;
+  openai_error(status, body, failure);
+}
+
+static const struct dialect mistral = {
+    .frames = FRAMES_SSE,
+    .path = chat_path,
+    .encode = mistral_request,
+    .reply = openai_reply,
+    .stream_new = openai_new,
+    .stream_drop = openai_drop,
+    .stream_event = openai_event,
+    .error = openai_fault,
+};
+
 // --- the table ---
 
 static const struct dialect *const dialects[PROTOCOL_COUNT] = {
@@ -166,6 +243,8 @@ static const struct dialect *const dialects[PROTOCOL_COUNT] = {
     [PROTOCOL_GEMINI] = &gemini,
     [PROTOCOL_VERTEX] = &gemini,
     [PROTOCOL_BEDROCK] = &bedrock,
+    [PROTOCOL_COHERE] = &cohere,
+    [PROTOCOL_MISTRAL] = &mistral,
 };
 
 const struct dialect *dialect_of(const struct endpoint *e) {

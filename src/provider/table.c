@@ -171,7 +171,7 @@ static const struct {
     [PROTOCOL_OPENAI] = {"openai", true},    [PROTOCOL_ANTHROPIC] = {"anthropic", true},
     [PROTOCOL_GEMINI] = {"gemini", true},   [PROTOCOL_VERTEX] = {"vertex", true},
     [PROTOCOL_BEDROCK] = {"bedrock", true}, [PROTOCOL_AZURE] = {"azure", false},
-    [PROTOCOL_COHERE] = {"cohere", false},   [PROTOCOL_MISTRAL] = {"mistral", false},
+    [PROTOCOL_COHERE] = {"cohere", true},   [PROTOCOL_MISTRAL] = {"mistral", true},
     [PROTOCOL_DEMO] = {"demo", true},
 };
 

@@ -271,3 +271,79 @@ def bedrock(body, streamed):
     answer.prompt = usage["inputTokens"] + answer.cached + answer.written
     answer.completion = usage["outputTokens"]
     return answer
+
+
+# --- Cohere ---
+
+COHERE_FINISH = {"MAX_TOKENS": "length", "ERROR_LIMIT": "length", "TOOL_CALL": "tool_calls", "ERROR_TOXIC": "content_filter"}
+
+
+def cohere(body, streamed):
+    answer, finish, usage = Answer(), None, {}
+    if streamed:
+        calls = []
+        for event in sse_json(body):
+            kind, delta = event["type"], event.get("delta", {})
+            message = delta.get("message", {})
+            if kind in ("content-delta", "content-start"):
+                answer.text += message["content"].get("text", "")
+                answer.reasoning += message["content"].get("thinking", "")
+            elif kind == "tool-plan-delta":
+                answer.reasoning += message["tool_plan"]
+            elif kind == "tool-call-start":
+                call = message["tool_calls"]["function"]
+                calls.append([call["name"], call["arguments"]])
+            elif kind == "tool-call-delta":
+                calls[-1][1] += message["tool_calls"]["function"]["arguments"]
+            elif kind == "message-end":
+                if delta.get("error"):
+                    return "error"
+                finish, usage = delta["finish_reason"], delta["usage"]
+        if finish is None:
+            return "cut"
+        answer.calls = [(name, arguments(text)) for name, text in calls]
+    else:
+        reply = json.loads(body)
+        message, finish, usage = reply["message"], reply["finish_reason"], reply["usage"]
+        answer.reasoning = message.get("tool_plan") or ""
+        for part in message.get("content") or []:
+            answer.text += part.get("text", "")
+            answer.reasoning += part.get("thinking", "")
+        answer.calls = [(c["function"]["name"], arguments(c["function"]["arguments"])) for c in message.get("tool_calls") or []]
+    answer.calls = [(name, {} if value is None else value) for name, value in answer.calls]
+    answer.finish = COHERE_FINISH.get(finish, "stop")
+    tokens = usage["tokens"]
+    answer.prompt = tokens["input_tokens"] + tokens.get("image_tokens", 0)
+    answer.completion = tokens["output_tokens"]
+    answer.cached, answer.reasoned = usage.get("cached_tokens", 0), tokens.get("reasoning_tokens", 0)
+    return answer
+
+
+# --- Mistral ---
+
+MISTRAL_FINISH = {"model_length": "length"}
+
+
+def mistral(body, streamed):
+    answer, finish, usage, calls = Answer(), None, {}, {}
+    replies = sse_json(body) if streamed else [json.loads(body)]
+    if streamed and "[DONE]" not in [data.strip() for data in sse_data(body)]:
+        return "cut"
+    for reply in replies:
+        usage = reply.get("usage") or usage
+        choice = reply["choices"][0]
+        message = choice.get("delta") or choice.get("message") or {}
+        content = message.get("content")
+        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content or []:
+            answer.text += part.get("text", "") if part["type"] == "text" else ""
+            answer.reasoning += "".join(t["text"] for t in part.get("thinking", []))
+        for n, call in enumerate(message.get("tool_calls") or []):
+            made = calls.setdefault(call.get("index", n), ["", ""])
+            made[0] += call["function"].get("name") or ""
+            made[1] += call["function"]["arguments"]
+        finish = choice.get("finish_reason") or finish
+    answer.calls = [(name, arguments(text)) for name, text in calls.values()]
+    answer.finish = MISTRAL_FINISH.get(finish, finish)
+    answer.prompt, answer.completion = usage["prompt_tokens"], usage["completion_tokens"]
+    answer.cached = usage.get("num_cached_tokens") or (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    return answer

@@ -11,7 +11,7 @@ from harness import Gateway
 from upstream import CLOSE, KEEP, Provider, coded, fault, reply
 
 FOLDERS = {"anthropic": ("anthropic",), "gemini": ("google-gemini",), "vertex": ("google-vertex",),
-           "bedrock": ("aws-bedrock",)}
+           "bedrock": ("aws-bedrock",), "cohere": ("cohere",), "mistral": ("mistral",)}
 STREAM_TYPES = {"sse": "text/event-stream", "aws": "application/vnd.amazon.eventstream"}
 PRICES = {"prompt": "0.000003", "completion": "0.000015", "input_cache_read": "0.0000003", "input_cache_write": "0.00000375"}
 
@@ -180,6 +180,23 @@ class Bedrock(Recorded):
 
     def wanted(self, exchange):
         return not exchange.url or "/converse" in exchange.url
+
+    def test_replies(self):
+        self.check_all()
+
+
+class Cohere(Recorded):
+    protocol = "cohere"
+
+    def wanted(self, exchange):
+        return not exchange.url or exchange.url.endswith("/v2/chat")
+
+    def test_replies(self):
+        self.check_all()
+
+
+class Mistral(Recorded):
+    protocol = "mistral"
 
     def test_replies(self):
         self.check_all()

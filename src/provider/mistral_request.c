@@ -1,0 +1,361 @@
+#include "provider/mistral_request.h"
+
+#include "provider/encode.h"
+#include "provider/steps.h"
+
+// Exactly nine of these, or 400.
+static const struct encode_alphabet id_alphabet = {"", 9, 9};
+
+struct writer {
+  const struct conversation *c;
+  struct translation *t;
+  struct buf *out;
+  struct steps steps;
+  bool hybrid, magistral;  // models that think: on demand, always
+};
+
+static bool has(struct str name, const char *word) {
+  return str_find(name, str_from_cstr(word), 0) != SIZE_MAX;
+}
+
+static void text_part(struct writer *w, struct str before, struct str text, struct str after) {
+  encode_element(w->out);
+  buf_lit(w->out, "\"type\":\"text\",\"text\":\"");
+  buf_str(w->out, before);
+  buf_str(w->out, text);
+  buf_str(w->out, after);
+  buf_lit(w->out, "\"}");
+}
+
+// `"key":"data:TYPE;base64,DATA"`, or the URL.
+static void write_url(struct writer *w, struct str key, const struct part *p) {
+  json_write_key(w->out, key);
+  if (p->url.len) {
+    json_write_str(w->out, p->url);
+    return;
+  }
+  buf_lit(w->out, "\"data:");
+  buf_str(w->out, encode_media_type(p));
+  buf_lit(w->out, ";base64,");
+  buf_str(w->out, p->data);
+  buf_char(w->out, '"');
+}
+
+static bool media_part(struct writer *w, const struct part *p) {
+  encode_element(w->out);
+  switch (p->kind) {
+    case PART_IMAGE:
+      buf_lit(w->out, "\"type\":\"image_url\"");
+      write_url(w, STR("image_url"), p);
+      break;
+    case PART_AUDIO:
+      buf_lit(w->out, "\"type\":\"input_audio\"");
+      encode_plain(w->out, STR("input_audio"), p->data);
+      break;
+    case PART_FILE:
+      if (p->id.len && !p->data.len && !p->url.len) {
+        buf_lit(w->out, "\"type\":\"file\"");
+        encode_plain(w->out, STR("file_id"), p->id);
+        break;
+      }
+      buf_lit(w->out, "\"type\":\"document_url\"");
+      write_url(w, STR("document_url"), p);
+      if (p->name.len) encode_plain(w->out, STR("document_name"), p->name);
+      break;
+    default:
+      return translation_refuse(w->t, FAULT_UNSUPPORTED, STR("This provider takes no video."));
+  }
+  buf_char(w->out, '}');
+  return true;
+}
+
+static bool content_part(struct writer *w, const struct step *s) {
+  const struct part *p = s->part;
+  if (p->kind != PART_TEXT && p->kind != PART_REFUSAL) return media_part(w, p);
+  if (s->kind == STEP_SYSTEM)
+    text_part(w, STR("<system>\\n"), p->text, STR("\\n</system>"));
+  else if (s->begins && s->turn->name.len)
+    text_part(w, arena_printf(w->t->arena, "%.*s: ", STR_ARGS(s->turn->name)), p->text, STR(""));
+  else
+    text_part(w, STR(""), p->text, STR(""));
+  return true;
+}
+
+// --- messages ---
+
+static bool goes_back(const struct writer *w, const struct part *p) {
+  return (w->hybrid || w->magistral) && p->kind == PART_REASONING && p->text.len && !p->encrypted.len &&
+         (!p->format.len || reasoning_is_of(p, "unknown"));
+}
+
+static void thinking_part(struct writer *w, const struct part *p) {
+  encode_element(w->out);
+  buf_lit(w->out, "\"type\":\"thinking\",\"thinking\":[");
+  text_part(w, STR(""), p->text, STR(""));
+  buf_char(w->out, ']');
+  if (p->signature.len) encode_inside(w->out, STR("signature"), p->signature);
+  buf_lit(w->out, ",\"closed\":true}");
+}
+
+static void write_calls(struct writer *w, const struct turn *turn) {
+  encode_array(w->out, STR("tool_calls"));
+  for (size_t i = 0; i < turn->count; i++) {
+    const struct part *p = &turn->parts[i];
+    if (p->kind != PART_CALL) continue;
+    encode_element(w->out);
+    encode_plain(w->out, STR("id"), encode_id(p->id, id_alphabet, w->t->arena));
+    buf_lit(w->out, ",\"type\":\"function\"");
+    encode_object(w->out, STR("function"));
+    encode_plain(w->out, STR("name"), p->name);
+    encode_inside(w->out, STR("arguments"), encode_is_blank(p->arguments) ? STR("{}") : p->arguments);
+    buf_lit(w->out, "}}");
+  }
+  buf_char(w->out, ']');
+}
+
+// False: nothing was left of it.
+static bool assistant_message(struct writer *w, const struct turn *turn, bool last) {
+  unsigned texts = 0, calls = 0, thoughts = 0;
+  const struct part *text = NULL;
+  for (size_t i = 0; i < turn->count; i++) {
+    const struct part *p = &turn->parts[i];
+    bool said = (p->kind == PART_TEXT || p->kind == PART_REFUSAL) && !encode_is_blank(p->text);
+    if (said) text = p;
+    texts += said;
+    thoughts += goes_back(w, p);
+    calls += p->kind == PART_CALL;
+  }
+  if (!texts && !calls) return false;
+  encode_element(w->out);
+  buf_lit(w->out, "\"role\":\"assistant\"");
+  if (texts <= 1 && !thoughts) {
+    encode_inside(w->out, STR("content"), text ? text->text : STR(""));
+  } else {
+    encode_array(w->out, STR("content"));
+    for (size_t i = 0; i < turn->count; i++)
+      if (goes_back(w, &turn->parts[i])) thinking_part(w, &turn->parts[i]);
+    for (size_t i = 0; i < turn->count; i++) {
+      const struct part *p = &turn->parts[i];
+      if ((p->kind == PART_TEXT || p->kind == PART_REFUSAL) && !encode_is_blank(p->text))
+        text_part(w, STR(""), p->text, STR(""));
+    }
+    buf_char(w->out, ']');
+  }
+  if (calls) write_calls(w, turn);
+  if (last && !calls) buf_lit(w->out, ",\"prefix\":true");
+  buf_char(w->out, '}');
+  return true;
+}
+
+static bool result_message(struct writer *w, const struct step *s) {
+  size_t at = 0;
+  bool any = false;
+  encode_element(w->out);
+  buf_lit(w->out, "\"role\":\"tool\"");
+  encode_plain(w->out, STR("tool_call_id"), encode_id(s->part->id, id_alphabet, w->t->arena));
+  encode_plain(w->out, STR("name"), s->part->name);
+  buf_lit(w->out, ",\"content\":");
+  bool media = false;
+  for (size_t i = 0; s->turn && i < s->turn->count; i++)
+    media |= s->turn->parts[i].kind != PART_TEXT && s->turn->parts[i].kind != PART_REFUSAL;
+  if (media) {
+    buf_char(w->out, '[');
+    for (size_t i = 0; i < s->turn->count; i++) {
+      struct step part = {STEP_PART, true, false, &s->turn->parts[i], s->turn, s->turn_number};
+      if (!content_part(w, &part)) return false;
+    }
+    buf_lit(w->out, "]}");
+    return true;
+  }
+  buf_char(w->out, '"');
+  for (const struct part *p; (p = step_text(s->turn, &at));) {
+    if (any) buf_lit(w->out, "\\n");
+    buf_str(w->out, p->text);
+    any = true;
+  }
+  if (!s->turn) buf_lit(w->out, "The tool gave no result.");
+  buf_lit(w->out, "\"}");
+  return true;
+}
+
+// A user's side: all steps of one turn in one message.
+static bool user_message(struct writer *w, size_t *at) {
+  const struct step *first = &w->steps.items[*at];
+  size_t end = *at + 1;
+  while (end < w->steps.count && w->steps.items[end].turn == first->turn && w->steps.items[end].kind == first->kind) end++;
+  encode_element(w->out);
+  buf_lit(w->out, "\"role\":\"user\"");
+  bool plain = end - *at == 1 && first->kind == STEP_PART && first->part->kind == PART_TEXT && !first->turn->name.len;
+  if (plain) {
+    encode_inside(w->out, STR("content"), first->part->text);
+  } else {
+    encode_array(w->out, STR("content"));
+    for (size_t i = *at; i < end; i++)
+      if (!content_part(w, &w->steps.items[i])) return false;
+    buf_char(w->out, ']');
+  }
+  buf_char(w->out, '}');
+  *at = end;
+  return true;
+}
+
+static void orphan_message(struct writer *w, const struct step *s) {
+  size_t at = 0;
+  encode_element(w->out);
+  buf_lit(w->out, "\"role\":\"user\",\"content\":\"Tool result: ");
+  for (const struct part *p; (p = step_text(s->turn, &at));) buf_str(w->out, p->text);
+  buf_lit(w->out, "\"}");
+}
+
+static bool write_messages(struct writer *w) {
+  const struct conversation *c = w->c;
+  bool after_tool = false;
+  encode_array(w->out, STR("messages"));
+  for (size_t i = 0; i < w->steps.system_count; i++)
+    for (size_t p = 0; p < c->turns[i].count; p++) {
+      const struct part *part = &c->turns[i].parts[p];
+      if (part->kind != PART_TEXT || encode_is_blank(part->text)) continue;
+      encode_element(w->out);
+      buf_lit(w->out, "\"role\":\"system\"");
+      encode_inside(w->out, STR("content"), part->text);
+      buf_char(w->out, '}');
+    }
+  for (size_t i = 0; i < w->steps.count;) {
+    const struct step *s = &w->steps.items[i];
+    if (!s->user) {
+      size_t end = i + 1;
+      while (end < w->steps.count && w->steps.items[end].turn == s->turn && !w->steps.items[end].user) end++;
+      if (assistant_message(w, s->turn, end == w->steps.count)) after_tool = false;
+      i = end;
+      continue;
+    }
+    if (s->kind == STEP_RESULT) {
+      if (!result_message(w, s)) return false;
+      after_tool = true;
+      i++;
+      continue;
+    }
+    // The user may not speak right after a tool.
+    if (after_tool) buf_lit(w->out, ",{\"role\":\"assistant\",\"content\":\".\"}");
+    after_tool = false;
+    if (s->kind == STEP_ORPHAN) {
+      orphan_message(w, s);
+      i++;
+    } else if (!user_message(w, &i)) {
+      return false;
+    }
+  }
+  buf_char(w->out, ']');
+  return true;
+}
+
+// --- the rest ---
+
+static void write_tools(struct writer *w) {
+  const struct conversation *c = w->c;
+  if (!c->tool_count || c->choice == CHOICE_NONE) return;  // with none and tools the replies are garbled
+  encode_array(w->out, STR("tools"));
+  for (size_t i = 0; i < c->tool_count; i++) {
+    const struct tool *tool = &c->tools[i];
+    encode_element(w->out);
+    buf_lit(w->out, "\"type\":\"function\"");
+    encode_object(w->out, STR("function"));
+    encode_plain(w->out, STR("name"), tool->name);
+    if (tool->description.len) encode_inside(w->out, STR("description"), tool->description);
+    encode_json(w->out, STR("parameters"),
+                tool->parameters.len ? tool->parameters : STR("{\"type\":\"object\",\"properties\":{}}"));
+    if (tool->strict) buf_lit(w->out, ",\"strict\":true");
+    buf_lit(w->out, "}}");
+  }
+  buf_char(w->out, ']');
+  if (c->choice == CHOICE_AUTO) buf_lit(w->out, ",\"tool_choice\":\"auto\"");
+  if (c->choice == CHOICE_REQUIRED) buf_lit(w->out, ",\"tool_choice\":\"any\"");
+  if (c->choice == CHOICE_NAMED) {
+    buf_lit(w->out, ",\"tool_choice\":{\"type\":\"function\",\"function\":{");
+    encode_plain(w->out, STR("name"), c->choice_name);
+    buf_lit(w->out, "}}");
+  }
+  if (c->parallel_calls == FLAG_NO) buf_lit(w->out, ",\"parallel_tool_calls\":false");
+}
+
+static void write_format(struct writer *w) {
+  const struct conversation *c = w->c;
+  if (c->format == FORMAT_JSON) buf_lit(w->out, ",\"response_format\":{\"type\":\"json_object\"}");
+  if (c->format != FORMAT_SCHEMA) return;
+  buf_lit(w->out, ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{");
+  encode_plain(w->out, STR("name"), c->schema_name.len ? c->schema_name : STR("answer"));
+  if (c->schema_description.len) encode_inside(w->out, STR("description"), c->schema_description);
+  encode_json(w->out, STR("schema"), c->schema);
+  if (c->schema_strict) buf_lit(w->out, ",\"strict\":true");
+  buf_lit(w->out, "}}");
+}
+
+static void write_reasoning(struct writer *w) {
+  const struct conversation *c = w->c;
+  enum effort effort = c->effort;
+  if (!effort && c->reasoning_tokens) effort = effort_of_budget(c->reasoning_tokens, c->max_tokens);
+  if (!effort) return;
+  if (w->hybrid) {
+    // Only none and high are known.
+    bool high = effort >= EFFORT_MEDIUM;
+    encode_plain(w->out, STR("reasoning_effort"), high ? STR("high") : STR("none"));
+    if (effort != EFFORT_NONE && effort != EFFORT_HIGH) translation_drop(w->t, STR("reasoning"));
+  } else if (w->magistral) {
+    if (effort != EFFORT_NONE) buf_lit(w->out, ",\"prompt_mode\":\"reasoning\"");
+  } else if (effort != EFFORT_NONE) {
+    translation_drop(w->t, STR("reasoning"));
+  }
+}
+
+static void write_parameters(struct writer *w) {
+  const struct conversation *c = w->c;
+  if (c->max_tokens) encode_u64(w->out, STR("max_tokens"), c->max_tokens);
+  encode_number(w->out, STR("temperature"), c->temperature, 0, 1.5, w->t);
+  bool greedy = encode_number_is(c->temperature, 0);
+  if (greedy && c->top_p.len && !encode_number_is(c->top_p, 1))
+    translation_drop(w->t, STR("top_p"));
+  else
+    encode_number(w->out, STR("top_p"), c->top_p, 0, 1, w->t);
+  if (c->stop_count) {
+    encode_array(w->out, STR("stop"));
+    for (size_t i = 0; i < c->stop_count; i++) {
+      if (i) buf_char(w->out, ',');
+      buf_char(w->out, '"');
+      buf_str(w->out, c->stops[i]);
+      buf_char(w->out, '"');
+    }
+    buf_char(w->out, ']');
+  }
+  encode_number(w->out, STR("random_seed"), c->seed, 0, 9007199254740991.0, w->t);
+  encode_number(w->out, STR("presence_penalty"), c->presence_penalty, -2, 2, w->t);
+  encode_number(w->out, STR("frequency_penalty"), c->frequency_penalty, -2, 2, w->t);
+  if (c->metadata.len) encode_json(w->out, STR("metadata"), c->metadata);
+  if (c->prompt_cache_key.len) encode_plain(w->out, STR("prompt_cache_key"), c->prompt_cache_key);
+}
+
+static void note_lost(struct writer *w) {
+  const struct conversation *c = w->c;
+  encode_note_extra(c, w->t);
+  if (c->top_k.len && !encode_number_is(c->top_k, 0)) translation_drop(w->t, STR("top_k"));
+  if (c->user.len) translation_drop(w->t, STR("user"));
+  bool usual = !c->service_tier.len || str_eq(c->service_tier, STR("auto")) || str_eq(c->service_tier, STR("default"));
+  if (!usual) translation_drop(w->t, STR("service_tier"));
+}
+
+bool mistral_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out) {
+  struct writer w = {.c = c, .t = t, .out = out};
+  w.hybrid = has(e->upstream_model, "mistral-small") || has(e->upstream_model, "mistral-medium");
+  w.magistral = has(e->upstream_model, "magistral");
+  if (!steps_make(c, false, t->arena, &w.steps)) return false;
+  note_lost(&w);
+  buf_char(out, '{');
+  encode_plain(out, STR("model"), e->upstream_model);
+  if (c->stream) buf_lit(out, ",\"stream\":true");
+  if (!write_messages(&w)) return false;
+  write_tools(&w);
+  write_format(&w);
+  write_parameters(&w);
+  write_reasoning(&w);
+  buf_char(out, '}');
+  return !out->failed;
+}

@@ -1,0 +1,282 @@
+#include "provider/openai_reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "provider/decode.h"
+
+enum { CALLS_MAX = 128, NO_INDEX = -1 };
+
+struct call {
+  uint32_t id_hash;  // 0: none was given
+  int64_t index;     // the provider's; NO_INDEX: none
+  bool has_arguments;
+};
+
+struct openai_stream {
+  struct event_sink sink;
+  struct json_doc doc;
+  struct call *calls;
+  uint32_t call_count, block;
+  enum event_kind kind;  // of the present block
+  bool begun, finished;
+  enum finish finish;
+  char native[48];
+  struct usage usage;
+};
+
+// --- errors ---
+
+static enum fault fault_of_words(struct str code, struct str type, struct str message, enum fault fault) {
+  static const struct {
+    const char *word;
+    enum fault fault;
+  } rows[] = {{"context_length", FAULT_CONTEXT},
+              {"insufficient_quota", FAULT_UPSTREAM_BILLING},
+              {"capacity_exceeded", FAULT_UPSTREAM_OVERLOAD},
+              {"overloaded", FAULT_UPSTREAM_OVERLOAD},
+              {"content_filter", FAULT_CONTENT},
+              {"content_policy", FAULT_CONTENT},
+              {"invalid_api_key", FAULT_UPSTREAM_AUTH},
+              {"authentication", FAULT_UPSTREAM_AUTH},
+              {"model_not_found", FAULT_UPSTREAM_MODEL},
+              {"invalid_model", FAULT_UPSTREAM_MODEL},
+              {"rate_limit", FAULT_UPSTREAM_RATE}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct str word = str_from_cstr(rows[i].word);
+    if (str_find(code, word, 0) != SIZE_MAX || str_find(type, word, 0) != SIZE_MAX) return rows[i].fault;
+  }
+  bool open = fault == FAULT_BAD_REQUEST || fault == FAULT_UNPROCESSABLE;
+  return open && decode_is_context(message) ? FAULT_CONTEXT : fault;
+}
+
+static void error_read(const struct json_doc *doc, uint32_t error, unsigned status, struct decode_failure *failure) {
+  uint32_t message = json_get(doc, error, STR("message"));
+  // Some put an object there, or a list of what is wrong.
+  if (json_is(doc, message, JSON_OBJECT)) message = json_get(doc, message, STR("detail"));
+  if (json_is(doc, message, JSON_ARRAY)) message = json_get(doc, json_first(doc, message), STR("msg"));
+  enum fault fault = status ? fault_of_status(status) : FAULT_UPSTREAM_ERROR;
+  fault = fault_of_words(decode_member(doc, error, STR("code")), decode_member(doc, error, STR("type")),
+                         decode_inside(doc, message), fault);
+  decode_fail_json(failure, fault, doc, message);
+}
+
+void openai_error(unsigned status, struct str body, struct decode_failure *failure) {
+  struct json_doc doc = {0};
+  bool json = json_parse(&doc, body, 5) == JSON_OK;
+  uint32_t error = json ? json_get(&doc, 0, STR("error")) : JSON_NONE;
+  uint32_t detail = json ? json_get(&doc, 0, STR("detail")) : JSON_NONE;
+  if (json_is(&doc, error, JSON_OBJECT)) {
+    error_read(&doc, error, status, failure);
+  } else if (json && json_get(&doc, 0, STR("message")) != JSON_NONE) {
+    error_read(&doc, 0, status, failure);
+  } else {
+    // The details echo the request: only the first sentence of what is wrong is shown.
+    if (json_is(&doc, detail, JSON_ARRAY)) detail = json_get(&doc, json_first(&doc, detail), STR("msg"));
+    decode_fail_json(failure, fault_of_status(status), &doc, json_is(&doc, error, JSON_STRING) ? error : detail);
+  }
+  json_doc_free(&doc);
+}
+
+// --- usage and finish ---
+
+static void take_usage(struct openai_stream *s, const struct json_doc *doc, uint32_t usage) {
+  if (!json_is(doc, usage, JSON_OBJECT)) return;
+  uint32_t in = json_get(doc, usage, STR("prompt_tokens_details"));
+  uint32_t out = json_get(doc, usage, STR("completion_tokens_details"));
+  if (!json_is(doc, in, JSON_OBJECT)) in = json_get(doc, usage, STR("prompt_token_details"));
+  struct usage u = {.known = true,
+                    .prompt = decode_count_or_0(doc, usage, STR("prompt_tokens")),
+                    .completion = decode_count_or_0(doc, usage, STR("completion_tokens")),
+                    .total = decode_count_or_0(doc, usage, STR("total_tokens")),
+                    .cached = decode_count_or_0(doc, in, STR("cached_tokens")),
+                    .cache_write = decode_count_or_0(doc, in, STR("cache_write_tokens")),
+                    .audio_prompt = decode_count_or_0(doc, in, STR("audio_tokens")),
+                    .reasoning = decode_count_or_0(doc, out, STR("reasoning_tokens"))};
+  if (!u.cached) u.cached = decode_count_or_0(doc, usage, STR("num_cached_tokens"));
+  // Mistral counts audio beside the prompt.
+  if (u.audio_prompt && u.total == u.prompt + u.completion + u.audio_prompt) u.prompt += u.audio_prompt;
+  if (u.cached > u.prompt) u.cached = u.prompt;
+  if (u.cache_write > u.prompt - u.cached) u.cache_write = u.prompt - u.cached;
+  if (u.reasoning > u.completion) u.completion += u.reasoning;
+  if (u.total < u.prompt + u.completion) u.total = u.prompt + u.completion;
+  s->usage = u;
+}
+
+static enum finish finish_of(struct str reason) {
+  if (str_eq(reason, STR("length")) || str_eq(reason, STR("model_length"))) return FINISH_LENGTH;
+  if (str_eq(reason, STR("tool_calls")) || str_eq(reason, STR("function_call"))) return FINISH_TOOL_CALLS;
+  if (str_eq(reason, STR("content_filter"))) return FINISH_CONTENT_FILTER;
+  return str_eq(reason, STR("error")) ? FINISH_ERROR : FINISH_STOP;
+}
+
+static void take_finish(struct openai_stream *s, struct str reason) {
+  size_t n = reason.len < sizeof s->native - 1 ? reason.len : sizeof s->native - 1;
+  if (!n || s->finished) return;
+  memcpy(s->native, reason.ptr, n);
+  s->finished = true;
+  s->finish = finish_of(reason);
+}
+
+static bool settle(struct openai_stream *s, struct decode_failure *failure) {
+  if (s->finish == FINISH_ERROR) {
+    decode_fail(failure, FAULT_UPSTREAM_ERROR, STR("The provider failed while it answered."));
+    return false;
+  }
+  for (uint32_t i = 0; i < s->call_count; i++) {
+    if (!s->calls[i].has_arguments) decode_give_arguments(s->sink, i, STR("{}"));
+    decode_give(s->sink, (struct event){.kind = EVENT_CALL_END, .call = i});
+  }
+  if (s->call_count && s->finish == FINISH_STOP) s->finish = FINISH_TOOL_CALLS;
+  decode_give(s->sink,
+              (struct event){.kind = EVENT_FINISH, .finish = s->finish, .native = str_from_cstr(s->native)});
+  if (s->usage.known) decode_give(s->sink, (struct event){.kind = EVENT_USAGE, .usage = &s->usage});
+  return true;
+}
+
+// --- text ---
+
+static void give(struct openai_stream *s, enum event_kind kind, struct str text) {
+  enum event_kind group = kind == EVENT_SIGNATURE ? EVENT_REASONING : kind;
+  if (!text.len) return;
+  if (s->kind != group) s->block++;
+  s->kind = group;
+  decode_give_text(s->sink, kind, s->block, text);
+}
+
+// Mistral: text and thinking as chunks of a list.
+static void take_chunk(struct openai_stream *s, const struct json_doc *doc, uint32_t chunk) {
+  uint32_t thinking = json_get(doc, chunk, STR("thinking"));
+  give(s, EVENT_TEXT, decode_member(doc, chunk, STR("text")));
+  if (json_is(doc, thinking, JSON_STRING)) give(s, EVENT_REASONING, decode_inside(doc, thinking));
+  for (uint32_t t = json_is(doc, thinking, JSON_ARRAY) ? json_first(doc, thinking) : JSON_NONE; t != JSON_NONE;
+       t = json_next(doc, thinking, t))
+    give(s, EVENT_REASONING, decode_member(doc, t, STR("text")));
+  if (thinking != JSON_NONE) give(s, EVENT_SIGNATURE, decode_member(doc, chunk, STR("signature")));
+}
+
+static void take_content(struct openai_stream *s, const struct json_doc *doc, uint32_t message) {
+  uint32_t content = json_get(doc, message, STR("content"));
+  struct str reasoning = decode_member(doc, message, STR("reasoning_content"));
+  if (!reasoning.len) reasoning = decode_member(doc, message, STR("reasoning"));
+  give(s, EVENT_REASONING, reasoning);
+  if (json_is(doc, content, JSON_STRING)) give(s, EVENT_TEXT, decode_inside(doc, content));
+  for (uint32_t c = json_is(doc, content, JSON_ARRAY) ? json_first(doc, content) : JSON_NONE; c != JSON_NONE;
+       c = json_next(doc, content, c))
+    take_chunk(s, doc, c);
+}
+
+// --- tool calls ---
+
+static uint32_t hash(struct str s) {
+  uint32_t h = 2166136261u;
+  for (size_t i = 0; i < s.len; i++) h = (h ^ (unsigned char)s.ptr[i]) * 16777619u;
+  return h ? h : 1;
+}
+
+// The call a piece goes on with; call_count: none. The id tells, else the index, else it is the newest.
+static uint32_t call_find(const struct openai_stream *s, int64_t index, uint32_t id, bool named) {
+  for (uint32_t i = s->call_count; i-- > 0;) {
+    const struct call *c = &s->calls[i];
+    if (id && c->id_hash == id) return i;
+    if (id && c->id_hash && named) continue;
+    if (index != NO_INDEX ? c->index == index : !named) return i;
+  }
+  return s->call_count;
+}
+
+static bool take_call(struct openai_stream *s, const struct json_doc *doc, uint32_t call) {
+  uint32_t function = json_get(doc, call, STR("function")), arguments = json_get(doc, function, STR("arguments"));
+  struct str id = decode_member(doc, call, STR("id")), name = decode_member(doc, function, STR("name"));
+  uint64_t given;
+  int64_t index = json_u64(doc, json_get(doc, call, STR("index")), UINT32_MAX, &given) ? (int64_t)given : NO_INDEX;
+  if (str_eq(id, STR("null"))) id = (struct str){0};
+  uint32_t at = call_find(s, index, id.len ? hash(id) : 0, name.len != 0);
+  s->kind = EVENT_CALL;
+  if (at == s->call_count) {
+    if (!name.len || s->call_count == CALLS_MAX) return true;  // a piece of nothing
+    struct call *grown = realloc(s->calls, (s->call_count + 1) * sizeof *grown);
+    if (!grown) return false;
+    s->calls = grown;
+    s->calls[s->call_count++] = (struct call){.id_hash = id.len ? hash(id) : 0, .index = index};
+    decode_give(s->sink, (struct event){.kind = EVENT_CALL, .call = at, .id = id, .name = name});
+  }
+  if (json_is(doc, arguments, JSON_STRING)) {
+    struct str piece = decode_inside(doc, arguments);
+    s->calls[at].has_arguments |= piece.len != 0;
+    decode_give_arguments(s->sink, at, piece);
+    return true;
+  }
+  if (!json_is(doc, arguments, JSON_OBJECT)) return true;
+  s->calls[at].has_arguments = true;
+  return decode_give_arguments_json(s->sink, at, doc, arguments);
+}
+
+static bool take_message(struct openai_stream *s, const struct json_doc *doc, uint32_t message) {
+  uint32_t calls = json_get(doc, message, STR("tool_calls"));
+  take_content(s, doc, message);
+  for (uint32_t c = json_is(doc, calls, JSON_ARRAY) ? json_first(doc, calls) : JSON_NONE; c != JSON_NONE;
+       c = json_next(doc, calls, c))
+    if (!take_call(s, doc, c)) return false;
+  return true;
+}
+
+// --- replies and chunks ---
+
+static enum decode_result take(struct openai_stream *s, bool whole, struct decode_failure *failure) {
+  const struct json_doc *doc = &s->doc;
+  uint32_t error = json_get(doc, 0, STR("error")), choices = json_get(doc, 0, STR("choices"));
+  if (json_is(doc, error, JSON_OBJECT)) return error_read(doc, error, 0, failure), DECODE_FAILED;
+  if (json_string_is(doc, json_get(doc, 0, STR("object")), STR("error")))
+    return error_read(doc, 0, 0, failure), DECODE_FAILED;
+  if (whole && json_first(doc, choices) == JSON_NONE)
+    return decode_refuse(failure, "The provider's answer is JSON, but no chat completion.");
+  if (!s->begun)
+    decode_give(s->sink, (struct event){.kind = EVENT_BEGIN,
+                                        .id = decode_member(doc, 0, STR("id")),
+                                        .model = decode_member(doc, 0, STR("model"))});
+  s->begun = true;
+  for (uint32_t c = json_is(doc, choices, JSON_ARRAY) ? json_first(doc, choices) : JSON_NONE; c != JSON_NONE;
+       c = json_next(doc, choices, c)) {
+    uint64_t index;
+    if (json_u64(doc, json_get(doc, c, STR("index")), UINT32_MAX, &index) && index) continue;  // one is asked for
+    uint32_t message = json_get(doc, c, whole ? STR("message") : STR("delta"));
+    if (!take_message(s, doc, message)) return decode_no_memory(failure);
+    take_finish(s, decode_member(doc, c, STR("finish_reason")));
+  }
+  take_usage(s, doc, json_get(doc, 0, STR("usage")));
+  return DECODE_MORE;
+}
+
+bool openai_reply(struct str body, struct event_sink sink, struct decode_failure *failure) {
+  struct openai_stream s = {.sink = sink};
+  bool ok = decode_parse(&s.doc, body, 8, failure) && take(&s, true, failure) == DECODE_MORE && settle(&s, failure);
+  json_doc_free(&s.doc);
+  free(s.calls);
+  return ok;
+}
+
+struct openai_stream *openai_stream_new(struct event_sink sink) {
+  struct openai_stream *s = calloc(1, sizeof *s);
+  if (s) s->sink = sink;
+  return s;
+}
+
+void openai_stream_drop(struct openai_stream *s) {
+  if (!s) return;
+  json_doc_free(&s->doc);
+  free(s->calls);
+  free(s);
+}
+
+enum decode_result openai_stream_event(struct openai_stream *s, struct str data, struct decode_failure *failure) {
+  if (str_eq(str_trim(data), STR("[DONE]"))) {
+    if (!s->finished) {
+      decode_fail(failure, FAULT_UPSTREAM_CUT, STR("The provider's stream ended before the answer was complete."));
+      return DECODE_FAILED;
+    }
+    return settle(s, failure) ? DECODE_DONE : DECODE_FAILED;
+  }
+  if (!decode_parse(&s->doc, data, 8, failure)) return DECODE_FAILED;
+  return take(s, false, failure);
+}
