@@ -80,7 +80,9 @@ static unsigned seconds_until(struct str date) {
 static unsigned retry_after(const struct http_head *head) {
   uint64_t value;
   struct str text = http_field_get(head, STR("retry-after-ms"));
-  if (text.len && str_to_u64(text, (uint64_t)WAIT_MAX_S * 1000, &value)) return (unsigned)((value + 999) / 1000);
+  // Azure says 0 here where it says more below.
+  if (text.len && str_to_u64(text, (uint64_t)WAIT_MAX_S * 1000, &value) && value)
+    return (unsigned)((value + 999) / 1000);
   text = http_field_get(head, STR("retry-after"));
   if (!text.len) return 0;
   return str_to_u64(text, WAIT_MAX_S, &value) ? (unsigned)value : seconds_until(text);
@@ -383,8 +385,8 @@ static bool is_bare_json(const struct inference *in, struct str rest) {
 // What is left of a stream whose only end is the body's: its last event, when only the blank line is missing; an error;
 // or an event that was cut.
 static enum chat_stream_result take_rest(struct inference *in, struct str rest, struct buf *events) {
-  static const struct decode_failure cut = {FAULT_UPSTREAM_CUT, "The provider's stream ended in the middle of an event.",
-                                            0};
+  static const struct decode_failure cut = {FAULT_UPSTREAM_CUT,
+                                            "The provider's stream ended in the middle of an event.", 0};
   bool blank = true;
   for (size_t i = 0; i < rest.len; i++) blank &= rest.ptr[i] == '\n' || rest.ptr[i] == '\r' || rest.ptr[i] == ' ';
   if (blank || !in->dialect || !in->dialect->stream_end) return CHAT_MORE;
@@ -433,9 +435,8 @@ static enum chat_stream_result rewrite_events(struct inference *in, struct str b
     *taken += used;
     if (found == SSE_MORE) return CHAT_MORE;
     if (found == SSE_COMMENT || !event.data.len) continue;
-    enum chat_stream_result result =
-        in->dialect ? translate_event(in, event.type, event.data, events)
-                    : chat_stream_event(in->stream, event.data, events);
+    enum chat_stream_result result = in->dialect ? translate_event(in, event.type, event.data, events)
+                                                 : chat_stream_event(in->stream, event.data, events);
     if (result != CHAT_MORE) return result;
   }
 }

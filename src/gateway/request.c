@@ -23,6 +23,7 @@
 #include "llm/generation_id.h"
 #include "policy/choose.h"
 #include "provider/aws_sign.h"
+#include "provider/azure.h"
 #include "provider/head.h"
 
 static void free_now(struct task *task);
@@ -425,8 +426,7 @@ static bool build_translated(struct request *r, struct head_target *target, stru
   if (e->provider->protocol == PROTOCOL_BEDROCK && !target->key.len) sign(r, target, buf_view(&path), &fields);
   target->path = buf_view(&path);
   target->fields = buf_view(&fields);
-  if (in->dialect->frames == FRAMES_AWS && in->chat.stream)
-    target->accept = STR("application/vnd.amazon.eventstream");
+  if (in->dialect->frames == FRAMES_AWS && in->chat.stream) target->accept = STR("application/vnd.amazon.eventstream");
   head_write(out, e->provider, target, &length_at);
   head_length(out, length_at, in->translated.len);
   *hole = (struct buf_hole){out->len, buf_view(&in->translated)};
@@ -454,7 +454,15 @@ static bool on_build(struct exchange *x, struct buf *out, struct buf_hole *hole)
   size_t length_at, body_at;
   if (x->retried) metric_add(&r->worker->metrics, METRIC_upstream_retries_total, 1);
   if (in->dialect) return build_translated(r, &target, out, hole);
+  struct buf azure;
+  buf_init(&azure, LIMIT_HEADER_LINE);
+  if (e->provider->protocol == PROTOCOL_AZURE) {
+    azure_path(e, target.base, &azure);
+    target.base = buf_view(&azure);
+    target.path = (struct str){0};
+  }
   head_write(out, e->provider, &target, &length_at);
+  buf_free(&azure);
   body_at = out->len;
   if (!chat_request_build_around(&in->chat, e, out, hole)) return false;
   head_length(out, length_at, out->len - body_at + hole->bytes.len);
@@ -490,11 +498,11 @@ static bool translate(struct request *r, struct fault_note *note) {
   }
   if (!in->translation.dropped_count || !in->chat.require_parameters) return true;
   struct str names = relay_dropped(r);
-  *note = (struct fault_note){FAULT_UNSUPPORTED,
-                              arena_printf(&r->arena,
-                                           "%.*s cannot be asked for %.*s, and provider.require_parameters is true.",
-                                           STR_ARGS(e->provider->name), STR_ARGS(names)),
-                              {0}};
+  *note = (struct fault_note){
+      FAULT_UNSUPPORTED,
+      arena_printf(&r->arena, "%.*s cannot be asked for %.*s, and provider.require_parameters is true.",
+                   STR_ARGS(e->provider->name), STR_ARGS(names)),
+      {0}};
   return false;
 }
 

@@ -48,8 +48,8 @@ struct inference {
   unsigned attempt_count;
   struct exchange exchange;
   struct chat_reply reply;
-  struct chat_stream *stream;     // of a provider whose answers are spliced
-  const struct dialect *dialect;  // of the present target; NULL: it is spliced
+  struct chat_stream *stream;         // of a provider whose answers are spliced
+  const struct dialect *dialect;      // of the present target; NULL: it is spliced
   struct conversation *conversation;  // the request in the common form, once a target has asked for it
   struct translation translation;     // for the present target
   struct buf translated;              // its request's body

@@ -47,7 +47,7 @@ struct provider {
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str credentials_file;                                                     // vertex
   struct str api_version;                                                          // azure
-  uint32_t index;  // place in the snapshot's list
+  uint32_t index;                                                                  // place in the snapshot's list
 };
 
 struct model;

@@ -226,10 +226,11 @@ static bool whole(const struct json_doc *doc, struct event_sink sink, struct dec
     return decode_fail(failure, FAULT_UPSTREAM_INVALID, STR("The provider's answer is JSON, but no message.")), false;
   bool called;
   struct counts counts = {0};
-  sink.on_event(
-      sink.context,
-      &(struct event){.kind = EVENT_BEGIN, .id = decode_member(doc, 0, STR("id")), .model = decode_member(doc, 0, STR("model"))});
-  if (!whole_content(doc, content, &called, sink)) return decode_fail(failure, FAULT_INTERNAL, STR("Out of memory.")), false;
+  sink.on_event(sink.context, &(struct event){.kind = EVENT_BEGIN,
+                                              .id = decode_member(doc, 0, STR("id")),
+                                              .model = decode_member(doc, 0, STR("model"))});
+  if (!whole_content(doc, content, &called, sink))
+    return decode_fail(failure, FAULT_INTERNAL, STR("Out of memory.")), false;
   finish_give(decode_member(doc, 0, STR("stop_reason")), called, sink);
   counts_read(&counts, doc, json_get(doc, 0, STR("usage")));
   usage_give(&counts, sink);

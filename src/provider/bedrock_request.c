@@ -46,8 +46,8 @@ void bedrock_path(const struct endpoint *e, bool stream, struct buf *out) {
   buf_lit(out, "/model/");
   for (size_t i = 0; i < e->upstream_model.len; i++) {
     unsigned char c = (unsigned char)e->upstream_model.ptr[i];
-    bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                 (c && strchr("-._~", c) != NULL);
+    bool plain =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-._~", c) != NULL);
     if (plain)
       buf_char(out, (char)c);
     else
@@ -110,15 +110,14 @@ static struct str subtype(const struct part *p) {
 static struct str document_format(const struct part *p) {
   static const struct {
     struct str type, format;
-  } rows[] = {
-      {{"application/pdf", 15}, {"pdf", 3}},
-      {{"text/csv", 8}, {"csv", 3}},
-      {{"text/html", 9}, {"html", 4}},
-      {{"text/markdown", 13}, {"md", 2}},
-      {{"application/msword", 18}, {"doc", 3}},
-      {{"application/vnd.ms-excel", 24}, {"xls", 3}},
-      {{"application/vnd.openxmlformats-officedocument.wordprocessingml.document", 71}, {"docx", 4}},
-      {{"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", 65}, {"xlsx", 4}}};
+  } rows[] = {{{"application/pdf", 15}, {"pdf", 3}},
+              {{"text/csv", 8}, {"csv", 3}},
+              {{"text/html", 9}, {"html", 4}},
+              {{"text/markdown", 13}, {"md", 2}},
+              {{"application/msword", 18}, {"doc", 3}},
+              {{"application/vnd.ms-excel", 24}, {"xls", 3}},
+              {{"application/vnd.openxmlformats-officedocument.wordprocessingml.document", 71}, {"docx", 4}},
+              {{"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", 65}, {"xlsx", 4}}};
   struct str type = encode_media_type(p);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     if (str_eq(type, rows[i].type)) return rows[i].format;
@@ -137,8 +136,8 @@ static void write_document_name(struct writer *w, const struct part *p) {
   buf_char(w->out, '"');
   for (size_t i = 0; i < name.len && i < NAME_MAX_LEN; i++) {
     char c = name.ptr[i];
-    bool good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                (c && strchr("-()[]", c) != NULL);
+    bool good =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-()[]", c) != NULL);
     if (!good) {
       blank = any;
       continue;
@@ -479,8 +478,7 @@ static void write_inference(struct writer *w, const struct endpoint *e, const st
   size_t before = w->out->len;
   encode_object(w->out, STR("inferenceConfig"));
   size_t begin = w->out->len;
-  if (c->max_tokens || thinking->mode == THINK_BUDGET)
-    encode_u64(w->out, STR("maxTokens"), anthropic_max_tokens(c, e));
+  if (c->max_tokens || thinking->mode == THINK_BUDGET) encode_u64(w->out, STR("maxTokens"), anthropic_max_tokens(c, e));
   if (sampling)
     encode_number(w->out, STR("temperature"), c->temperature, 0, 1, w->t);
   else if (c->temperature.len && !encode_number_is(c->temperature, 1))

@@ -1,15 +1,20 @@
 #include "provider/claude.h"
 
 static const struct claude old = {.known = true, .budget = true, .sampling = true, .forced = true};
-static const struct claude newest = {
-    .known = true, .adaptive = true, .effort = true, .xhigh = true, .forced = true, .forced_thinking = true,
-    .schema = true};
+static const struct claude newest = {.known = true,
+                                     .adaptive = true,
+                                     .effort = true,
+                                     .xhigh = true,
+                                     .forced = true,
+                                     .forced_thinking = true,
+                                     .schema = true};
 
 // A number of one or two digits at *s; longer ones are dates.
 static bool take_number(struct str *s, unsigned *out) {
   size_t n = 0;
   unsigned value = 0;
-  while (n < s->len && s->ptr[n] >= '0' && s->ptr[n] <= '9' && n < 3) value = value * 10 + (unsigned)(s->ptr[n++] - '0');
+  while (n < s->len && s->ptr[n] >= '0' && s->ptr[n] <= '9' && n < 3)
+    value = value * 10 + (unsigned)(s->ptr[n++] - '0');
   if (!n || n > 2) return false;
   *s = str_skip(*s, n);
   *out = value;
@@ -24,8 +29,7 @@ static bool take(struct str *s, struct str word) {
 
 struct claude claude_model(struct str name) {
   size_t at = str_find(name, STR("claude-"), 0);
-  if (at == SIZE_MAX)
-    return (struct claude){.budget = true, .sampling = true, .forced = true, .forced_thinking = true};
+  if (at == SIZE_MAX) return (struct claude){.budget = true, .sampling = true, .forced = true, .forced_thinking = true};
   struct str rest = str_skip(name, at + 7);
   unsigned major = 0, minor = 0;
   if (rest.len && rest.ptr[0] >= '0' && rest.ptr[0] <= '9') return old;  // claude-3-5-sonnet and before

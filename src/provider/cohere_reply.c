@@ -210,8 +210,7 @@ enum decode_result cohere_stream_event(struct cohere_stream *s, struct str type,
   if (named.len) type = named;
   uint32_t delta = json_get(doc, 0, STR("delta")), message = json_get(doc, delta, STR("message"));
   uint32_t call = json_get(doc, message, STR("tool_calls"));
-  if (!s->begun)
-    decode_give(s->sink, (struct event){.kind = EVENT_BEGIN, .id = decode_member(doc, 0, STR("id"))});
+  if (!s->begun) decode_give(s->sink, (struct event){.kind = EVENT_BEGIN, .id = decode_member(doc, 0, STR("id"))});
   s->begun = true;
   if (str_eq(type, STR("content-delta")) || str_eq(type, STR("content-start"))) {
     on_content(s, message);

@@ -72,7 +72,8 @@ static bool user_part(struct writer *w, const struct step *s) {
 
 // Reasoning without a signature is Cohere's way; another provider's stays where it is.
 static bool goes_back(const struct part *p) {
-  return p->kind == PART_REASONING && p->text.len && !p->signature.len && (!p->format.len || reasoning_is_of(p, "unknown"));
+  return p->kind == PART_REASONING && p->text.len && !p->signature.len &&
+         (!p->format.len || reasoning_is_of(p, "unknown"));
 }
 
 static void assistant_message(struct writer *w, const struct turn *turn) {
@@ -136,8 +137,9 @@ static bool result_message(struct writer *w, const struct step *s) {
   buf_lit(w->out, "\"}");
   for (size_t i = 0; s->turn && i < s->turn->count; i++)
     if (s->turn->parts[i].kind != PART_TEXT && s->turn->parts[i].kind != PART_REFUSAL)
-      return translation_refuse(w->t, FAULT_UNSUPPORTED,
-                                STR("This provider takes only text as a tool's result. Send images in a user message."));
+      return translation_refuse(
+          w->t, FAULT_UNSUPPORTED,
+          STR("This provider takes only text as a tool's result. Send images in a user message."));
   return true;
 }
 

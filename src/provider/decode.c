@@ -64,12 +64,12 @@ bool decode_parse(struct json_doc *doc, struct str text, unsigned depth, struct 
 
 bool decode_is_context(struct str message) {
   static const char *const words[] = {
-      "prompt is too long",          "exceed context limit",         "context window",
-      "maximum context length",      "context_length_exceeded",      "exceeds the maximum number of tokens",
-      "Input Tokens Exceeded",       "too many input tokens",        "Input is too long",
-      "exceed model maximum",        "exceeds model maximum",        "too many tokens",
-      "too large for model",         "available context size",       "maximum context",
-      "max context length",          "input length and `max_tokens`"};
+      "prompt is too long",     "exceed context limit",         "context window",
+      "maximum context length", "context_length_exceeded",      "exceeds the maximum number of tokens",
+      "Input Tokens Exceeded",  "too many input tokens",        "Input is too long",
+      "exceed model maximum",   "exceeds model maximum",        "too many tokens",
+      "too large for model",    "available context size",       "maximum context",
+      "max context length",     "input length and `max_tokens`"};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (str_find(message, str_from_cstr(words[i]), 0) != SIZE_MAX) return true;
   return false;
@@ -94,8 +94,8 @@ bool decode_give_arguments_json(struct event_sink sink, uint32_t call, const str
     decode_give_arguments(sink, call, nothing ? STR("{}") : inside);
     return true;
   }
-  if (json_type(doc, value) == JSON_NULL || (json_type(doc, value) >= JSON_ARRAY && json_first(doc, value) == JSON_NONE &&
-                                             json_raw(doc, value).len <= 2)) {
+  if (json_type(doc, value) == JSON_NULL ||
+      (json_type(doc, value) >= JSON_ARRAY && json_first(doc, value) == JSON_NONE && json_raw(doc, value).len <= 2)) {
     decode_give_arguments(sink, call, STR("{}"));
     return true;
   }

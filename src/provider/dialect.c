@@ -107,8 +107,10 @@ static const struct dialect gemini = {
 // --- Claude on Vertex ---
 
 static void vertex_claude_path(const struct endpoint *e, bool stream, struct buf *out) {
-  if (!str_starts(e->upstream_model, STR("publishers/"))) buf_lit(out, "/publishers/anthropic/models/");
-  else buf_char(out, '/');
+  if (!str_starts(e->upstream_model, STR("publishers/")))
+    buf_lit(out, "/publishers/anthropic/models/");
+  else
+    buf_char(out, '/');
   buf_str(out, e->upstream_model);
   if (stream)
     buf_lit(out, ":streamRawPredict");
@@ -156,8 +158,8 @@ static enum decode_result bedrock_event(void *state, struct str type, struct str
   return bedrock_stream_event(state, type, data, failure);
 }
 
-#define BEDROCK                                                                                                   \
-  .frames = FRAMES_AWS, .path = bedrock_path, .encode = bedrock_request, .reply = bedrock_reply,                  \
+#define BEDROCK                                                                                  \
+  .frames = FRAMES_AWS, .path = bedrock_path, .encode = bedrock_request, .reply = bedrock_reply, \
   .stream_new = bedrock_new, .stream_drop = bedrock_drop, .stream_event = bedrock_event, .error = bedrock_error
 
 static const struct dialect bedrock = {BEDROCK};
@@ -239,12 +241,8 @@ static const struct dialect mistral = {
 // --- the table ---
 
 static const struct dialect *const dialects[PROTOCOL_COUNT] = {
-    [PROTOCOL_ANTHROPIC] = &anthropic,
-    [PROTOCOL_GEMINI] = &gemini,
-    [PROTOCOL_VERTEX] = &gemini,
-    [PROTOCOL_BEDROCK] = &bedrock,
-    [PROTOCOL_COHERE] = &cohere,
-    [PROTOCOL_MISTRAL] = &mistral,
+    [PROTOCOL_ANTHROPIC] = &anthropic, [PROTOCOL_GEMINI] = &gemini, [PROTOCOL_VERTEX] = &gemini,
+    [PROTOCOL_BEDROCK] = &bedrock,     [PROTOCOL_COHERE] = &cohere, [PROTOCOL_MISTRAL] = &mistral,
 };
 
 const struct dialect *dialect_of(const struct endpoint *e) {

@@ -146,8 +146,8 @@ static bool in_alphabet(struct str id, struct encode_alphabet alphabet) {
   if (id.len < alphabet.min || id.len > alphabet.max) return false;
   for (size_t i = 0; i < id.len; i++) {
     char c = id.ptr[i];
-    bool good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                (c && strchr(alphabet.more, c));
+    bool good =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr(alphabet.more, c));
     if (!good) return false;
   }
   return true;

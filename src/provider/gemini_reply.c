@@ -64,8 +64,7 @@ static void error_read(const struct json_doc *doc, uint32_t error, unsigned stat
   enum fault fault = fault_of_status((unsigned)code);
   if (fault == FAULT_NONE || code == 499) fault = FAULT_UPSTREAM_ERROR;
   fault = fault_of_word(decode_member(doc, error, STR("status")), fault);
-  if (fault == FAULT_BAD_REQUEST && decode_is_context(decode_member(doc, error, STR("message"))))
-    fault = FAULT_CONTEXT;
+  if (fault == FAULT_BAD_REQUEST && decode_is_context(decode_member(doc, error, STR("message")))) fault = FAULT_CONTEXT;
   decode_fail_json(failure, fault, doc, json_get(doc, error, STR("message")));
   read_details(doc, json_get(doc, error, STR("details")), failure);
 }
@@ -73,7 +72,8 @@ static void error_read(const struct json_doc *doc, uint32_t error, unsigned stat
 void gemini_error(unsigned status, struct str body, struct decode_failure *failure) {
   struct json_doc doc = {0};
   bool json = json_parse(&doc, body, 7) == JSON_OK;
-  uint32_t root = json && json_is(&doc, 0, JSON_ARRAY) ? json_first(&doc, 0) : 0;  // streams and the OpenAI twin wrap it
+  uint32_t root =
+      json && json_is(&doc, 0, JSON_ARRAY) ? json_first(&doc, 0) : 0;  // streams and the OpenAI twin wrap it
   uint32_t error = json ? json_get(&doc, root, STR("error")) : JSON_NONE;
   if (json_is(&doc, error, JSON_OBJECT))
     error_read(&doc, error, status, failure);
@@ -162,7 +162,8 @@ static bool take_call(struct gemini_stream *s, const struct json_doc *doc, uint3
 
 static bool take_part(struct gemini_stream *s, const struct json_doc *doc, uint32_t part) {
   uint32_t call = json_get(doc, part, STR("functionCall")), data = json_get(doc, part, STR("inlineData"));
-  struct str text = decode_member(doc, part, STR("text")), signature = decode_member(doc, part, STR("thoughtSignature"));
+  struct str text = decode_member(doc, part, STR("text")),
+             signature = decode_member(doc, part, STR("thoughtSignature"));
   if (json_is(doc, call, JSON_OBJECT)) return take_call(s, doc, part, call);
   bool thought = json_type(doc, json_get(doc, part, STR("thought"))) == JSON_TRUE;
   if (text.len) {
@@ -205,11 +206,18 @@ static void keep(char *into, size_t size, struct str text) {
 }
 
 static void take_finish(struct gemini_stream *s, struct str reason) {
-  static const char *const filtered[] = {"SAFETY",   "RECITATION",   "BLOCKLIST", "PROHIBITED_CONTENT",
-                                         "SPII",     "LANGUAGE",     "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
+  static const char *const filtered[] = {"SAFETY",
+                                         "RECITATION",
+                                         "BLOCKLIST",
+                                         "PROHIBITED_CONTENT",
+                                         "SPII",
+                                         "LANGUAGE",
+                                         "IMAGE_SAFETY",
+                                         "IMAGE_PROHIBITED_CONTENT",
                                          "IMAGE_RECITATION"};
-  static const char *const faults[] = {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS",
-                                       "NO_IMAGE", "IMAGE_OTHER", "OTHER", "MALFORMED_RESPONSE"};
+  static const char *const faults[] = {
+      "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "NO_IMAGE", "IMAGE_OTHER", "OTHER",
+      "MALFORMED_RESPONSE"};
   s->finished = true;
   s->finish = FINISH_STOP;
   s->failed = false;
@@ -299,8 +307,7 @@ static enum decode_result take_response(struct gemini_stream *s, const struct js
 static bool settle(struct gemini_stream *s) {
   if (!call_close(s)) return false;
   if (s->calls && s->finish == FINISH_STOP) s->finish = FINISH_TOOL_CALLS;
-  decode_give(s->sink,
-              (struct event){.kind = EVENT_FINISH, .finish = s->finish, .native = str_from_cstr(s->native)});
+  decode_give(s->sink, (struct event){.kind = EVENT_FINISH, .finish = s->finish, .native = str_from_cstr(s->native)});
   struct usage *u = &s->usage;
   if (u->cached > u->prompt) u->cached = u->prompt;
   u->total = u->prompt + u->completion;

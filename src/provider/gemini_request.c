@@ -88,8 +88,9 @@ static void text_part(struct writer *w, struct str before, struct str text, stru
 static struct str type_by_name(const struct part *p) {
   static const struct {
     struct str end, type;
-  } rows[] = {{{".png", 4}, {"image/png", 9}},   {{".webp", 5}, {"image/webp", 10}}, {{".gif", 4}, {"image/gif", 9}},
-              {{".pdf", 4}, {"application/pdf", 15}}, {{".mp4", 4}, {"video/mp4", 9}},   {{".webm", 5}, {"video/webm", 10}}};
+  } rows[] = {{{".png", 4}, {"image/png", 9}}, {{".webp", 5}, {"image/webp", 10}},
+              {{".gif", 4}, {"image/gif", 9}}, {{".pdf", 4}, {"application/pdf", 15}},
+              {{".mp4", 4}, {"video/mp4", 9}}, {{".webm", 5}, {"video/webm", 10}}};
   struct str url = p->url;
   size_t query = str_find_char(url, '?', 0);
   if (query != SIZE_MAX) url.len = query;
@@ -315,9 +316,11 @@ static bool is_empty_schema(struct str parameters) {
 }
 
 static void write_tools(struct writer *w) {
-  static const char *const modes[] = {
-      [CHOICE_UNSET] = "AUTO", [CHOICE_AUTO] = "AUTO", [CHOICE_NONE] = "NONE", [CHOICE_REQUIRED] = "ANY",
-      [CHOICE_NAMED] = "ANY"};
+  static const char *const modes[] = {[CHOICE_UNSET] = "AUTO",
+                                      [CHOICE_AUTO] = "AUTO",
+                                      [CHOICE_NONE] = "NONE",
+                                      [CHOICE_REQUIRED] = "ANY",
+                                      [CHOICE_NAMED] = "ANY"};
   const struct conversation *c = w->c;
   bool strict = false;
   if (!c->tool_count) return;

@@ -62,8 +62,7 @@ static bool media_part(struct writer *w, const struct part *p) {
       write_url(w, STR("document_url"), p);
       if (p->name.len) encode_plain(w->out, STR("document_name"), p->name);
       break;
-    default:
-      return translation_refuse(w->t, FAULT_UNSUPPORTED, STR("This provider takes no video."));
+    default: return translation_refuse(w->t, FAULT_UNSUPPORTED, STR("This provider takes no video."));
   }
   buf_char(w->out, '}');
   return true;
@@ -182,7 +181,8 @@ static bool result_message(struct writer *w, const struct step *s) {
 static bool user_message(struct writer *w, size_t *at) {
   const struct step *first = &w->steps.items[*at];
   size_t end = *at + 1;
-  while (end < w->steps.count && w->steps.items[end].turn == first->turn && w->steps.items[end].kind == first->kind) end++;
+  while (end < w->steps.count && w->steps.items[end].turn == first->turn && w->steps.items[end].kind == first->kind)
+    end++;
   encode_element(w->out);
   buf_lit(w->out, "\"role\":\"user\"");
   bool plain = end - *at == 1 && first->kind == STEP_PART && first->part->kind == PART_TEXT && !first->turn->name.len;

@@ -1,5 +1,5 @@
-// Mistral chat (La Plateforme), the provider's side: requests. Close to OpenAI's, but strict about what it does not know.
-// Source: https://docs.mistral.ai/api/#tag/chat
+// Mistral chat (La Plateforme), the provider's side: requests. Close to OpenAI's, but strict about what it does not
+// know. Source: https://docs.mistral.ai/api/#tag/chat
 #pragma once
 #include "base/buf.h"
 #include "llm/conversation.h"

@@ -128,8 +128,7 @@ static bool settle(struct openai_stream *s, struct decode_failure *failure) {
     decode_give(s->sink, (struct event){.kind = EVENT_CALL_END, .call = i});
   }
   if (s->call_count && s->finish == FINISH_STOP) s->finish = FINISH_TOOL_CALLS;
-  decode_give(s->sink,
-              (struct event){.kind = EVENT_FINISH, .finish = s->finish, .native = str_from_cstr(s->native)});
+  decode_give(s->sink, (struct event){.kind = EVENT_FINISH, .finish = s->finish, .native = str_from_cstr(s->native)});
   if (s->usage.known) decode_give(s->sink, (struct event){.kind = EVENT_USAGE, .usage = &s->usage});
   return true;
 }

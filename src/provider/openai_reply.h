@@ -1,6 +1,6 @@
-// OpenAI Chat Completions and its relatives, the provider's side: replies and streams into events, for those that cannot
-// be spliced (Mistral, whose content is a list of chunks). Source: https://platform.openai.com/docs/api-reference/chat
-// and https://docs.mistral.ai/api. Pure: no clock, no socket.
+// OpenAI Chat Completions and its relatives, the provider's side: replies and streams into events, for those that
+// cannot be spliced (Mistral, whose content is a list of chunks). Source:
+// https://platform.openai.com/docs/api-reference/chat and https://docs.mistral.ai/api. Pure: no clock, no socket.
 #pragma once
 #include "llm/event.h"
 

@@ -4,11 +4,11 @@
 
 // Keywords a grammar cannot hold.
 static bool is_bound(const struct json_doc *doc, uint32_t key, uint32_t value) {
-  static const struct str names[] = {
-      {"minimum", 7},       {"maximum", 7},       {"exclusiveMinimum", 16}, {"exclusiveMaximum", 16},
-      {"multipleOf", 10},   {"minLength", 9},     {"maxLength", 9},         {"maxItems", 8},
-      {"uniqueItems", 11},  {"minProperties", 13}, {"maxProperties", 13},   {"patternProperties", 17},
-      {"propertyNames", 13}};
+  static const struct str names[] = {{"minimum", 7},           {"maximum", 7},        {"exclusiveMinimum", 16},
+                                     {"exclusiveMaximum", 16}, {"multipleOf", 10},    {"minLength", 9},
+                                     {"maxLength", 9},         {"maxItems", 8},       {"uniqueItems", 11},
+                                     {"minProperties", 13},    {"maxProperties", 13}, {"patternProperties", 17},
+                                     {"propertyNames", 13}};
   uint64_t n;
   if (json_string_is(doc, key, STR("minItems"))) return !json_u64(doc, value, 1, &n);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -44,9 +44,8 @@ static void write_schemas(const struct json_doc *doc, uint32_t holder, struct bu
 }
 
 static void write_member(const struct json_doc *doc, uint32_t key, uint32_t value, struct buf *out) {
-  static const struct str nested[] = {{"properties", 10}, {"$defs", 5},           {"definitions", 11},
-                                      {"anyOf", 5},       {"oneOf", 5},           {"allOf", 5},
-                                      {"prefixItems", 11}};
+  static const struct str nested[] = {{"properties", 10}, {"$defs", 5}, {"definitions", 11}, {"anyOf", 5},
+                                      {"oneOf", 5},       {"allOf", 5}, {"prefixItems", 11}};
   if (out->len && out->ptr[out->len - 1] != '{') buf_char(out, ',');
   buf_str(out, json_raw(doc, key));
   buf_char(out, ':');

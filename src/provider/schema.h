@@ -1,5 +1,5 @@
-// JSON schemas for providers that compile them into a grammar and refuse the keywords a grammar cannot hold (Anthropic's
-// output_config.format and strict tools, Bedrock's textFormat).
+// JSON schemas for providers that compile them into a grammar and refuse the keywords a grammar cannot hold
+// (Anthropic's output_config.format and strict tools, Bedrock's textFormat).
 #pragma once
 #include "base/buf.h"
 #include "base/str.h"

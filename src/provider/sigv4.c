@@ -34,14 +34,15 @@ static void hash_hex(struct buf *out, struct str bytes) {
 }
 
 static void hmac(const unsigned char *key, size_t key_len, struct str text, unsigned char out[HASH]) {
-  if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text.ptr, text.len, out, NULL)) memset(out, 0, HASH);
+  if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text.ptr, text.len, out, NULL))
+    memset(out, 0, HASH);
 }
 
 // --- the canonical request ---
 
 static bool is_unreserved(unsigned char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
-         c == '~';
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+         c == '.' || c == '~';
 }
 
 static void encode(struct buf *out, struct str text) {
@@ -89,7 +90,9 @@ static int by_text(const void *a, const void *b) {
 }
 
 static unsigned nibble(char c) {
-  return c >= '0' && c <= '9' ? (unsigned)(c - '0') : ((unsigned)c | 32) >= 'a' && ((unsigned)c | 32) <= 'f' ? ((unsigned)c | 32) - 'a' + 10 : 16;
+  return c >= '0' && c <= '9'                                     ? (unsigned)(c - '0')
+         : ((unsigned)c | 32) >= 'a' && ((unsigned)c | 32) <= 'f' ? ((unsigned)c | 32) - 'a' + 10
+                                                                  : 16;
 }
 
 // A part of the query, decoded and encoded in the one way that counts.

@@ -16,8 +16,8 @@ struct sigv4_header {
 
 struct sigv4_request {
   struct str method;
-  struct str path;   // as it is sent, without the query; empty counts as "/"
-  struct str query;  // as it is sent, without '?'
+  struct str path;                     // as it is sent, without the query; empty counts as "/"
+  struct str query;                    // as it is sent, without '?'
   const struct sigv4_header *headers;  // those to be signed, host and x-amz-date among them
   size_t header_count;
   struct str body;

@@ -17,7 +17,7 @@ static const char *const zai_deny[] = {"n", NULL};
 const struct provider_row provider_rows[] = {
     {"openai", "OpenAI", OPENAI_LIKE, .base_url = "https://api.openai.com/v1", .env_keys = {"OPENAI_API_KEY"},
      // Its reasoning models refuse max_tokens; all its models take the new name.
-     .quirks = {.max_tokens_field = "max_completion_tokens", .deny = openai_deny},
+     .quirks = {.max_tokens_field = "max_completion_tokens", .openai_models = true, .deny = openai_deny},
      .privacy_url = "https://openai.com/policies/privacy-policy/",
      .terms_url = "https://openai.com/policies/row-terms-of-use/", .status_url = "https://status.openai.com"},
     {"anthropic", "Anthropic", .protocol = PROTOCOL_ANTHROPIC, .base_url = "https://api.anthropic.com/v1",
@@ -36,7 +36,7 @@ const struct provider_row provider_rows[] = {
      .env_keys = {"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID"}, .privacy_url = "https://aws.amazon.com/privacy/",
      .terms_url = "https://aws.amazon.com/service-terms/", .status_url = "https://health.aws.amazon.com/health/status"},
     {"azure", "Azure", .protocol = PROTOCOL_AZURE, .env_keys = {"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"},
-     .quirks = {.max_tokens_field = "max_completion_tokens", .auth_header = "api-key"},
+     .quirks = {.max_tokens_field = "max_completion_tokens", .openai_models = true, .auth_header = "api-key"},
      .privacy_url = "https://privacy.microsoft.com/privacystatement", .status_url = "https://status.azure.com"},
     {"mistral", "Mistral", .protocol = PROTOCOL_MISTRAL, .base_url = "https://api.mistral.ai/v1",
      .env_keys = {"MISTRAL_API_KEY"}, .quirks = {OLD_MAX_TOKENS},
@@ -168,9 +168,9 @@ static const struct {
   const char *name;
   bool built;
 } protocols[PROTOCOL_COUNT] = {
-    [PROTOCOL_OPENAI] = {"openai", true},    [PROTOCOL_ANTHROPIC] = {"anthropic", true},
+    [PROTOCOL_OPENAI] = {"openai", true},   [PROTOCOL_ANTHROPIC] = {"anthropic", true},
     [PROTOCOL_GEMINI] = {"gemini", true},   [PROTOCOL_VERTEX] = {"vertex", true},
-    [PROTOCOL_BEDROCK] = {"bedrock", true}, [PROTOCOL_AZURE] = {"azure", false},
+    [PROTOCOL_BEDROCK] = {"bedrock", true}, [PROTOCOL_AZURE] = {"azure", true},
     [PROTOCOL_COHERE] = {"cohere", true},   [PROTOCOL_MISTRAL] = {"mistral", true},
     [PROTOCOL_DEMO] = {"demo", true},
 };

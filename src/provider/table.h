@@ -14,6 +14,7 @@ struct provider_quirks {
   bool no_stream_options;        // refuses stream_options (usage comes unasked, or never)
   bool no_done;                  // its streams end without [DONE] once a finish_reason was seen
   bool reasoning_outside;        // completion_tokens do not include reasoning_tokens
+  bool openai_models;            // its models are OpenAI's own: those that reason refuse sampling parameters
   const char *const *deny;       // NULL-ended list of request members it refuses; they are dropped
   const char *auth_header;       // NULL: "Authorization: Bearer KEY"; else "NAME: KEY"
 };
@@ -36,7 +37,8 @@ const char *protocol_name(enum protocol protocol);
 bool protocol_parse(struct str name, enum protocol *out);
 // Protocols this version can speak.
 bool protocol_built(enum protocol protocol);
-// What the vendor of a protocol of its own is like, for services elsewhere that speak it; NULL for those of many vendors.
+// What the vendor of a protocol of its own is like, for services elsewhere that speak it; NULL for those of many
+// vendors.
 const struct provider_quirks *protocol_quirks(enum protocol protocol);
 // The rows as a Markdown table, for docs/providers.md.
 void provider_table_markdown(struct buf *out);

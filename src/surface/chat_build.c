@@ -1,5 +1,6 @@
 // The request side of openai_chat.h, second half: the body for one endpoint. Only what must change does; all other
 // bytes are copied as they came, so that key order, number spelling and white space reach the provider untouched.
+#include "provider/openai_models.h"
 #include "surface/chat_members.h"
 #include "surface/chat_shared.h"
 
@@ -7,6 +8,7 @@ struct splice {
   const struct chat_request *r;
   const struct endpoint *e;
   const struct provider_quirks *quirks;
+  bool reasons;     // one of OpenAI's models that will reason: it refuses to be steered by sampling
   bool openrouter;  // the provider is OpenRouter and knows its own extras
   struct buf *out;
   struct buf_hole *hole;  // NULL: everything is copied
@@ -57,10 +59,33 @@ static enum chat_action reasoning_action(const struct splice *s, uint32_t value)
   return effort && !beside && !denied(s, STR("reasoning_effort")) ? CHAT_REASONING : CHAT_CUT;
 }
 
+static bool is_sampling(enum chat_member_id id) {
+  switch (id) {
+    case CHAT_MEMBER_TEMPERATURE:
+    case CHAT_MEMBER_TOP_P:
+    case CHAT_MEMBER_FREQUENCY_PENALTY:
+    case CHAT_MEMBER_PRESENCE_PENALTY:
+    case CHAT_MEMBER_LOGIT_BIAS:
+    case CHAT_MEMBER_LOGPROBS:
+    case CHAT_MEMBER_TOP_LOGPROBS:
+    case CHAT_MEMBER_STOP: return true;
+    default: return false;
+  }
+}
+
+static bool will_reason(const struct chat_request *r, const struct endpoint *e) {
+  const struct json_doc *doc = &r->doc;
+  if (!e->provider->quirks->openai_models) return false;
+  struct str effort = chat_inside(doc, chat_member_at(r, CHAT_MEMBER_REASONING_EFFORT));
+  if (!effort.len) effort = chat_inside(doc, json_get(doc, chat_member_at(r, CHAT_MEMBER_REASONING), STR("effort")));
+  return openai_model_reasons(e->upstream_model, effort);
+}
+
 // What happens to one member at this endpoint.
 static enum chat_action action_of(const struct splice *s, enum chat_member_id id, uint32_t key, uint32_t value) {
   if (key_denied(s, key)) return CHAT_CUT;
   if (id == CHAT_MEMBER_COUNT) return CHAT_PASS;
+  if (s->reasons && is_sampling(id)) return CHAT_CUT;
   enum chat_action action = (enum chat_action)chat_member_row(id)->action;
   switch (action) {
     case CHAT_CUT_PASS: return s->openrouter ? CHAT_PASS : CHAT_CUT;
@@ -136,6 +161,7 @@ bool chat_request_build_around(const struct chat_request *r, const struct endpoi
                                struct buf_hole *hole) {
   const struct json_doc *doc = &r->doc;
   struct splice s = {.r = r, .e = endpoint, .quirks = endpoint->provider->quirks, .out = out, .hole = hole};
+  s.reasons = will_reason(r, endpoint);
   s.openrouter = str_eq(endpoint->provider->id, STR("openrouter"));
   uint32_t kept_end = 0;  // where the last member that stays ends; 0: none so far
   size_t n = 0;

@@ -331,9 +331,10 @@ static bool read_tool(struct reading *r, uint32_t function, uint32_t holder, str
   uint32_t parameters = json_get(r->doc, function, STR("parameters"));
   if (!plain(r, function, STR("name"), &t->name)) return false;
   if (!t->name.len)
-    return refuse(r, STR("tools"), STR("Every tool must be a function with a name: {\"type\":\"function\","
-                                       "\"function\":{\"name\":…}}. Other kinds are not in this version for this "
-                                       "provider."));
+    return refuse(r, STR("tools"),
+                  STR("Every tool must be a function with a name: {\"type\":\"function\","
+                      "\"function\":{\"name\":…}}. Other kinds are not in this version for this "
+                      "provider."));
   t->description = inside_of(r, function, STR("description"));
   if (json_is(r->doc, parameters, JSON_OBJECT)) t->parameters = json_raw(r->doc, parameters);
   t->strict = json_type(r->doc, json_get(r->doc, function, STR("strict"))) == JSON_TRUE;
@@ -359,8 +360,8 @@ static bool read_tools(struct reading *r) {
 }
 
 static bool read_choice(struct reading *r) {
-  static const struct str words[] = {[CHOICE_AUTO] = {"auto", 4}, [CHOICE_NONE] = {"none", 4},
-                                     [CHOICE_REQUIRED] = {"required", 8}};
+  static const struct str words[] = {
+      [CHOICE_AUTO] = {"auto", 4}, [CHOICE_NONE] = {"none", 4}, [CHOICE_REQUIRED] = {"required", 8}};
   const struct json_doc *doc = r->doc;
   uint32_t choice = json_get(doc, 0, STR("tool_choice"));
   if (json_type(doc, choice) == JSON_NULL) choice = json_get(doc, 0, STR("function_call"));
@@ -372,8 +373,9 @@ static bool read_choice(struct reading *r) {
   r->out->choice = CHOICE_NAMED;
   if (!plain(r, function == JSON_NONE ? choice : function, STR("name"), &r->out->choice_name)) return false;
   if (!r->out->choice_name.len)
-    return refuse(r, STR("tool_choice"),
-                  STR("\"tool_choice\" must be auto, none, required or {\"type\":\"function\",\"function\":{\"name\":…}}."));
+    return refuse(
+        r, STR("tool_choice"),
+        STR("\"tool_choice\" must be auto, none, required or {\"type\":\"function\",\"function\":{\"name\":…}}."));
   for (size_t i = 0; i < r->out->tool_count; i++)
     if (str_eq(r->out->tools[i].name, r->out->choice_name)) return true;
   return refuse(r, STR("tool_choice"), STR("\"tool_choice\" names a function that is not among \"tools\"."));
@@ -400,10 +402,9 @@ static bool read_format(struct reading *r) {
 }
 
 static bool read_effort(struct reading *r, struct str word) {
-  static const char *const words[] = {[EFFORT_NONE] = "none",     [EFFORT_MINIMAL] = "minimal",
-                                      [EFFORT_LOW] = "low",       [EFFORT_MEDIUM] = "medium",
-                                      [EFFORT_HIGH] = "high",     [EFFORT_XHIGH] = "xhigh",
-                                      [EFFORT_MAX] = "max"};
+  static const char *const words[] = {
+      [EFFORT_NONE] = "none", [EFFORT_MINIMAL] = "minimal", [EFFORT_LOW] = "low", [EFFORT_MEDIUM] = "medium",
+      [EFFORT_HIGH] = "high", [EFFORT_XHIGH] = "xhigh",     [EFFORT_MAX] = "max"};
   if (!word.len) return true;
   for (int i = EFFORT_NONE; i <= EFFORT_MAX; i++)
     if (str_eq(word, str_from_cstr(words[i]))) return r->out->effort = (enum effort)i, true;
@@ -504,8 +505,7 @@ static bool list_extra(struct reading *r) {
   for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
     uint32_t value = json_next(doc, 0, key);
     enum chat_member_id id = chat_member_find(doc, key);
-    if (!is_carried(id, doc, key) && !is_default(doc, id, value))
-      names[r->out->extra_count++] = chat_inside(doc, key);
+    if (!is_carried(id, doc, key) && !is_default(doc, id, value)) names[r->out->extra_count++] = chat_inside(doc, key);
     key = json_next(doc, 0, value);
   }
   return true;

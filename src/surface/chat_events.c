@@ -11,10 +11,10 @@ enum { CALLS_MAX = 1024, CARRY_MAX = 1 << 20 };
 struct chat_events {
   struct chat_reply *reply;
   struct chat_events_options options;
-  struct buf *out;                              // a stream's
+  struct buf *out;                                 // a stream's
   struct buf content, calls, images, annotations;  // a whole answer's
-  struct buf reasoning, details;  // a whole answer's; details also of a stream whose reasoning is kept
-  struct buf prefix;              // of a stream's chunks, up to the delta's members
+  struct buf reasoning, details;                   // a whole answer's; details also of a stream whose reasoning is kept
+  struct buf prefix;                               // of a stream's chunks, up to the delta's members
   bool begun, spoke, finished, failed, call_open;
   uint32_t call_count;     // calls the client sees
   uint32_t answer_call;    // the call that is the answer, + 1; 0: none
@@ -292,6 +292,11 @@ static void write_call(struct buf *out, struct str id, const struct event *event
   buf_lit(out, ",\"arguments\":\"");
 }
 
+static void on_call_end(struct chat_events *e) {
+  if (e->call_open) buf_lit(&e->calls, "\"}}");
+  e->call_open = false;
+}
+
 static void on_call(struct chat_events *e, const struct event *event) {
   char made[64];
   if (e->options.answer_tool.len && str_eq(event->name, e->options.answer_tool) && !e->answer_call) {
@@ -308,6 +313,7 @@ static void on_call(struct chat_events *e, const struct event *event) {
     collect_encrypted(e, event->text, id, index);
   }
   if (!e->options.stream) {
+    on_call_end(e);
     if (e->calls.len) buf_char(&e->calls, ',');
     buf_char(&e->calls, '{');
     write_call(&e->calls, id, event);
@@ -346,11 +352,6 @@ static void on_arguments(struct chat_events *e, const struct event *event) {
   quoted(e->out, event->text);
   buf_lit(e->out, "}}]");
   chunk_end(e);
-}
-
-static void on_call_end(struct chat_events *e) {
-  if (e->call_open) buf_lit(&e->calls, "\"}}");
-  e->call_open = false;
 }
 
 // --- all events ---

@@ -216,8 +216,8 @@ static bool take_facts(struct chat_request *r, struct arena *arena, struct fault
   if (!take_string(r, CHAT_MEMBER_SESSION_ID, SESSION_MAX, arena, &r->session_id, note)) return false;
   if (!take_models(r, arena, note)) return false;
   r->stream = json_type(doc, chat_member_at(r, CHAT_MEMBER_STREAM)) == JSON_TRUE;
-  r->require_parameters = json_type(doc, json_get(doc, chat_member_at(r, CHAT_MEMBER_PROVIDER),
-                                                  STR("require_parameters"))) == JSON_TRUE;
+  r->require_parameters =
+      json_type(doc, json_get(doc, chat_member_at(r, CHAT_MEMBER_PROVIDER), STR("require_parameters"))) == JSON_TRUE;
   r->has_tools = json_first(doc, chat_member_at(r, CHAT_MEMBER_TOOLS)) != JSON_NONE;
   uint32_t cap = chat_member_at(r, CHAT_MEMBER_MAX_COMPLETION_TOKENS);
   if (!json_is(doc, cap, JSON_NUMBER)) cap = chat_member_at(r, CHAT_MEMBER_MAX_TOKENS);

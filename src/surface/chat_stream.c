@@ -263,6 +263,8 @@ static void general_way(struct chat_stream *s, const struct json_doc *doc, const
   struct chunk c = {.doc = doc, .out = out, .event_at = out->len, .spoiled = usage, .text = JSON_NONE};
   write_chunk(s, &c, top->choices);
   if (out->failed) return;
+  // Azure begins with what its filter thought of the prompt: no choice, no ID, no model.
+  if (none && s->reply->endpoint->provider->protocol == PROTOCOL_AZURE) c.carries = false;
   if (!c.says && !c.carries && (none || ended)) {
     out->len = c.event_at;  // only usage; or an echo of the end
     return;

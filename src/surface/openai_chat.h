@@ -27,7 +27,7 @@ struct chat_request {
   bool stream;
   bool has_tools;
   bool require_parameters;  // provider.require_parameters: a provider that cannot take all of it is not asked
-  uint64_t max_tokens;  // 0: not given
+  uint64_t max_tokens;      // 0: not given
   struct str user, session_id;
   struct str text_last;  // reserved for the demo provider; unused here
 };

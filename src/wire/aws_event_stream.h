@@ -1,5 +1,5 @@
-// Amazon's binary event stream (application/vnd.amazon.eventstream): finds the messages in a stream of bytes that come in
-// any pieces, and checks both checksums of each.
+// Amazon's binary event stream (application/vnd.amazon.eventstream): finds the messages in a stream of bytes that come
+// in any pieces, and checks both checksums of each.
 //
 //   total u32 | headers u32 | crc32 of these 8 bytes | headers | payload | crc32 of all before      (big-endian)
 //

@@ -1,0 +1,38 @@
+#include "provider/azure.h"
+
+#include <string.h>
+
+static struct str without(struct str path, struct str end) {
+  return str_ends(path, end) ? str_from(path.ptr, path.len - end.len) : path;
+}
+
+static void write_segment(struct buf *out, struct str name) {
+  for (size_t i = 0; i < name.len; i++) {
+    unsigned char c = (unsigned char)name.ptr[i];
+    bool plain =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-._~", c) != NULL);
+    if (plain)
+      buf_char(out, (char)c);
+    else
+      buf_printf(out, "%%%02X", c);
+  }
+}
+
+void azure_path(const struct endpoint *e, struct str base, struct buf *out) {
+  struct str version = e->provider->api_version;
+  bool models = str_ends(base, STR("/models"));  // the endpoint of models that are not OpenAI's
+  base = without(without(without(base, STR("/")), STR("/v1")), STR("/openai"));
+  buf_str(out, base);
+  if (models) {
+    buf_lit(out, "/chat/completions?api-version=");
+    buf_str(out, version.len ? version : STR("2024-05-01-preview"));
+  } else if (!version.len || str_eq(version, STR("v1")) || str_eq(version, STR("preview"))) {
+    buf_lit(out, "/openai/v1/chat/completions");
+    if (str_eq(version, STR("preview"))) buf_lit(out, "?api-version=preview");
+  } else {
+    buf_lit(out, "/openai/deployments/");
+    write_segment(out, e->upstream_model);
+    buf_lit(out, "/chat/completions?api-version=");
+    buf_str(out, version);
+  }
+}
