@@ -94,15 +94,13 @@ static void json_line(struct buf *out, const struct line *l) {
     if (i) buf_char(out, ',');
     json_write_str(out, str_from_cstr(l->env_keys[i]));
   }
-  buf_printf(out, "],\"configured\":%s,\"works\":%s,\"keys\":%zu,\"models\":%zu}", l->configured ? "true" : "false",
-             protocol_built(l->protocol) ? "true" : "false", l->keys, l->models);
+  buf_printf(out, "],\"configured\":%s,\"keys\":%zu,\"models\":%zu}", l->configured ? "true" : "false", l->keys,
+             l->models);
 }
 
 static void text_line(struct buf *out, const struct line *l) {
   buf_printf(out, "%-18.*s %-10s %4zu %6zu  %s", STR_ARGS(l->id), protocol_name(l->protocol), l->keys, l->models,
-             !protocol_built(l->protocol) ? "not yet   "
-             : l->configured              ? "configured"
-                                          : "-         ");
+             l->configured ? "configured" : "-         ");
   if (l->base_url.len)
     buf_printf(out, "  %.*s", STR_ARGS(l->base_url));
   else

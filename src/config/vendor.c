@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "config/aws.h"
 #include "config/local_models.h"
 #include "config/problem.h"
 #include "config/read.h"
@@ -59,10 +60,9 @@ void vendor_fill(struct reader *r) {
     struct config_provider *provider = &r->config->providers[i];
     const struct provider_row *row = provider_row_find(provider->id);
     if (!provider->protocol_given) provider->protocol = row ? row->protocol : PROTOCOL_OPENAI;
+    if (provider->protocol == PROTOCOL_BEDROCK) aws_fill(r, provider);
     bool demo = provider->protocol == PROTOCOL_DEMO;
-    // Bedrock's host follows from its region.
-    bool hosted = provider->base_url.len || (row && row->base_url) ||
-                  (provider->protocol == PROTOCOL_BEDROCK && provider->region.len);
+    bool hosted = provider->base_url.len || (row && row->base_url);
     if (provider->id.len && !demo && !hosted)
       config_problem_add(r->arena, r->problems, provider->line, provider->column,
                          "providers[].base_url: is missing; '%.*s' is no vendor whose address is known",
@@ -148,8 +148,12 @@ static void add_keyed(struct reader *r) {
     const struct provider_row *row = &provider_rows[i];
     const char *name = row->local ? NULL : env_key_name(row);
     if (!name) continue;
-    if (!protocol_built(row->protocol)) {
-      log_info("%s is set, but %s's protocol is not in this version", name, row->name);
+    bool aws = row->protocol == PROTOCOL_BEDROCK && (env("AWS_REGION").len || env("AWS_DEFAULT_REGION").len) &&
+               (env("AWS_BEARER_TOKEN_BEDROCK").len || env("AWS_SECRET_ACCESS_KEY").len);
+    if (aws) {
+      struct config_provider *provider = &r->config->providers[r->config->provider_count++];
+      *provider = (struct config_provider){.id = str_from_cstr(row->id), .protocol = row->protocol};
+      aws_fill(r, provider);
     } else if (!row->base_url) {
       log_info("%s is set, but %s's base_url must be configured", name, row->name);
     } else {
@@ -166,7 +170,7 @@ static void add_local(struct reader *r) {
   size_t count = 0;
   for (size_t i = 0; i < provider_row_count && count < PROBE_MAX; i++) {
     const struct provider_row *row = &provider_rows[i];
-    if (!row->local || !row->local_port || !row->base_url || !protocol_built(row->protocol)) continue;
+    if (!row->local || !row->local_port || !row->base_url) continue;
     rows[count] = row;
     ports[count++] = row->local_port;
   }

@@ -93,13 +93,6 @@ static bool provider_check(struct builder *b, const struct config_provider *give
     PROBLEM(b, given->line, "provider %.*s is there twice", STR_ARGS(p->id));
     return false;
   }
-  if (!protocol_built(p->protocol)) {
-    if (!b->environment) {
-      PROBLEM(b, given->line, "provider %.*s speaks the protocol %s, which this version does not", STR_ARGS(p->id),
-              protocol_name(p->protocol));
-    }
-    return false;
-  }
   if (!p->base_url.len) {
     if (!b->environment)
       PROBLEM(b, given->line, "provider %.*s needs a base_url%s", STR_ARGS(p->id),
@@ -136,6 +129,9 @@ static bool provider_add(struct builder *b, const struct config_provider *given)
       .aws_access_key_id = given->aws_access_key_id,
       .aws_secret_access_key = given->aws_secret_access_key,
       .aws_session_token = given->aws_session_token,
+      .aws_container_url = given->aws_container_url,
+      .aws_container_token = given->aws_container_token,
+      .aws_container_token_file = given->aws_container_token_file,
       .credentials_file = given->credentials_file,
       .api_version = given->api_version,
       .index = (uint32_t)b->provider_count,

@@ -45,6 +45,7 @@ struct provider {
   unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
   // what single protocols want beside a key; empty: not given
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
+  struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock
   struct str credentials_file;                                                     // vertex
   struct str api_version;                                                          // azure
   uint32_t index;                                                                  // place in the snapshot's list

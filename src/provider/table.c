@@ -164,15 +164,10 @@ const struct provider_row provider_rows[] = {
 };
 const size_t provider_row_count = sizeof provider_rows / sizeof *provider_rows;
 
-static const struct {
-  const char *name;
-  bool built;
-} protocols[PROTOCOL_COUNT] = {
-    [PROTOCOL_OPENAI] = {"openai", true},   [PROTOCOL_ANTHROPIC] = {"anthropic", true},
-    [PROTOCOL_GEMINI] = {"gemini", true},   [PROTOCOL_VERTEX] = {"vertex", true},
-    [PROTOCOL_BEDROCK] = {"bedrock", true}, [PROTOCOL_AZURE] = {"azure", true},
-    [PROTOCOL_COHERE] = {"cohere", true},   [PROTOCOL_MISTRAL] = {"mistral", true},
-    [PROTOCOL_DEMO] = {"demo", true},
+static const char *const protocols[PROTOCOL_COUNT] = {
+    [PROTOCOL_OPENAI] = "openai", [PROTOCOL_ANTHROPIC] = "anthropic", [PROTOCOL_GEMINI] = "gemini",
+    [PROTOCOL_VERTEX] = "vertex", [PROTOCOL_BEDROCK] = "bedrock",     [PROTOCOL_AZURE] = "azure",
+    [PROTOCOL_COHERE] = "cohere", [PROTOCOL_MISTRAL] = "mistral",     [PROTOCOL_DEMO] = "demo",
 };
 
 const struct provider_row *provider_row_find(struct str id) {
@@ -183,20 +178,16 @@ const struct provider_row *provider_row_find(struct str id) {
 }
 
 const char *protocol_name(enum protocol protocol) {
-  return protocol < PROTOCOL_COUNT ? protocols[protocol].name : "unknown";
+  return protocol < PROTOCOL_COUNT ? protocols[protocol] : "unknown";
 }
 
 bool protocol_parse(struct str name, enum protocol *out) {
   for (int i = 0; i < PROTOCOL_COUNT; i++) {
-    if (!str_eq(str_from_cstr(protocols[i].name), name)) continue;
+    if (!str_eq(str_from_cstr(protocols[i]), name)) continue;
     *out = (enum protocol)i;
     return true;
   }
   return false;
-}
-
-bool protocol_built(enum protocol protocol) {
-  return protocol < PROTOCOL_COUNT && protocols[protocol].built;
 }
 
 const struct provider_quirks *protocol_quirks(enum protocol protocol) {
@@ -207,7 +198,7 @@ const struct provider_quirks *protocol_quirks(enum protocol protocol) {
 }
 
 void provider_table_markdown(struct buf *out) {
-  buf_lit(out, "| slug | name | protocol | base URL | key variables | works |\n|---|---|---|---|---|---|\n");
+  buf_lit(out, "| slug | name | protocol | base URL | key variables |\n|---|---|---|---|---|\n");
   for (size_t i = 0; i < provider_row_count; i++) {
     const struct provider_row *row = &provider_rows[i];
     buf_printf(out, "| `%s` | %s | %s | ", row->id, row->name, protocol_name(row->protocol));
@@ -218,6 +209,6 @@ void provider_table_markdown(struct buf *out) {
     buf_lit(out, " | ");
     for (size_t k = 0; k < 3 && row->env_keys[k]; k++) buf_printf(out, "%s`%s`", k ? ", " : "", row->env_keys[k]);
     if (!row->env_keys[0]) buf_lit(out, "-");
-    buf_printf(out, " | %s |\n", protocol_built(row->protocol) ? "yes" : "not yet");
+    buf_lit(out, " |\n");
   }
 }

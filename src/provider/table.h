@@ -35,8 +35,6 @@ extern const size_t provider_row_count;
 const struct provider_row *provider_row_find(struct str id);
 const char *protocol_name(enum protocol protocol);
 bool protocol_parse(struct str name, enum protocol *out);
-// Protocols this version can speak.
-bool protocol_built(enum protocol protocol);
 // What the vendor of a protocol of its own is like, for services elsewhere that speak it; NULL for those of many
 // vendors.
 const struct provider_quirks *protocol_quirks(enum protocol protocol);

@@ -52,7 +52,6 @@ static void test_keys(void **state) {
   assert_int_equal(provider("openai")->base_url.len, 0);
   assert_null(provider("groq"));
   assert_null(provider("databricks"));
-  if (!protocol_built(PROTOCOL_ANTHROPIC)) assert_null(provider("anthropic"));
 }
 
 static void test_bad_key(void **state) {

@@ -248,7 +248,7 @@ static void test_problems_all_at_once(void **state) {
   struct config_provider providers[] = {
       with_key(STR("openai")),
       with_key(STR("openai")),
-      with_key(STR("anthropic")),
+      {.id = STR("anthropic"), .line = 12},
       with_key(STR("acme")),
       {.id = STR("groq"), .line = 14},
       {.id = STR("own"), .protocol = PROTOCOL_OPENAI, .protocol_given = true, .line = 15},
@@ -272,7 +272,7 @@ static void test_problems_all_at_once(void **state) {
   f->config.model_count = sizeof models / sizeof *models;
   assert_false(build(f));
   assert_problem(f, "provider openai is there twice");
-  assert_problem(f, "provider anthropic speaks the protocol anthropic");
+  assert_problem(f, "api_key: ${ANTHROPIC_API_KEY}");
   assert_problem(f, "provider acme needs a base_url, because it is not one whose address is known");
   assert_problem(f, "api_key: ${GROQ_API_KEY}");
   assert_problem(f, "provider own needs a base_url");
@@ -286,21 +286,20 @@ static void test_problems_all_at_once(void **state) {
   for (size_t i = 0; i < f->problems.count; i++) assert_true(f->problems.items[i].line >= 10);
 }
 
-// Keys found in the environment of vendors whose protocol is not built must not keep the program from starting.
+// Keys found in the environment of vendors whose address is not known must not keep the program from starting.
 static void test_environment_passes_over_what_cannot_be_used(void **state) {
   struct fixture *f = *state;
   f->config.path = (struct str){0};
-  struct config_provider providers[] = {
-      with_key(STR("anthropic")), with_key(STR("databricks")), with_key(STR("deepseek")), {.id = STR("ollama")}};
+  struct config_provider providers[] = {with_key(STR("databricks")), with_key(STR("deepseek")), {.id = STR("ollama")}};
   struct config_endpoint endpoints[] = {endpoint(STR("ollama"), STR("llama3.2:latest"))};
   struct config_model found = {.id = STR("ollama/llama3.2:latest"), .endpoints = endpoints, .endpoint_count = 1};
   f->config.providers = providers;
-  f->config.provider_count = 4;
+  f->config.provider_count = 3;
   f->config.models = &found;
   f->config.model_count = 1;
   assert_true(build(f));
   assert_sound(&f->catalogue);
-  assert_null(catalogue_provider(&f->catalogue, STR("anthropic")));
+  assert_null(catalogue_provider(&f->catalogue, STR("databricks")));
   assert_non_null(catalogue_find(&f->catalogue, STR("ollama/llama3.2:latest")));
   assert_non_null(catalogue_find(&f->catalogue, STR("deepseek/deepseek-v4-pro")));
 }

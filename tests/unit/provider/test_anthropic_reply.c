@@ -148,9 +148,10 @@ static void test_streams(void **state) {
       {START START BLOCK(0, "{\"type\":\"server_tool_use\",\"id\":\"srv\",\"name\":\"web_search\",\"input\":{\"q\":1}}")
            DELTA(0, "{\"type\":\"input_json_delta\",\"partial_json\":\"x\"}") STOP(0) DELTA(
                7, "{\"type\":\"text_delta\",\"text\":\"lost\"}") "{\"type\":\"strange\",\"index\":{}}\n" TEXT_BLOCK(1)
-               DELTA(1, "{\"type\":\"text_delta\",\"text\":\"ok\"}") DELTA(
-                   1, "{\"type\":\"citations_delta\",\"citation\":{\"url\":\"u\"}}") STOP(1) FINISH("refusal") END,
-       BEGUN "text 1 ok\ncitation 1 {\"url\":\"u\"}\nfinish content_filter refusal\n" USED},
+               DELTA(1, "{\"type\":\"text_delta\",\"text\":\"ok\"}")
+                   DELTA(1, "{\"type\":\"citations_delta\",\"citation\":{\"url\":\"https://u\"}}") STOP(1)
+                       FINISH("refusal") END,
+       BEGUN "text 1 ok\ncitation 1 {\"url\":\"https://u\"}\nfinish content_filter refusal\n" USED},
       // All of the input at once, as some hosts give it; no usage in the end; no reason at all.
       {START BLOCK(0, "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{\"a\":\"b\"}}") STOP(0) END,
        BEGUN "call 0 t f\narguments 0 {\\\"a\\\":\\\"b\\\"}\ncall end 0\nfinish tool_calls \n"
@@ -225,12 +226,13 @@ static void test_whole_replies(void **state) {
   } rows[] = {
       {"{\"id\":\"msg_1\",\"type\":\"message\",\"model\":\"claude-x\",\"content\":[{\"type\":\"thinking\",\"thinking\":"
        "\"Hm\","
-       "\"signature\":\"c2ln\"},{\"type\":\"text\",\"text\":\"Hi\",\"citations\":[{\"a\":1},{\"b\":2}]},{\"type\":"
+       "\"signature\":\"c2ln\"},{\"type\":\"text\",\"text\":\"Hi\",\"citations\":[{\"url\":\"https://"
+       "a\"},{\"b\":2}]},{\"type\":"
        "\"tool_use\","
        "\"id\":\"t1\",\"name\":\"f\",\"input\":{\"b\": 1.0, "
        "\"a\":\"\\u00e9\"}},{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":"
        "\"g\",\"input\":{}}],\"stop_reason\":\"tool_use\",\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}",
-       "begin msg_1 claude-x\nreasoning 0 Hm\nsignature 0 c2ln\ntext 1 Hi\ncitation 1 {\"a\":1}\ncitation 1 {\"b\":2}\n"
+       "begin msg_1 claude-x\nreasoning 0 Hm\nsignature 0 c2ln\ntext 1 Hi\ncitation 1 {\"url\":\"https://a\"}\n"
        "call 0 t1 f\narguments 0 {\\\"b\\\": 1.0, \\\"a\\\":\\\"\\\\u00e9\\\"}\ncall end 0\ncall 1 t2 g\narguments 1 "
        "{}\n"
        "call end 1\nfinish tool_calls tool_use\nusage 1 prompt 5 cached 0 written 0 hour 0 completion 7 reasoning 0\n"},

@@ -58,10 +58,6 @@ static void test_protocols(void **state) {
   enum protocol unused;
   assert_false(protocol_parse(STR("OpenAI"), &unused));
   assert_false(protocol_parse(STR(""), &unused));
-  assert_true(protocol_built(PROTOCOL_OPENAI));
-  assert_true(protocol_built(PROTOCOL_DEMO));
-  assert_false(protocol_built(PROTOCOL_ANTHROPIC));
-  assert_false(protocol_built(PROTOCOL_COUNT));
 }
 
 static void test_quirks_that_cost_money(void **state) {

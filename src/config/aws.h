@@ -1,0 +1,11 @@
+// What a Bedrock provider takes from its surroundings when the configuration leaves it out: region, address, and the
+// usual AWS credentials.
+#pragma once
+#include "config/config.h"
+
+struct reader;
+// In this order, each source only when nothing before it gave credentials: the provider's own settings,
+// AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID and its companions, the shared files (AWS_PROFILE, else "default"),
+// the container's endpoint (AWS_CONTAINER_CREDENTIALS_*; asked for while running). Region: the setting, AWS_REGION,
+// AWS_DEFAULT_REGION, the host of base_url, the profile. base_url follows from the region. Problems are noted.
+void aws_fill(struct reader *r, struct config_provider *provider);
