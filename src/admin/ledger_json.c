@@ -65,15 +65,22 @@ static void attempt(struct buf *out, const struct json_doc *doc, uint32_t a) {
   buf_char(out, '}');
 }
 
-// The attempts that failed, as they were recorded, and the one that answered.
+// The attempts that failed, as they were recorded, and the one that answered, with what it could not be told.
 static void provider_responses(struct buf *out, const struct record *r) {
   struct json_doc doc = {0};
   json_write_key(out, STR("provider_responses"));
   buf_char(out, '[');
   bool any = false;
+  struct str dropped = {0};
   if (r->attempts_json.len && json_parse(&doc, r->attempts_json, 2) == JSON_OK) {
-    for (uint32_t a = json_first(&doc, 0); a != JSON_NONE; a = json_next(&doc, 0, a), any = true) {
+    for (uint32_t a = json_first(&doc, 0); a != JSON_NONE; a = json_next(&doc, 0, a)) {
+      struct str lost = json_raw(&doc, json_get(&doc, a, STR("dropped")));
+      if (lost.len) {
+        dropped = lost;
+        continue;
+      }
       if (any) buf_char(out, ',');
+      any = true;
       attempt(out, &doc, a);
     }
   }
@@ -88,6 +95,10 @@ static void provider_responses(struct buf *out, const struct record *r) {
     if (r->upstream_id.len) text(out, "id", r->upstream_id);
     flag(out, "is_byok", false);
     number(out, "status", 200);
+    if (dropped.len) {
+      json_write_key(out, STR("dropped_parameters"));
+      buf_str(out, dropped);
+    }
     buf_char(out, '}');
   }
   buf_char(out, ']');

@@ -6,10 +6,22 @@
 #include "gateway/path.h"
 #include "json/json.h"
 
-// Only kept when there was more than one attempt or a failed one: a plain success is told by the row itself.
+// What the provider that answered could not be told.
+static void write_dropped(const struct inference *in, struct buf *out) {
+  buf_lit(out, ",\"dropped\":[");
+  for (unsigned i = 0; i < in->translation.dropped_count; i++) {
+    if (i) buf_char(out, ',');
+    json_write_str(out, in->translation.dropped[i]);
+  }
+  buf_char(out, ']');
+}
+
+// Only kept when there was more than one attempt or a failed one, or when something was lost on the way: a plain
+// success is told by the row itself.
 static struct str attempts_json(struct request *r) {
   struct inference *in = r->inference;
-  if (!in || !in->attempt_count) return (struct str){0};
+  bool lossy = in && in->dialect && in->translation.dropped_count;
+  if (!in || (!in->attempt_count && !lossy)) return (struct str){0};
   struct buf out;
   buf_init(&out, 8192);
   buf_char(&out, '[');
@@ -22,6 +34,17 @@ static struct str attempts_json(struct request *r) {
     json_write_str(&out, a->endpoint->model->id);
     buf_printf(&out, ",\"status\":%u,\"fault\":\"%s\",\"latency_ms\":%u}", a->status, fault_row(a->fault)->name,
                a->latency_ms);
+  }
+  if (lossy) {
+    const struct endpoint *e = in->targets[in->target];
+    if (in->attempt_count) buf_char(&out, ',');
+    buf_lit(&out, "{\"provider\":");
+    json_write_str(&out, e->provider->name);
+    buf_lit(&out, ",\"model\":");
+    json_write_str(&out, e->model->id);
+    buf_printf(&out, ",\"status\":%u", in->upstream_status);
+    write_dropped(in, &out);
+    buf_char(&out, '}');
   }
   buf_char(&out, ']');
   struct str text = out.failed ? (struct str){0} : arena_str(&r->arena, buf_view(&out));

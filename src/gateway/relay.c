@@ -46,10 +46,25 @@ void relay_failed(struct request *r, enum fault fault, struct str message) {
 
 struct str relay_dropped(struct request *r) {
   const struct translation *t = &r->inference->translation;
-  struct str names = {0};
-  for (unsigned i = 0; i < t->dropped_count; i++)
-    names = arena_printf(&r->arena, "%.*s%s%.*s", STR_ARGS(names), i ? ", " : "", STR_ARGS(t->dropped[i]));
-  return names;
+  struct buf names;
+  buf_init(&names, LIMIT_HEADER_LINE);
+  for (unsigned i = 0; i < t->dropped_count; i++) {
+    if (i) buf_lit(&names, ", ");
+    // A client's own names may hold anything.
+    for (size_t k = 0; k < t->dropped[i].len && k < 64; k++) {
+      char c = t->dropped[i].ptr[k];
+      bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-';
+      buf_char(&names, plain ? c : '?');
+    }
+  }
+  struct str text = arena_str(&r->arena, buf_view(&names));
+  buf_free(&names);
+  return text;
+}
+
+struct str relay_dropped_field(struct request *r) {
+  if (!r->inference || !r->inference->dialect || !r->inference->translation.dropped_count) return (struct str){0};
+  return arena_printf(&r->arena, "X-Signalbox-Dropped: %.*s\r\n", STR_ARGS(relay_dropped(r)));
 }
 
 static struct str provider_says(struct request *r, const char *what) {
@@ -238,7 +253,7 @@ static void whole_bytes(struct request *r, const char *body, size_t n, bool end)
 
 static void head_begin(struct request *r, struct buf *out) {
   if (r->client->http10) r->client->keep_alive = false;  // the end of the connection is the end of the body
-  response_head(r, out, 200, STR("text/event-stream"), -1, (struct str){0});
+  response_head(r, out, 200, STR("text/event-stream"), -1, relay_dropped_field(r));
   r->inference->head_sent = true;
   metric_add(&r->worker->metrics, METRIC_streams_open, 1);
 }

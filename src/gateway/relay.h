@@ -13,5 +13,7 @@ void relay_comment(struct request *r);
 void relay_error_end(struct request *r, enum fault fault, struct str message);
 // The names of the request's members that the present target could not be told, as "seed, logit_bias"; empty: none.
 struct str relay_dropped(struct request *r);
+// The same as a header field with its end; empty: none.
+struct str relay_dropped_field(struct request *r);
 // Frees what the present attempt holds of the reply.
 void relay_reset(struct inference *in);

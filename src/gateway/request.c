@@ -573,7 +573,7 @@ void request_reply_text(struct request *r, unsigned status, struct str content_t
 }
 
 void request_reply_json(struct request *r, unsigned status, struct str json) {
-  reply_send(r, status, STR("application/json"), json, (struct str){0});
+  reply_send(r, status, STR("application/json"), json, relay_dropped_field(r));
 }
 
 void request_reply_options(struct request *r) {
