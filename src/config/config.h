@@ -38,7 +38,7 @@ struct config_provider {
   // what single protocols want beside a key
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock, from the environment
-  struct str credentials_file;                                                     // vertex
+  struct str credentials_file, credentials;                                        // vertex: and what it holds
   struct str api_version;                                                          // azure
   unsigned line, column;                                                           // 0: not from a file
 };
@@ -74,6 +74,7 @@ struct config {
   struct config_model *models;
   size_t model_count;
   bool demo;
+  bool fetch_private;  // URLs that clients name may lead to private addresses
   // server.* limits and times, with defaults
   uint64_t max_body_bytes;
   unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;

@@ -56,6 +56,9 @@ const struct setting settings[] = {
     {"upstream.pool_idle_ms", TIMES(1), AT(upstream_pool_idle_ms), .default_text = "60s",
      .help = "how long an unused connection to a provider is kept"},
 
+    {"upstream.fetch_private", SETTING_SWITCH, AT(fetch_private), .default_text = "off",
+     .help = "may a picture that a client names by its URL lie at a private address"},
+
     {"data_dir", SETTING_TEXT, AT(data_dir), .default_text = "./data", .env = "SIGNALBOX_DATA_DIR", .fixed = true,
      .help = "folder of the embedded store, the spool and generated secrets"},
     {"store", SETTING_STORE, AT(store), .default_text = "sqlite", .fixed = true,

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -55,12 +56,39 @@ static void take_env_key(struct reader *r, const struct provider_row *row, struc
   provider->key_count = 1;
 }
 
+// The credentials file of a Vertex provider: its own, else the one Google's programs use.
+static void google_fill(struct reader *r, struct config_provider *p) {
+  enum { MOST = 64 * 1024 };
+  struct str path = p->credentials_file;
+  if (p->key_count) return;
+  if (!path.len) path = env("GOOGLE_APPLICATION_CREDENTIALS");
+  char *name = path.len ? str_dup(path) : NULL, *text = arena_alloc(r->arena, MOST);
+  FILE *file = name && text ? fopen(name, "re") : NULL;
+  size_t n = file ? fread(text, 1, MOST, file) : 0;
+  if (file) fclose(file);
+  free(name);
+  p->credentials = str_trim(str_from(text, n));
+  while (p->credentials.len && (p->credentials.ptr[0] == '\n' || p->credentials.ptr[0] == '\r'))
+    p->credentials = str_skip(p->credentials, 1);
+  bool known = p->credentials.len && p->credentials.ptr[0] == '{' &&
+               (str_find(p->credentials, STR("service_account"), 0) != SIZE_MAX ||
+                str_find(p->credentials, STR("authorized_user"), 0) != SIZE_MAX);
+  if (known) return;
+  config_problem_add(r->arena, r->problems, p->line, p->column,
+                     path.len ? "provider %.*s: its credentials_file cannot be read, or is not the JSON of a service "
+                                "account or an authorized user"
+                              : "provider %.*s needs a credentials_file (the JSON of a service account), or an api_key "
+                                "that is a bearer token",
+                     STR_ARGS(p->id));
+}
+
 void vendor_fill(struct reader *r) {
   for (size_t i = 0; i < r->config->provider_count; i++) {
     struct config_provider *provider = &r->config->providers[i];
     const struct provider_row *row = provider_row_find(provider->id);
     if (!provider->protocol_given) provider->protocol = row ? row->protocol : PROTOCOL_OPENAI;
     if (provider->protocol == PROTOCOL_BEDROCK) aws_fill(r, provider);
+    if (provider->protocol == PROTOCOL_VERTEX) google_fill(r, provider);
     bool demo = provider->protocol == PROTOCOL_DEMO;
     bool hosted = provider->base_url.len || (row && row->base_url);
     if (provider->id.len && !demo && !hosted)

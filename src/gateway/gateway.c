@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "gateway/client.h"
+#include "gateway/credential.h"
 #include "gateway/demo.h"
 #include "gateway/listener.h"
 #include "gateway/request.h"
@@ -392,6 +393,7 @@ static void worker_free(struct loop_thread *t) {
   demo_close_all(w);
   if (w->loop) loop_finish(w->loop);
   worker_snapshot_release(w->snapshot);
+  credential_free_all(w);
   upstream_pool_free(w->pool);
   keyring_drop(w->keyring);
   key_hasher_free(w->hasher);

@@ -6,6 +6,8 @@
 void request_chat(struct request *r);
 // The present attempt is over without an answer: the next endpoint, or the error.
 void path_attempt_failed(struct request *r, enum fault fault, struct str message);
+// What the present attempt waited for before it could be made is there.
+void path_attempt_prepared(struct request *r);
 // Accounts and answers an error, as JSON or as the last event of a stream; ends the request.
 void path_fail(struct request *r, enum fault fault, struct str message);
 // Releases everything. The client has been answered or is gone (r->client is NULL); the ledger has its row.

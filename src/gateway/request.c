@@ -16,8 +16,10 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "gateway/account.h"
+#include "gateway/credential.h"
 #include "gateway/gateway.h"
 #include "gateway/path.h"
+#include "gateway/prepare.h"
 #include "gateway/relay.h"
 #include "gateway/response.h"
 #include "llm/generation_id.h"
@@ -356,6 +358,7 @@ void request_run(struct request *r) {
 }
 
 static void attempt_start(struct request *r);
+static void attempt_send(struct request *r);
 
 void request_chat(struct request *r) {
   metric_add(&r->worker->metrics, METRIC_inference_requests_total, 1);
@@ -403,6 +406,8 @@ static void sign(struct request *r, const struct head_target *target, struct str
   struct inference *in = r->inference;
   const struct provider *p = in->targets[in->target]->provider;
   struct aws_credentials credentials = {p->aws_access_key_id, p->aws_secret_access_key, p->aws_session_token};
+  struct credential fetched;
+  if (credential_now(r, p, &fetched)) credentials = fetched.aws;
   struct str whole = arena_printf(&r->arena, "%.*s%.*s", STR_ARGS(target->base), STR_ARGS(path));
   struct aws_call call = {.host = target->host,
                           .path = whole,
@@ -423,6 +428,9 @@ static bool build_translated(struct request *r, struct head_target *target, stru
   buf_init(&fields, LIMIT_HEADER_LINE);
   in->dialect->path(e, in->chat.stream, &path);
   if (in->dialect->fields) in->dialect->fields(e, &fields);
+  struct credential fetched;
+  if (e->provider->protocol == PROTOCOL_VERTEX && !target->key.len && credential_now(r, e->provider, &fetched))
+    target->key = fetched.token;
   if (e->provider->protocol == PROTOCOL_BEDROCK && !target->key.len) sign(r, target, buf_view(&path), &fields);
   target->path = buf_view(&path);
   target->fields = buf_view(&fields);
@@ -480,16 +488,22 @@ static void on_fail(struct exchange *x, enum fault fault, struct str why) {
   relay_failed(r, fault, arena_printf(&r->arena, "%.*s %.*s.", STR_ARGS(p->name), STR_ARGS(why)));
 }
 
+// The request in the common form, made once. False: *note says why it cannot be.
+static bool make_conversation(struct request *r, struct fault_note *note) {
+  struct inference *in = r->inference;
+  *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}};
+  if (in->conversation) return true;
+  struct conversation *c = arena_alloc(&r->arena, sizeof *c);
+  if (!c || !chat_conversation(&in->chat, &r->arena, c, note)) return false;
+  in->conversation = c;
+  return true;
+}
+
 // Writes the request for the present target in its own dialect. False: *note says why it cannot be.
 static bool translate(struct request *r, struct fault_note *note) {
   struct inference *in = r->inference;
   const struct endpoint *e = in->targets[in->target];
   *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}};
-  if (!in->conversation) {
-    struct conversation *c = arena_alloc(&r->arena, sizeof *c);
-    if (!c || !chat_conversation(&in->chat, &r->arena, c, note)) return false;
-    in->conversation = c;
-  }
   in->translation = (struct translation){.arena = &r->arena};
   buf_init(&in->translated, LIMIT_REPLY_BODY);
   if (!in->dialect->encode(in->conversation, e, &in->translation, &in->translated)) {
@@ -510,7 +524,6 @@ static void attempt_start(struct request *r) {
   struct inference *in = r->inference;
   struct fault_note note;
   const struct endpoint *e = in->targets[in->target];
-  const struct provider *p = e->provider;
   in->request = r;
   in->attempt_ns = in->attempt_count ? time_mono_ns() : r->ready_ns;
   in->head_ns = 0;
@@ -521,10 +534,28 @@ static void attempt_start(struct request *r) {
   metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
   in->dialect = dialect_of(e);
-  if (in->dialect && !translate(r, &note)) {
+  if (!in->dialect) {
+    attempt_send(r);
+  } else if (make_conversation(r, &note)) {
+    path_attempt_prepared(r);
+  } else {
     path_attempt_failed(r, note.fault, note.message);
-    return;
   }
+}
+
+void path_attempt_prepared(struct request *r) {
+  struct fault_note note;
+  enum prepare_result result = prepare(r, &note);
+  if (result == PREPARE_WAITING) return;
+  if (result == PREPARE_READY && translate(r, &note))
+    attempt_send(r);
+  else
+    path_attempt_failed(r, note.fault, note.message);
+}
+
+static void attempt_send(struct request *r) {
+  struct inference *in = r->inference;
+  const struct provider *p = in->targets[in->target]->provider;
   in->exchange = (struct exchange){.build = on_build, .on_reply = on_reply, .on_fail = on_fail};
   struct exchange_times times = {p->connect_timeout_ms, p->first_byte_timeout_ms, p->idle_timeout_ms,
                                  p->total_timeout_ms};
@@ -535,6 +566,8 @@ static void attempt_start(struct request *r) {
 void path_attempt_failed(struct request *r, enum fault fault, struct str message) {
   struct inference *in = r->inference;
   exchange_cancel(&in->exchange);
+  prepare_cancel(r);
+  if (in->upstream_status == 401) credential_refused(r->worker, in->targets[in->target]->provider);
   in->attempts[in->attempt_count++] = (struct attempt){
       .endpoint = in->targets[in->target],
       .fault = fault,
@@ -647,6 +680,7 @@ void request_client_gone(struct request *r) {
   struct inference *in = r->inference;
   if (in) {
     exchange_cancel(&in->exchange);
+    prepare_cancel(r);
     if (in->head_sent && !in->recorded) metric_add(&r->worker->metrics, METRIC_streams_open, -1);
     if (!in->recorded) account(r, FAULT_CLIENT_GONE, (struct str){0});
   } else if (r->generation_id[0]) {

@@ -48,14 +48,18 @@ struct inference {
   unsigned attempt_count;
   struct exchange exchange;
   struct chat_reply reply;
-  struct chat_stream *stream;         // of a provider whose answers are spliced
-  const struct dialect *dialect;      // of the present target; NULL: it is spliced
-  struct conversation *conversation;  // the request in the common form, once a target has asked for it
-  struct translation translation;     // for the present target
-  struct buf translated;              // its request's body
-  struct chat_events *events;         // the client's side of its answer
-  void *decoder;                      // the provider's side of its stream
-  struct str error_type;              // x-amzn-errortype
+  struct chat_stream *stream;           // of a provider whose answers are spliced
+  const struct dialect *dialect;        // of the present target; NULL: it is spliced
+  struct conversation *conversation;    // the request in the common form, once a target has asked for it
+  struct translation translation;       // for the present target
+  struct buf translated;                // its request's body
+  struct chat_events *events;           // the client's side of its answer
+  void *decoder;                        // the provider's side of its stream
+  struct str error_type;                // x-amzn-errortype
+  struct stored_credential *waits_for;  // see credential.c
+  struct request *next_waiting;
+  struct file_fetch *file;  // see prepare.c
+  unsigned file_count;
   struct sse sse;
   struct buf held;      // bytes of the reply that wait for more: a part of an event, a whole reply, an error
   struct buf early;     // events for the client that wait until the provider has really said something

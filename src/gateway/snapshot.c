@@ -84,6 +84,18 @@ static bool origin_make(struct snapshot *s, const struct provider *p, struct pro
   return false;
 }
 
+void snapshot_origin_complete(const struct snapshot *s, struct origin_spec *spec) {
+  if (spec->tls) spec->tls_context = s->tls;
+  if (!is_loopback(spec->host) && !str_starts(spec->host, STR("169.254.")) &&
+      !no_proxy_for(s->config.no_proxy, spec->host))
+    spec->proxy = spec->tls ? s->config.https_proxy : s->config.http_proxy;
+}
+
+// Tokens of Google's, and pictures for providers that fetch none themselves.
+static bool wants_fetches(const struct provider *p) {
+  return p->protocol == PROTOCOL_VERTEX || p->protocol == PROTOCOL_GEMINI || p->protocol == PROTOCOL_BEDROCK;
+}
+
 struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct config_problems *problems) {
   struct snapshot *s = calloc(1, sizeof *s);
   if (!s) return NULL;
@@ -97,6 +109,9 @@ struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct co
     ok = s->origins != NULL;
     for (size_t i = 0; ok && i < s->catalogue.provider_count; i++)
       if (!origin_make(s, &s->catalogue.providers[i], &s->origins[i], scratch, problems)) ok = false;
+    char why[200];
+    for (size_t i = 0; ok && i < s->catalogue.provider_count && !s->tls; i++)
+      if (wants_fetches(&s->catalogue.providers[i])) s->tls = trust_for((struct str){"", 0}, why, sizeof why);
   }
   if (ok && !problems->count) return s;
   // The problems' texts may lie in the snapshot's arena: copy them before it goes.

@@ -21,10 +21,13 @@ struct snapshot {
   struct config config;
   struct catalogue catalogue;
   struct provider_origin *origins;  // one for each provider
+  struct tls_context *tls;          // the system's trust anchors; NULL: no provider here wants anything fetched
 };
 
 // Reads the file (path empty: from the environment). NULL when there are problems; they are in `problems`, whose memory
 // is in `scratch`.
 struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct config_problems *problems);
+// Adds what a connection of the gateway's own needs: the system's trust for https, and the configured proxy.
+void snapshot_origin_complete(const struct snapshot *s, struct origin_spec *spec);
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_drop(struct snapshot *s);

@@ -18,6 +18,7 @@
 
 struct client;
 struct demo;
+struct stored_credential;
 struct gateway;
 
 // A snapshot as this loop uses it: with the loop's own origins. Requests count themselves in.
@@ -42,6 +43,7 @@ struct worker {
   uint64_t last_id_us;     // of the newest generation id
   struct client *clients;  // all open ones
   unsigned client_count;
+  struct stored_credential *credentials;
   struct demo *demos;  // the demo provider's connections
   bool draining;
   // blocks of requests that are over, to be used again; see request.c

@@ -132,7 +132,7 @@ static bool provider_add(struct builder *b, const struct config_provider *given)
       .aws_container_url = given->aws_container_url,
       .aws_container_token = given->aws_container_token,
       .aws_container_token_file = given->aws_container_token_file,
-      .credentials_file = given->credentials_file,
+      .credentials = given->credentials,
       .api_version = given->api_version,
       .index = (uint32_t)b->provider_count,
   };

@@ -46,7 +46,7 @@ struct provider {
   // what single protocols want beside a key; empty: not given
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock
-  struct str credentials_file;                                                     // vertex
+  struct str credentials;                                                          // vertex: the file's JSON
   struct str api_version;                                                          // azure
   uint32_t index;                                                                  // place in the snapshot's list
 };

@@ -89,13 +89,15 @@ static bool proxy_set(struct origin *o, struct str proxy) {
 
 struct origin *upstream_origin(struct upstream_pool *p, const struct origin_spec *spec) {
   for (struct origin *o = p->origins; o; o = o->next)
-    if (o->tls == spec->tls && o->port == spec->port && o->dial == spec->dial && o->tls_context == spec->tls_context &&
-        str_eq(str_from_cstr(o->host), spec->host) && str_eq(str_from_cstr(o->proxy_text), spec->proxy))
+    if (o->tls == spec->tls && o->public_only == spec->public_only && o->port == spec->port && o->dial == spec->dial &&
+        o->tls_context == spec->tls_context && str_eq(str_from_cstr(o->host), spec->host) &&
+        str_eq(str_from_cstr(o->proxy_text), spec->proxy))
       return o;
   struct origin *o = calloc(1, sizeof *o);
   if (!o) return NULL;
   o->pool = p;
   o->tls = spec->tls;
+  o->public_only = spec->public_only;
   o->port = spec->port;
   o->dial = spec->dial;
   o->dial_context = spec->dial_context;
@@ -120,6 +122,26 @@ struct origin *upstream_origin(struct upstream_pool *p, const struct origin_spec
   o->next = p->origins;
   p->origins = o;
   return o;
+}
+
+static bool is_used(const struct upstream_pool *p, const struct origin *o) {
+  if (o->waiting || o->looking_up) return true;
+  for (const struct upstream *u = p->all; u; u = upstream_next(u))
+    if (upstream_is_of(u, o)) return true;
+  return false;
+}
+
+void upstream_origins_prune(struct upstream_pool *p) {
+  for (struct origin **at = &p->origins; *at;) {
+    struct origin *o = *at;
+    if (!o->public_only || is_used(p, o)) {
+      at = &o->next;
+      continue;
+    }
+    *at = o->next;
+    tls_ticket_drop(o->ticket);
+    free(o);
+  }
 }
 
 struct str origin_target_prefix(const struct origin *o) {

@@ -6,7 +6,7 @@
 struct origin {
   struct origin *next;
   struct upstream_pool *pool;
-  bool tls;
+  bool tls, public_only;
   char host[256];
   char host_field[272];  // with port unless it is the default
   uint16_t port;
@@ -29,6 +29,10 @@ struct origin {
   struct upstream *idle;
   unsigned idle_count;
 };
+
+// The connections of a pool, for origin.c.
+const struct upstream *upstream_next(const struct upstream *u);
+bool upstream_is_of(const struct upstream *u, const struct origin *o);
 
 struct upstream_pool {
   struct loop *loop;

@@ -596,11 +596,50 @@ static void connect_new(struct exchange *x) {
   connect_next(u);
 }
 
+const struct upstream *upstream_next(const struct upstream *u) {
+  return u->all_next;
+}
+
+bool upstream_is_of(const struct upstream *u, const struct origin *o) {
+  return u->origin == o;
+}
+
 // --- names ---
+
+static bool is_public_4(uint32_t a) {
+  static const struct {
+    uint32_t net, bits;
+  } others[] = {{0x00000000, 8},  {0x0A000000, 8},  {0x64400000, 10}, {0x7F000000, 8},  {0xA9FE0000, 16},
+                {0xAC100000, 12}, {0xC0000000, 24}, {0xC0A80000, 16}, {0xC6120000, 15}, {0xE0000000, 3}};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (a >> (32 - others[i].bits) == others[i].net >> (32 - others[i].bits)) return false;
+  return true;
+}
+
+// An address of the open Internet: none of RFC 6890's special ones that lead into a house.
+static bool is_public(const struct dns_address *a) {
+  if (a->addr.ss_family == AF_INET) return is_public_4(ntohl(((const struct sockaddr_in *)&a->addr)->sin_addr.s_addr));
+  if (a->addr.ss_family != AF_INET6) return false;
+  const unsigned char *b = ((const struct sockaddr_in6 *)&a->addr)->sin6_addr.s6_addr;
+  static const unsigned char zeros[12], mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+  bool v4 = memcmp(b, mapped, 12) == 0 || memcmp(b, zeros, 12) == 0;
+  bool nat64 = b[0] == 0 && b[1] == 0x64 && b[2] == 0xFF && b[3] == 0x9B;
+  if (v4 || nat64) return is_public_4((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 | (uint32_t)b[14] << 8 | b[15]);
+  return (b[0] & 0xE0) == 0x20;  // global unicast
+}
+
+static void keep_public(struct dns_query *q) {
+  int n = 0;
+  for (int i = 0; i < q->count; i++)
+    if (is_public(&q->addresses[i])) q->addresses[n++] = q->addresses[i];
+  if (q->count && !n) snprintf(q->why, sizeof q->why, "its address is a private one");
+  q->count = n;
+}
 
 static void on_looked_up(struct dns_query *q) {
   struct origin *o = (struct origin *)((char *)q - offsetof(struct origin, query));
   o->looking_up = false;
+  if (o->public_only && !o->proxied) keep_public(q);
   bool found = q->count > 0;
   char why[400] = "";
   if (found) {

@@ -36,6 +36,7 @@ struct origin_spec {
   uint16_t port;
   struct tls_context *tls_context;  // for https; borrowed, lives as long as the pool
   struct str proxy;                 // "http://[user:pass@]host:port" or empty
+  bool public_only;                 // private, loopback and link-local addresses are refused
   int (*dial)(void *context);       // instead of connecting: gives a connected non-blocking descriptor or -1
   void *dial_context;
 };
@@ -43,6 +44,8 @@ struct origin_spec {
 bool origin_spec_parse(struct str url, struct origin_spec *spec, struct str *path);
 // Finds or makes the origin; it stays until the pool goes. NULL: out of memory, or a proxy URL that makes no sense.
 struct origin *upstream_origin(struct upstream_pool *p, const struct origin_spec *spec);
+// Forgets origins with `public_only` that nobody uses at the moment: their names come from clients.
+void upstream_origins_prune(struct upstream_pool *p);
 // What goes before the path in the request line: "" or, through a plain-HTTP proxy, "http://host:port".
 struct str origin_target_prefix(const struct origin *o);
 // Proxy-Authorization value for requests sent through a plain-HTTP proxy, or empty.

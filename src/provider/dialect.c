@@ -93,6 +93,7 @@ static void gemini_fault(unsigned status, struct str type, struct str body, stru
 
 static const struct dialect gemini = {
     .frames = FRAMES_SSE,
+    .inlines_files = true,
     .reasoning_format = "google-gemini-v1",
     .path = gemini_path,
     .encode = gemini_encode,
@@ -134,6 +135,7 @@ static void vertex_claude_fault(unsigned status, struct str type, struct str bod
 
 static const struct dialect vertex_claude = {
     .frames = FRAMES_SSE,
+    .inlines_files = true,
     .reasoning_format = "anthropic-claude-v1",
     .path = vertex_claude_path,
     .encode = vertex_claude_encode,
@@ -158,9 +160,10 @@ static enum decode_result bedrock_event(void *state, struct str type, struct str
   return bedrock_stream_event(state, type, data, failure);
 }
 
-#define BEDROCK                                                                                  \
-  .frames = FRAMES_AWS, .path = bedrock_path, .encode = bedrock_request, .reply = bedrock_reply, \
-  .stream_new = bedrock_new, .stream_drop = bedrock_drop, .stream_event = bedrock_event, .error = bedrock_error
+#define BEDROCK                                                                                                  \
+  .frames = FRAMES_AWS, .inlines_files = true, .path = bedrock_path, .encode = bedrock_request,                  \
+  .reply = bedrock_reply, .stream_new = bedrock_new, .stream_drop = bedrock_drop, .stream_event = bedrock_event, \
+  .error = bedrock_error
 
 static const struct dialect bedrock = {BEDROCK};
 static const struct dialect bedrock_claude = {BEDROCK, .reasoning_format = "anthropic-claude-v1"};

@@ -14,6 +14,7 @@ enum dialect_frames {
 
 struct dialect {
   enum dialect_frames frames;
+  bool inlines_files;            // files must come as bytes: it fetches no URL
   const char *reasoning_format;  // OpenRouter's name of what signs its reasoning; NULL: nothing does
   // The path behind base_url, with its query.
   void (*path)(const struct endpoint *e, bool stream, struct buf *out);

@@ -1,0 +1,121 @@
+#include "gateway/prepare.h"
+
+#include "gateway/credential.h"
+#include "gateway/fetch.h"
+#include "gateway/path.h"
+#include "provider/encode.h"
+
+enum { FILE_MAX = 20 << 20, FETCHES_MAX = 20, TIMEOUT_MS = 15000 };
+
+// The file being fetched for a request.
+struct file_fetch {
+  struct fetch fetch;
+  struct request *request;
+  struct part *part;
+};
+
+static bool is_web(struct str url) {
+  return str_starts_nocase(url, STR("http://")) || str_starts_nocase(url, STR("https://"));
+}
+
+// What the provider reaches better itself: its own storage, and videos on YouTube.
+static bool is_theirs(const struct dialect *d, struct str url) {
+  if (d->frames == FRAMES_AWS) return false;
+  return str_find(url, STR("generativelanguage.googleapis.com"), 0) != SIZE_MAX ||
+         str_find(url, STR("youtube.com/"), 0) != SIZE_MAX || str_find(url, STR("youtu.be/"), 0) != SIZE_MAX;
+}
+
+static struct part *next_file(const struct inference *in) {
+  const struct conversation *c = in->conversation;
+  for (size_t i = 0; i < c->turn_count; i++)
+    for (size_t p = 0; p < c->turns[i].count; p++) {
+      struct part *part = &c->turns[i].parts[p];
+      bool media = part->kind == PART_IMAGE || part->kind == PART_FILE || part->kind == PART_VIDEO;
+      if (media && is_web(part->url) && !part->data.len && !is_theirs(in->dialect, part->url)) return part;
+    }
+  return NULL;
+}
+
+static void on_file(struct fetch *f) {
+  struct file_fetch *file = (struct file_fetch *)((char *)f - offsetof(struct file_fetch, fetch));
+  struct request *r = file->request;
+  struct part *part = file->part;
+  struct str why = {0};
+  r->inference->file = NULL;
+  if (!f->status)
+    why = arena_str(&r->arena, str_from_cstr(f->why));
+  else if (f->status != 200)
+    why = arena_printf(&r->arena, "it answered with status %u", f->status);
+  else if (!f->body.len)
+    why = STR("it is empty");
+  if (!why.len) {
+    struct str type = str_from_cstr(f->content_type);
+    size_t semicolon = str_find_char(type, ';', 0);
+    if (semicolon != SIZE_MAX) type.len = semicolon;
+    part->data = encode_base64(buf_view(&f->body), &r->arena);
+    part->media_type = arena_str(&r->arena, str_trim(type));
+    part->media_type = encode_media_type(part);  // by its first bytes, where they tell
+    if (!part->data.ptr) why = STR("out of memory");
+    if (part->kind == PART_IMAGE && !why.len && !str_starts(part->media_type, STR("image/")))
+      why = STR("it is no picture");
+  }
+  fetch_end(f);
+  if (!why.len) {
+    path_attempt_prepared(r);
+    return;
+  }
+  part->data = (struct str){0};
+  path_attempt_failed(r, FAULT_UNSUPPORTED,
+                      arena_printf(&r->arena, "%.*s could not be fetched: %.*s. Send it as a data URL.",
+                                   (int)(part->url.len < 200 ? part->url.len : 200), part->url.ptr, STR_ARGS(why)));
+}
+
+static enum prepare_result fetch_file(struct request *r, struct part *part, struct fault_note *note) {
+  struct inference *in = r->inference;
+  struct file_fetch *file = arena_zalloc(&r->arena, sizeof *file);
+  *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}};
+  if (!file) return PREPARE_FAILED;
+  file->request = r;
+  file->part = part;
+  file->fetch.worker = r->worker;
+  file->fetch.done = on_file;
+  file->fetch.body_max = FILE_MAX;
+  file->fetch.timeout_ms = TIMEOUT_MS;
+  if (++in->file_count > FETCHES_MAX) {
+    *note = (struct fault_note){
+        FAULT_UNSUPPORTED, STR("The request names more than 20 files by URL. Send some as data URLs."), {0}};
+    return PREPARE_FAILED;
+  }
+  in->file = file;
+  bool public_only = !request_config(r)->fetch_private;
+  if (fetch_start(&file->fetch, part->url, (struct str){0}, (struct str){0}, public_only)) return PREPARE_WAITING;
+  in->file = NULL;
+  fetch_end(&file->fetch);
+  *note = (struct fault_note){
+      FAULT_UNSUPPORTED, arena_printf(&r->arena, "A file's URL cannot be fetched: %s.", file->fetch.why), {0}};
+  return PREPARE_FAILED;
+}
+
+enum prepare_result prepare(struct request *r, struct fault_note *note) {
+  struct inference *in = r->inference;
+  const struct provider *p = in->targets[in->target]->provider;
+  struct credential credential;
+  struct str why;
+  switch (credential_get(r, p, &credential, &why)) {
+    case CREDENTIAL_WAITING: return PREPARE_WAITING;
+    case CREDENTIAL_FAILED:
+      *note = (struct fault_note){
+          FAULT_UPSTREAM_AUTH, arena_printf(&r->arena, "%.*s: %.*s", STR_ARGS(p->name), STR_ARGS(why)), {0}};
+      return PREPARE_FAILED;
+    default: break;
+  }
+  struct part *file = in->dialect->inlines_files ? next_file(in) : NULL;
+  return file ? fetch_file(r, file, note) : PREPARE_READY;
+}
+
+void prepare_cancel(struct request *r) {
+  struct inference *in = r->inference;
+  credential_forget_waiter(r);
+  if (in->file) fetch_end(&in->file->fetch);
+  in->file = NULL;
+}
