@@ -15,6 +15,7 @@
 #include "gateway/demo.h"
 #include "gateway/listener.h"
 #include "gateway/request.h"
+#include "gateway/sidecar.h"
 #include "gateway/worker.h"
 #include "net/tls.h"
 
@@ -42,6 +43,7 @@ struct gateway {
   size_t route_count;
   struct store *store;
   struct dns *dns;
+  struct sidecar *sidecar;  // NULL: no memory for one, and reasoning that clients lose stays lost
   struct tls_context *tls;
   uint8_t pepper[32];
   struct str management_key;
@@ -60,6 +62,10 @@ struct gateway {
 const struct route *gateway_routes(const struct gateway *g, size_t *count) {
   *count = g->route_count;
   return g->routes;
+}
+
+struct sidecar *gateway_sidecar(struct gateway *g) {
+  return g->sidecar;
 }
 
 struct store *gateway_store(struct gateway *g) {
@@ -340,6 +346,7 @@ static bool start(struct gateway *g, struct arena *arena, struct str *why) {
   if (!store_pepper(arena, config->data_dir, g->pepper, why)) return false;
   *why = STR("out of memory");
   g->dns = dns_new();
+  g->sidecar = sidecar_new();
   g->loop_count = config->workers ? config->workers : cores();
   g->loops = calloc(g->loop_count, sizeof *g->loops);
   if (!g->dns || !g->loops) return false;
@@ -418,6 +425,7 @@ void gateway_stop(struct gateway *g) {
     if (g->loops[i].running) pthread_join(g->loops[i].thread, NULL);
   store_stop(g->store);
   dns_free(g->dns);
+  sidecar_free(g->sidecar);
   for (unsigned i = 0; i < g->loop_count && g->loops; i++) worker_free(&g->loops[i]);
   free(g->loops);
   tls_context_drop(g->tls);

@@ -9,8 +9,10 @@
 
 #include "base/time.h"
 #include "gateway/account.h"
+#include "gateway/gateway.h"
 #include "gateway/path.h"
 #include "gateway/response.h"
+#include "gateway/sidecar.h"
 #include "wire/aws_event_stream.h"
 
 enum {
@@ -127,6 +129,7 @@ static bool translation_begin(struct request *r, bool stream) {
   struct chat_events_options options = {.stream = stream,
                                         .hide_reasoning = in->conversation && in->conversation->reasoning_hidden,
                                         .reasoning_format = in->dialect->reasoning_format,
+                                        .collect = in->conversation && in->conversation->tool_count,
                                         .answer_tool = in->translation.answer_tool};
   in->events = chat_events_new(&in->reply, options);
   if (!in->events) return false;
@@ -203,12 +206,21 @@ static void note_failure(struct inference *in, const struct decode_failure *fail
   memcpy(in->reply.message, failure->message, sizeof failure->message);
 }
 
+// What a client may lose of the turn that called tools.
+static void keep_reasoning(struct request *r) {
+  struct str call_id, details;
+  if (chat_events_carry(r->inference->events, &call_id, &details))
+    sidecar_put(gateway_sidecar(r->worker->gateway), str_from_cstr(r->key_id), call_id, details,
+                loop_now_ms(r->worker->loop));
+}
+
 static bool translate_whole(struct request *r, struct str body, struct buf *out) {
   struct inference *in = r->inference;
   struct decode_failure failure = {FAULT_INTERNAL, "Out of memory.", 0};
   bool ok = translation_begin(r, false) && in->dialect->reply(body, chat_events_sink(in->events), &failure);
   if (!ok) note_failure(in, &failure);
   if (ok && !chat_events_end(in->events, r->body_len, out)) out->failed = true;
+  if (ok && !out->failed) keep_reasoning(r);
   return ok;
 }
 
@@ -368,6 +380,7 @@ static void stream_done(struct request *r, struct buf *events, bool saw_done) {
     stream_lost(r, events, FAULT_UPSTREAM_CUT, provider_says(r, "ended its stream before the answer was complete."));
     return;
   }
+  if (in->dialect) keep_reasoning(r);
   account(r, FAULT_NONE, (struct str){0});
   struct buf *out = worker_scratch(&r->worker->out);
   if (!in->head_sent) head_begin(r, out);

@@ -22,6 +22,7 @@
 #include "gateway/prepare.h"
 #include "gateway/relay.h"
 #include "gateway/response.h"
+#include "gateway/sidecar.h"
 #include "llm/generation_id.h"
 #include "policy/choose.h"
 #include "provider/aws_sign.h"
@@ -488,6 +489,21 @@ static void on_fail(struct exchange *x, enum fault fault, struct str why) {
   relay_failed(r, fault, arena_printf(&r->arena, "%.*s %.*s.", STR_ARGS(p->name), STR_ARGS(why)));
 }
 
+// A turn that called tools and has nothing left of the reasoning it came from: perhaps it was kept.
+static void restore_reasoning(struct request *r, struct turn *turn) {
+  struct str call_id = {0};
+  for (size_t i = 0; i < turn->count; i++) {
+    const struct part *p = &turn->parts[i];
+    if (p->kind == PART_REASONING && (p->signature.len || p->encrypted.len)) return;
+    if (p->kind != PART_CALL) continue;
+    if (p->signature.len) return;
+    if (!call_id.len) call_id = p->id;
+  }
+  struct str details = sidecar_get(gateway_sidecar(r->worker->gateway), str_from_cstr(r->key_id), call_id, &r->arena,
+                                   loop_now_ms(r->worker->loop));
+  if (details.len) chat_conversation_restore(turn, details, &r->arena);
+}
+
 // The request in the common form, made once. False: *note says why it cannot be.
 static bool make_conversation(struct request *r, struct fault_note *note) {
   struct inference *in = r->inference;
@@ -496,6 +512,8 @@ static bool make_conversation(struct request *r, struct fault_note *note) {
   struct conversation *c = arena_alloc(&r->arena, sizeof *c);
   if (!c || !chat_conversation(&in->chat, &r->arena, c, note)) return false;
   in->conversation = c;
+  for (size_t i = 0; i < c->turn_count; i++)
+    if (c->turns[i].role == ROLE_ASSISTANT) restore_reasoning(r, &c->turns[i]);
   return true;
 }
 

@@ -51,3 +51,16 @@ unsigned escape_decode(const char **p, const char *end, char out[4]) {
   }
   return utf8_write(out, code);
 }
+
+struct str escape_front(struct str inside, size_t max) {
+  size_t at = 0;
+  if (inside.len <= max) return inside;
+  while (at < max) {
+    const char *p = inside.ptr + at;
+    size_t step = *p == '\\' ? (p[1] == 'u' ? 6 : 2) : 1;
+    while (*p != '\\' && at + step < inside.len && ((unsigned char)p[step] & 0xC0) == 0x80) step++;
+    if (at + step > max) break;
+    at += step;
+  }
+  return str_from(inside.ptr, at);
+}

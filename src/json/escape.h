@@ -29,6 +29,9 @@ static inline bool escape_is_lone(const char *bytes, unsigned len) {
   return len == 3 && (unsigned char)bytes[0] == 0xED && (unsigned char)bytes[1] >= 0xA0;
 }
 
+// The front of a checked string's inside, at most `max` bytes, cut neither in an escape nor in a character.
+struct str escape_front(struct str inside, size_t max);
+
 // Walks the decoded bytes of a checked string's inside, without memory.
 struct escape_walk {
   const char *p, *end;

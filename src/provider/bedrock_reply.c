@@ -288,8 +288,7 @@ static void block_end(struct bedrock_stream *s, struct block *b) {
 
 static enum decode_result on_message_stop(struct bedrock_stream *s, struct decode_failure *failure) {
   struct str reason = decode_member(&s->doc, 0, STR("stopReason"));
-  size_t n = reason.len < sizeof s->native - 1 ? reason.len : sizeof s->native - 1;
-  if (n) memcpy(s->native, reason.ptr, n);
+  decode_keep(s->native, sizeof s->native, reason);
   s->stopped = true;
   s->finish = finish_of(reason);
   if (s->finish != FINISH_ERROR) return DECODE_MORE;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "json/escape.h"
+
 enum {
   ARGUMENTS_MAX = 16 << 20,  // bytes of one tool call's arguments in a whole reply
   COUNT_BITS = 48,           // no count of tokens is larger
@@ -23,6 +25,12 @@ bool decode_count(const struct json_doc *doc, uint32_t object, struct str name, 
 uint64_t decode_count_or_0(const struct json_doc *doc, uint32_t object, struct str name) {
   uint64_t n;
   return decode_count(doc, object, name, &n) ? n : 0;
+}
+
+void decode_keep(char *into, size_t size, struct str inside) {
+  struct str front = escape_front(inside, size - 1);
+  if (front.len) memcpy(into, front.ptr, front.len);
+  into[front.len] = 0;
 }
 
 void decode_fail(struct decode_failure *failure, enum fault fault, struct str message) {

@@ -11,6 +11,9 @@ bool decode_count(const struct json_doc *doc, uint32_t object, struct str name, 
 // The same, 0 when it is none.
 uint64_t decode_count_or_0(const struct json_doc *doc, uint32_t object, struct str name);
 
+// Copies an inside into a fixed array, cut to fit so that it stays one.
+void decode_keep(char *into, size_t size, struct str inside);
+
 // Notes a failure; an empty message becomes the fault's own.
 void decode_fail(struct decode_failure *failure, enum fault fault, struct str message);
 // The same with a JSON string as its message, decoded; a fault's own when it is none.

@@ -78,6 +78,7 @@ bool encode_decode(struct str inside, struct arena *arena, struct str *out) {
   char *bytes = arena_alloc(arena, inside.len + 4);
   size_t n = 0;
   if (!bytes) return false;
+  if (!inside.len) inside = STR("");
   for (const char *p = inside.ptr, *end = p + inside.len; p < end;) {
     if (*p != '\\') {
       bytes[n++] = *p++;
@@ -98,12 +99,14 @@ static size_t blank_at(const char *p, const char *end) {
 }
 
 bool encode_is_blank(struct str inside) {
+  if (!inside.len) return true;
   const char *p = inside.ptr, *end = p + inside.len;
   for (size_t n; p < end && (n = blank_at(p, end));) p += n;
   return p == end;
 }
 
 struct str encode_trim_end(struct str inside) {
+  if (!inside.len) return inside;
   // Escapes can only be told from the front.
   size_t keep = 0;
   for (const char *p = inside.ptr, *end = p + inside.len; p < end;) {
@@ -175,6 +178,7 @@ struct str encode_id(struct str id, struct encode_alphabet alphabet, struct aren
 // --- media ---
 
 static bool is_utf8(struct str s) {
+  if (!s.len) return true;
   for (const char *p = s.ptr, *end = p + s.len; p < end;) {
     unsigned len = (unsigned char)*p < 0x80 ? 1 : utf8_length(p, end);
     if (!len) return false;

@@ -198,13 +198,6 @@ static void take_sources(struct gemini_stream *s, const struct json_doc *doc, ui
 
 // --- finish and usage ---
 
-static void keep(char *into, size_t size, struct str text) {
-  size_t n = text.len < size - 1 ? text.len : size - 1;
-  while (n && n < text.len && ((unsigned char)text.ptr[n] & 0xC0) == 0x80) n--;
-  if (n) memcpy(into, text.ptr, n);
-  into[n] = 0;
-}
-
 static void take_finish(struct gemini_stream *s, struct str reason) {
   static const char *const filtered[] = {"SAFETY",
                                          "RECITATION",
@@ -221,7 +214,7 @@ static void take_finish(struct gemini_stream *s, struct str reason) {
   s->finished = true;
   s->finish = FINISH_STOP;
   s->failed = false;
-  keep(s->native, sizeof s->native, reason);
+  decode_keep(s->native, sizeof s->native, reason);
   if (str_eq(reason, STR("MAX_TOKENS"))) s->finish = FINISH_LENGTH;
   for (size_t i = 0; i < sizeof filtered / sizeof *filtered; i++)
     if (str_eq(reason, str_from_cstr(filtered[i]))) s->finish = FINISH_CONTENT_FILTER;
@@ -270,7 +263,7 @@ static bool take_candidate(struct gemini_stream *s, const struct json_doc *doc, 
     if (!take_part(s, doc, p)) return false;
   take_sources(s, doc, json_get(doc, candidate, STR("groundingMetadata")));
   if (reason.len && !str_eq(reason, STR("FINISH_REASON_UNSPECIFIED"))) take_finish(s, reason);
-  if (message.len) keep(s->message, sizeof s->message, message);
+  if (message.len) decode_keep(s->message, sizeof s->message, message);
   return true;
 }
 
@@ -293,7 +286,7 @@ static enum decode_result take_response(struct gemini_stream *s, const struct js
   if (blocked.len && json_first(doc, candidates) == JSON_NONE) {
     s->finished = true;
     s->finish = FINISH_CONTENT_FILTER;
-    keep(s->native, sizeof s->native, blocked);
+    decode_keep(s->native, sizeof s->native, blocked);
   }
   take_usage(s, doc, json_get(doc, root, STR("usageMetadata")));
   bool gave_up = s->failed && !s->calls;

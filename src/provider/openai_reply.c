@@ -111,9 +111,8 @@ static enum finish finish_of(struct str reason) {
 }
 
 static void take_finish(struct openai_stream *s, struct str reason) {
-  size_t n = reason.len < sizeof s->native - 1 ? reason.len : sizeof s->native - 1;
-  if (!n || s->finished) return;
-  memcpy(s->native, reason.ptr, n);
+  if (!reason.len || s->finished) return;
+  decode_keep(s->native, sizeof s->native, reason);
   s->finished = true;
   s->finish = finish_of(reason);
 }

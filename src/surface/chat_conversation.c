@@ -545,3 +545,21 @@ bool chat_conversation(const struct chat_request *request, struct arena *arena, 
   json_doc_free(&doc);
   return ok;
 }
+
+bool chat_conversation_restore(struct turn *turn, struct str details, struct arena *arena) {
+  struct json_doc doc = {0};
+  struct fault_note note;
+  struct turn made = *turn;
+  struct str json = arena_printf(arena, "{\"reasoning_details\":[%.*s]}", STR_ARGS(details));
+  struct reading r = {.doc = &doc, .arena = arena, .note = &note};
+  bool ok = json.ptr && json_parse(&doc, json, 4) == JSON_OK;
+  size_t room = ok ? count_children(&doc, json_get(&doc, 0, STR("reasoning_details"))) + turn->count : 0;
+  made.parts = room ? arena_zalloc(arena, room * sizeof *made.parts) : NULL;
+  made.count = 0;
+  ok = made.parts && read_reasoning(&r, 0, &made) && made.count;
+  for (size_t i = 0; ok && i < turn->count; i++)
+    if (turn->parts[i].kind != PART_REASONING) made.parts[made.count++] = turn->parts[i];
+  if (ok) *turn = made;
+  json_doc_free(&doc);
+  return ok;
+}

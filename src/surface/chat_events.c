@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "json/escape.h"
 #include "surface/chat_shared.h"
 
 enum { CALLS_MAX = 1024, CARRY_MAX = 1 << 20 };
@@ -26,6 +27,7 @@ struct chat_events {
   uint64_t block_from;     // the text of this block begins there
   uint32_t block;
   enum finish finish;
+  char first_id[256];  // of the client's first call; empty: none, or too long
 };
 
 struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events_options options) {
@@ -305,7 +307,7 @@ static void on_call(struct chat_events *e, const struct event *event) {
     return;
   }
   struct str id = call_id(e, event, made);
-  e->call_count++;
+  if (!e->call_count++ && id.len < sizeof e->first_id) chat_keep(e->first_id, sizeof e->first_id, id);
   detail_close(e);
   uint32_t index = e->detail_count;
   if (event->text.len) {
@@ -360,7 +362,9 @@ static void on_finish(struct chat_events *e, const struct event *event) {
   e->finish = event->finish;
   if (e->finish == FINISH_TOOL_CALLS && !e->call_count) e->finish = FINISH_STOP;  // the answer was a call of ours
   e->finished = true;
-  chat_keep(e->reply->native_finish_reason, sizeof e->reply->native_finish_reason, event->native);
+  // It is written as it is kept: an inside must stay one.
+  struct str native = escape_front(event->native, sizeof e->reply->native_finish_reason - 1);
+  chat_keep(e->reply->native_finish_reason, sizeof e->reply->native_finish_reason, native);
 }
 
 static void on_event(void *context, const struct event *event) {
@@ -468,4 +472,10 @@ bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *
   const struct buf *bufs[] = {&e->content, &e->calls, &e->images, &e->annotations, &e->reasoning, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) e->failed |= bufs[i]->failed;
   return !e->failed && !out->failed;
+}
+
+bool chat_events_carry(const struct chat_events *e, struct str *call_id, struct str *details) {
+  *call_id = str_from_cstr(e->first_id);
+  *details = buf_view(&e->details);
+  return call_id->len && details->len && !e->details.failed && e->options.reasoning_format;
 }

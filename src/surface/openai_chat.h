@@ -58,6 +58,11 @@ bool chat_request_build_around(const struct chat_request *r, const struct endpoi
 bool chat_conversation(const struct chat_request *r, struct arena *arena, struct conversation *out,
                        struct fault_note *note);
 
+// Puts reasoning back into an assistant's turn that has lost it: `details`, the elements of a reasoning_details array,
+// as chat_events_carry gave them. They live in the arena. False: out of memory, or no such elements; the turn is as it
+// was.
+bool chat_conversation_restore(struct turn *turn, struct str details, struct arena *arena);
+
 // What one reply needs to be rewritten.
 struct chat_reply {
   struct str generation_id;  // "gen-…"
@@ -130,6 +135,9 @@ bool chat_events_spoke(const struct chat_events *e);
 // The decoder has said that the answer is complete: the whole body, or the end of the stream: finish_reason, the usage
 // chunk and [DONE]. False: out of memory. Usage the provider never gave is estimated, the prompt from request_bytes.
 bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *out);
+// After the end, with `collect`: the reasoning details that the answer's tool calls came from, and the first call's ID
+// (an inside). Both live as long as `e`. False: it called nothing, or told nothing of its reasoning.
+bool chat_events_carry(const struct chat_events *e, struct str *call_id, struct str *details);
 
 // Reads a provider's HTTP error (any of the shapes in providers/*.md): class and message for the client and the record.
 enum fault chat_error_read(unsigned status, struct str body, struct arena *arena, struct str *message);

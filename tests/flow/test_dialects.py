@@ -300,14 +300,53 @@ class Dialects(unittest.TestCase):
         self.assertEqual(message["reasoning"], content[0]["thinking"])
         self.assertEqual(sent["messages"][1]["content"], content)
         self.assertEqual(sent["thinking"]["type"], "enabled")
-        # Another provider does not get it; one that insists on it is not asked to think.
+        # Another provider does not get it.
         _, other = self.again("a/haiku-4.5", answer, "g/2.5")
         self.assertNotIn("c2ln", json.dumps(other))
-        del message["reasoning_details"], message["reasoning"], message["reasoning_content"]
-        message["tool_calls"][0]["id"] = "toolu_unknown"
-        sent = self.sent("a/haiku-4.5", tools=QUESTION["tools"], reasoning_effort="high", max_tokens=20000, messages=[
-            {"role": "user", "content": "Hi"}, message, {"role": "tool", "tool_call_id": "toolu_unknown", "content": "1"}])
-        self.assertNotIn("thinking", sent)
+
+    def test_reasoning_that_the_client_loses_is_restored(self):
+        content = [{"type": "thinking", "thinking": "Hm \"so\"", "signature": "c2ln"}, {"type": "redacted_thinking", "data": "RW5j"},
+                   {"type": "tool_use", "id": "toolu_lost", "name": "get_weather", "input": {"city": "Oslo"}}]
+        gemini = GEMINI_ANSWER | {"candidates": [{"content": {"role": "model", "parts": [
+            {"functionCall": {"id": "lost2", "name": "get_weather", "args": {}}, "thoughtSignature": "Q3E="}]}, "finishReason": "STOP"}]}
+        for stream in (False, True):
+            answer = ANTHROPIC_ANSWER | {"content": content, "stop_reason": "tool_use"}
+            def answered(request):
+                if not stream:
+                    request.send(reply(answer))
+                    return KEEP
+                events = [{"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 1, "output_tokens": 1}}}]
+                for i, block in enumerate(content):
+                    hollow = block | ({"thinking": "", "signature": ""} if block["type"] == "thinking" else {"input": {}} if "input" in block else {})
+                    events.append({"type": "content_block_start", "index": i, "content_block": hollow})
+                    if block["type"] == "thinking":
+                        events += [{"type": "content_block_delta", "index": i, "delta": {"thinking": piece}} for piece in ("Hm ", '"so"')]
+                        events.append({"type": "content_block_delta", "index": i, "delta": {"signature": "c2ln"}})
+                    if "input" in block:
+                        events.append({"type": "content_block_delta", "index": i, "delta": {"partial_json": json.dumps(block["input"])}})
+                    events.append({"type": "content_block_stop", "index": i})
+                events += [{"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 5}}, {"type": "message_stop"}]
+                request.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+                             + b"".join(b"data: " + json.dumps(e).encode() + b"\n\n" for e in events))
+                return CLOSE
+            self.mock.next = answered
+            self.ask("a/haiku-4.5", tools=QUESTION["tools"], reasoning_effort="high", max_tokens=20000, stream=stream)
+            bare = [{"role": "user", "content": "Hi"},
+                    {"role": "assistant", "content": None, "tool_calls": [
+                        {"id": "toolu_lost", "type": "function", "function": {"name": "get_weather", "arguments": "{\"city\": \"Oslo\"}"}}]},
+                    {"role": "tool", "tool_call_id": "toolu_lost", "content": "1"}]
+            more = {"tools": QUESTION["tools"], "reasoning_effort": "high", "max_tokens": 20000}
+            sent = self.sent("a/haiku-4.5", messages=bare, **more)
+            self.assertEqual(sent["messages"][1]["content"], content)
+            self.assertEqual(sent["thinking"]["type"], "enabled")
+            self.assertNotIn("c2ln", json.dumps(self.sent("g/3", messages=bare, **more)))
+        # What was never here cannot be restored: a model that insists on it is not asked to think.
+        unknown = json.loads(json.dumps(bare).replace("toolu_lost", "toolu_unknown"))
+        self.assertNotIn("thinking", self.sent("a/haiku-4.5", messages=unknown, **more))
+        self.mock.next = lambda request: request.send(reply(gemini)) or KEEP
+        self.ask("g/3", tools=QUESTION["tools"])
+        bare = json.loads(json.dumps(bare).replace("toolu_lost", "lost2"))
+        self.assertIn('"thoughtSignature": "Q3E="', json.dumps(self.sent("g/3", messages=bare, **more)))
 
     def test_signatures_of_gemini(self):
         parts = [{"text": "Thinking", "thought": True},

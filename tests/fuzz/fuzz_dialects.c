@@ -1,5 +1,5 @@
-// Any bytes as what a provider sends, in each dialect: a stream (an event a line; for Bedrock also frames), a whole reply,
-// the body of an error. What comes out for the client must be JSON, and a stream that is done must have an end.
+// Any bytes as what a provider sends, in each dialect: a stream (an event a line; for Bedrock also frames), a whole
+// reply, the body of an error. What comes out for the client must be JSON, and a stream that is done must have an end.
 //
 // First byte: the dialect. Second: the HTTP status of the error, above 400.
 #include <stdint.h>
@@ -25,8 +25,9 @@ static void pick(uint8_t which) {
   static const struct {
     enum protocol protocol;
     struct str name;
-  } rows[] = {{PROTOCOL_ANTHROPIC, {"claude-x", 8}}, {PROTOCOL_GEMINI, {"gemini-3", 8}},  {PROTOCOL_VERTEX, {"claude-y", 8}},
-              {PROTOCOL_BEDROCK, {"nova", 4}},       {PROTOCOL_BEDROCK, {"claude-z", 8}}, {PROTOCOL_COHERE, {"command", 7}},
+  } rows[] = {{PROTOCOL_ANTHROPIC, {"claude-x", 8}}, {PROTOCOL_GEMINI, {"gemini-3", 8}},
+              {PROTOCOL_VERTEX, {"claude-y", 8}},    {PROTOCOL_BEDROCK, {"nova", 4}},
+              {PROTOCOL_BEDROCK, {"claude-z", 8}},   {PROTOCOL_COHERE, {"command", 7}},
               {PROTOCOL_MISTRAL, {"mistral", 7}}};
   provider.protocol = rows[which % 7].protocol;
   endpoint.upstream_model = rows[which % 7].name;
@@ -48,7 +49,8 @@ static void check_events(struct str out) {
   }
 }
 
-static enum decode_result lines(const struct dialect *d, void *state, struct str bytes, struct decode_failure *failure) {
+static enum decode_result lines(const struct dialect *d, void *state, struct str bytes,
+                                struct decode_failure *failure) {
   enum decode_result result = DECODE_MORE;
   struct str line;
   while (result == DECODE_MORE && str_split(&bytes, '\n', &line)) {
@@ -59,7 +61,8 @@ static enum decode_result lines(const struct dialect *d, void *state, struct str
   return result;
 }
 
-static enum decode_result frames(const struct dialect *d, void *state, struct str bytes, struct decode_failure *failure) {
+static enum decode_result frames(const struct dialect *d, void *state, struct str bytes,
+                                 struct decode_failure *failure) {
   enum decode_result result = DECODE_MORE;
   struct aws_event event;
   for (size_t taken; result == DECODE_MORE && aws_event_next(bytes, &taken, &event) == AWS_EVENT_FOUND;
@@ -75,8 +78,9 @@ static void stream(const struct dialect *d, struct str bytes, bool framed) {
   chat_reply_init(&reply, STR("gen-1"), &endpoint, 1);
   buf_init(&out, SIZE_MAX / 2);
   struct chat_events *e = chat_events_new(
-      &reply, (struct chat_events_options){
-                  .stream = true, .reasoning_format = d->reasoning_format, .answer_tool = STR("answer"), .collect = true});
+      &reply,
+      (struct chat_events_options){
+          .stream = true, .reasoning_format = d->reasoning_format, .answer_tool = STR("answer"), .collect = true});
   void *state = d->stream_new(chat_events_sink(e));
   chat_events_into(e, &out);
   enum decode_result result = framed ? frames(d, state, bytes, &failure) : lines(d, state, bytes, &failure);
@@ -99,7 +103,8 @@ static void whole(const struct dialect *d, struct str bytes) {
   struct decode_failure failure = {0};
   chat_reply_init(&reply, STR("gen-1"), &endpoint, 1);
   buf_init(&out, SIZE_MAX / 2);
-  struct chat_events *e = chat_events_new(&reply, (struct chat_events_options){.reasoning_format = d->reasoning_format});
+  struct chat_events *e =
+      chat_events_new(&reply, (struct chat_events_options){.reasoning_format = d->reasoning_format});
   bool ok = d->reply(bytes, chat_events_sink(e), &failure);
   require(ok == (failure.fault == FAULT_NONE));
   if (ok) {

@@ -16,19 +16,14 @@ static void require(bool condition) {
 static const struct {
   enum protocol protocol;
   struct str name;
-} targets[] = {{PROTOCOL_ANTHROPIC, {"claude-haiku-4-5", 16}},
-               {PROTOCOL_ANTHROPIC, {"claude-fable-5", 14}},
-               {PROTOCOL_ANTHROPIC, {"claude-3-opus", 13}},
-               {PROTOCOL_GEMINI, {"gemini-3-pro", 12}},
-               {PROTOCOL_GEMINI, {"gemini-2.5-flash", 16}},
-               {PROTOCOL_GEMINI, {"gemma-3", 7}},
-               {PROTOCOL_VERTEX, {"claude-sonnet-5", 15}},
-               {PROTOCOL_BEDROCK, {"us.anthropic.claude-sonnet-4-5-v1:0", 35}},
-               {PROTOCOL_BEDROCK, {"meta.llama3", 11}},
-               {PROTOCOL_BEDROCK, {"mistral.mistral-large", 21}},
-               {PROTOCOL_BEDROCK, {"qwen.qwen3", 10}},
-               {PROTOCOL_COHERE, {"command-a-vision", 16}},
-               {PROTOCOL_MISTRAL, {"mistral-small", 13}}};
+} targets[] = {
+    {PROTOCOL_ANTHROPIC, {"claude-haiku-4-5", 16}}, {PROTOCOL_ANTHROPIC, {"claude-fable-5", 14}},
+    {PROTOCOL_ANTHROPIC, {"claude-3-opus", 13}},    {PROTOCOL_GEMINI, {"gemini-3-pro", 12}},
+    {PROTOCOL_GEMINI, {"gemini-2.5-flash", 16}},    {PROTOCOL_GEMINI, {"gemma-3", 7}},
+    {PROTOCOL_VERTEX, {"claude-sonnet-5", 15}},     {PROTOCOL_BEDROCK, {"us.anthropic.claude-sonnet-4-5-v1:0", 35}},
+    {PROTOCOL_BEDROCK, {"meta.llama3", 11}},        {PROTOCOL_BEDROCK, {"mistral.mistral-large", 21}},
+    {PROTOCOL_BEDROCK, {"qwen.qwen3", 10}},         {PROTOCOL_COHERE, {"command-a-vision", 16}},
+    {PROTOCOL_MISTRAL, {"mistral-small", 13}}};
 
 static void check_json(struct str text) {
   struct json_doc doc = {0};
@@ -38,7 +33,8 @@ static void check_json(struct str text) {
 
 static void translate(const struct conversation *c, size_t target) {
   static const struct provider_quirks quirks;
-  struct provider provider = {.id = {"p", 1}, .name = {"P", 1}, .quirks = &quirks, .protocol = targets[target].protocol};
+  struct provider provider = {
+      .id = {"p", 1}, .name = {"P", 1}, .quirks = &quirks, .protocol = targets[target].protocol};
   struct model model = {.id = {"a/b", 3}};
   struct endpoint e = {.provider = &provider, .model = &model, .upstream_model = targets[target].name};
   const struct dialect *d = dialect_of(&e);
