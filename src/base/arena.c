@@ -28,9 +28,12 @@ static bool grow(struct arena *a, size_t need) {
 }
 
 void *arena_alloc(struct arena *a, size_t size) {
-  if (size > SIZE_MAX / 2) return NULL;
+  bool fits = size <= SIZE_MAX / 2;
   size = (size + 15) & ~(size_t)15;
-  if ((size_t)(a->end - a->at) < size && !grow(a, size)) return NULL;
+  if (!fits || ((size_t)(a->end - a->at) < size && !grow(a, size))) {
+    a->failed = true;
+    return NULL;
+  }
   void *p = a->at;
   a->at += size;
   return p;

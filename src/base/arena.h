@@ -1,6 +1,7 @@
 // Memory that dies all at once: a request's, a configuration's. Allocation is a pointer bump; there is no single free.
 // All-zero is a valid empty arena with no ceiling; nothing is held until the first allocation.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/str.h"
@@ -12,6 +13,7 @@ struct arena {
   size_t held;                 // bytes taken from malloc
   size_t max;                  // ceiling of `held`; 0 means none
   size_t chunk_size;           // of the next chunk; 0 means 4 KiB
+  bool failed;                 // an allocation was refused: whoever asks once at the end sees it here
 };
 
 // 16-byte aligned, not cleared. NULL when out of memory or over the ceiling.

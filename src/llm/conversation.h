@@ -108,8 +108,9 @@ struct translation {
   struct str dropped[TRANSLATION_DROPS];  // names of request members, each once
   unsigned dropped_count;
   struct str answer_tool;  // the format is had by a tool of ours: its arguments are the answer; empty: it is not
-  enum fault fault;        // FAULT_NONE: fine
-  struct str message;      // for the client; names what to do
+  bool no_memory;
+  enum fault fault;    // FAULT_NONE: fine
+  struct str message;  // for the client; names what to do
 };
 // Notes that a member of the request has no counterpart at the provider.
 void translation_drop(struct translation *t, struct str name);

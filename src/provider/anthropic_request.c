@@ -561,5 +561,5 @@ bool anthropic_request(const struct conversation *c, const struct endpoint *e, e
   write_tier(&w);
   if (host == ANTHROPIC_DIRECT) write_mark(&w, c->cache);
   buf_char(out, '}');
-  return !w.failed && !out->failed;
+  return !w.failed && encode_done(t, out);
 }

@@ -238,14 +238,6 @@ static bool part_block(struct writer *w, const struct step *s) {
 
 // --- results ---
 
-static bool is_json_object(struct writer *w, struct str inside, struct str *object) {
-  struct json_doc doc = {0};
-  if (!encode_decode(inside, w->t->arena, object)) return false;
-  bool is = json_parse(&doc, *object, 0) == JSON_OK && json_is(&doc, 0, JSON_OBJECT);
-  json_doc_free(&doc);
-  return is;
-}
-
 static bool result_content(struct writer *w, const struct turn *turn) {
   struct str object;
   size_t begin = w->out->len;
@@ -253,7 +245,7 @@ static bool result_content(struct writer *w, const struct turn *turn) {
     const struct part *p = &turn->parts[i];
     bool text = p->kind == PART_TEXT || p->kind == PART_REFUSAL;
     if (text && encode_is_blank(p->text)) continue;
-    if (text && w->family->mistral && is_json_object(w, p->text, &object)) {
+    if (text && w->family->mistral && encode_is_object(p->text, w->t, &object)) {
       encode_element(w->out);
       encode_json(w->out, STR("json"), object);
       buf_char(w->out, '}');
@@ -596,7 +588,7 @@ static void write_metadata(struct writer *w) {
   unsigned n = 0;
   if (!c->metadata.len && !c->user.len) return;
   encode_object(w->out, STR("requestMetadata"));
-  if (c->metadata.len && json_parse(&doc, c->metadata, 1) == JSON_OK)
+  if (c->metadata.len && encode_parse(&doc, c->metadata, 1, w->t))
     for (uint32_t key = json_first(&doc, 0); key != JSON_NONE && n + 1 < METADATA_MAX; n++) {
       uint32_t value = json_next(&doc, 0, key);
       if (n) buf_char(w->out, ',');
@@ -664,5 +656,5 @@ bool bedrock_request(const struct conversation *c, const struct endpoint *e, str
   write_metadata(&w);
   write_tier(&w);
   buf_char(out, '}');
-  return !w.failed && !out->failed;
+  return !w.failed && encode_done(t, out);
 }

@@ -32,16 +32,7 @@ static bool image_part(struct writer *w, const struct part *p) {
   encode_element(w->out);
   buf_lit(w->out, "\"type\":\"image_url\"");
   encode_object(w->out, STR("image_url"));
-  json_write_key(w->out, STR("url"));
-  if (p->url.len) {
-    json_write_str(w->out, p->url);
-  } else {
-    buf_lit(w->out, "\"data:");
-    buf_str(w->out, encode_media_type(p));
-    buf_lit(w->out, ";base64,");
-    buf_str(w->out, p->data);
-    buf_char(w->out, '"');
-  }
+  encode_media_url(w->out, STR("url"), p, w->t->arena);
   if (p->detail.len) encode_plain(w->out, STR("detail"), p->detail);
   buf_lit(w->out, "}}");
   return true;
@@ -301,5 +292,5 @@ bool cohere_request(const struct conversation *c, const struct endpoint *e, stru
   write_thinking(&w);
   // Places in documents mean nothing to a chat client, and looking for them delays the text.
   buf_lit(out, ",\"citation_options\":{\"mode\":\"disabled\"}}");
-  return !out->failed;
+  return encode_done(t, out);
 }

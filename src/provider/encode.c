@@ -204,6 +204,13 @@ struct str encode_media_type(const struct part *part) {
   return declared;
 }
 
+void encode_media_url(struct buf *out, struct str key, const struct part *part, struct arena *arena) {
+  struct str url = part->url;
+  if (!url.len)
+    url = arena_printf(arena, "data:%.*s;base64,%.*s", STR_ARGS(encode_media_type(part)), STR_ARGS(part->data));
+  encode_plain(out, key, url);
+}
+
 bool encode_media_is(const struct part *part, struct str prefix) {
   return str_starts(encode_media_type(part), prefix);
 }
@@ -260,6 +267,25 @@ struct str encode_text_file(const struct part *part, struct arena *arena) {
   if (!text.failed) made = arena_str(arena, str_from(text.ptr + 1, text.len - 2));
   buf_free(&text);
   return made;
+}
+
+bool encode_parse(struct json_doc *doc, struct str text, unsigned depth, struct translation *t) {
+  enum json_error error = json_parse(doc, text, depth);
+  if (error == JSON_NO_MEMORY) t->no_memory = true;
+  return error == JSON_OK;
+}
+
+bool encode_is_object(struct str inside, struct translation *t, struct str *object) {
+  struct json_doc doc = {0};
+  if (!encode_decode(inside, t->arena, object)) return false;
+  *object = str_trim(*object);
+  bool is = encode_parse(&doc, *object, 0, t) && json_is(&doc, 0, JSON_OBJECT);
+  json_doc_free(&doc);
+  return is;
+}
+
+bool encode_done(const struct translation *t, const struct buf *out) {
+  return !t->no_memory && !t->arena->failed && !out->failed;
 }
 
 void encode_note_extra(const struct conversation *c, struct translation *t) {

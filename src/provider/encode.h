@@ -41,6 +41,8 @@ struct str encode_id(struct str id, struct encode_alphabet alphabet, struct aren
 
 // The media type of base64 data by its first bytes, where they tell; else the declared one, in its usual spelling.
 struct str encode_media_type(const struct part *part);
+// `"key":"data:TYPE;base64,DATA"`, or the URL where there is one.
+void encode_media_url(struct buf *out, struct str key, const struct part *part, struct arena *arena);
 bool encode_media_is(const struct part *part, struct str prefix);
 // Base64, both ways (RFC 4648, padding optional, white space skipped when decoding). {NULL,0}: damaged or no memory.
 struct str encode_base64(struct str bytes, struct arena *arena);
@@ -48,5 +50,12 @@ struct str encode_unbase64(struct str text, struct arena *arena);
 // A text file's characters as an inside; {NULL,0}: not UTF-8, or no memory.
 struct str encode_text_file(const struct part *part, struct arena *arena);
 
+// Parses a JSON text of the request; false: it is none, or memory is out, which is noted.
+bool encode_parse(struct json_doc *doc, struct str text, unsigned depth, struct translation *t);
+// Is this inside, decoded, the text of a JSON object? *object is it.
+bool encode_is_object(struct str inside, struct translation *t, struct str *object);
+// Is the request whole? The last question of every encoder: builders, arena and parsers remember what they could not
+// do.
+bool encode_done(const struct translation *t, const struct buf *out);
 // Notes every member the common form does not know.
 void encode_note_extra(const struct conversation *c, struct translation *t);

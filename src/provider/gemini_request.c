@@ -206,15 +206,6 @@ static struct str joined_text(struct writer *w, const struct turn *turn) {
   return all;
 }
 
-static bool is_object(struct writer *w, struct str inside, struct str *object) {
-  struct json_doc doc = {0};
-  if (!encode_decode(inside, w->t->arena, object)) return false;
-  *object = str_trim(*object);
-  bool is = json_parse(&doc, *object, 0) == JSON_OK && json_is(&doc, 0, JSON_OBJECT);
-  json_doc_free(&doc);
-  return is;
-}
-
 static void write_result(struct writer *w, const struct step *s) {
   const struct turn *turn = s->turn;
   struct str object, text = joined_text(w, turn);
@@ -224,7 +215,7 @@ static void write_result(struct writer *w, const struct step *s) {
   json_write_key(w->out, STR("response"));
   if (!turn) {
     buf_lit(w->out, "{\"error\":\"The tool gave no result.\"}");
-  } else if (text.len && is_object(w, text, &object)) {
+  } else if (text.len && encode_is_object(text, w->t, &object)) {
     buf_str(w->out, object);
   } else {
     buf_lit(w->out, "{\"output\":\"");
@@ -305,9 +296,9 @@ static void write_contents(struct writer *w) {
 
 // --- tools ---
 
-static bool is_empty_schema(struct str parameters) {
+static bool is_empty_schema(struct writer *w, struct str parameters) {
   struct json_doc doc = {0};
-  bool empty = json_parse(&doc, parameters, 2) != JSON_OK;
+  bool empty = !encode_parse(&doc, parameters, 2, w->t);
   uint32_t properties = empty ? JSON_NONE : json_get(&doc, 0, STR("properties"));
   empty |= json_first(&doc, properties) == JSON_NONE && json_get(&doc, 0, STR("$ref")) == JSON_NONE &&
            json_get(&doc, 0, STR("anyOf")) == JSON_NONE && json_get(&doc, 0, STR("oneOf")) == JSON_NONE;
@@ -332,7 +323,7 @@ static void write_tools(struct writer *w) {
     encode_element(w->out);
     encode_plain(w->out, STR("name"), tool->name);
     if (tool->description.len) encode_inside(w->out, STR("description"), tool->description);
-    if (tool->parameters.len && !is_empty_schema(tool->parameters))
+    if (tool->parameters.len && !is_empty_schema(w, tool->parameters))
       encode_json(w->out, STR("parametersJsonSchema"), tool->parameters);
     buf_char(w->out, '}');
   }
@@ -477,5 +468,5 @@ bool gemini_request(const struct conversation *c, const struct endpoint *e, bool
   if (!vertex && (str_eq(c->service_tier, STR("flex")) || str_eq(c->service_tier, STR("priority"))))
     encode_plain(out, STR("serviceTier"), c->service_tier);
   buf_char(out, '}');
-  return !w.failed && !out->failed;
+  return !w.failed && encode_done(t, out);
 }

@@ -27,26 +27,12 @@ static void text_part(struct writer *w, struct str before, struct str text, stru
   buf_lit(w->out, "\"}");
 }
 
-// `"key":"data:TYPE;base64,DATA"`, or the URL.
-static void write_url(struct writer *w, struct str key, const struct part *p) {
-  json_write_key(w->out, key);
-  if (p->url.len) {
-    json_write_str(w->out, p->url);
-    return;
-  }
-  buf_lit(w->out, "\"data:");
-  buf_str(w->out, encode_media_type(p));
-  buf_lit(w->out, ";base64,");
-  buf_str(w->out, p->data);
-  buf_char(w->out, '"');
-}
-
 static bool media_part(struct writer *w, const struct part *p) {
   encode_element(w->out);
   switch (p->kind) {
     case PART_IMAGE:
       buf_lit(w->out, "\"type\":\"image_url\"");
-      write_url(w, STR("image_url"), p);
+      encode_media_url(w->out, STR("image_url"), p, w->t->arena);
       break;
     case PART_AUDIO:
       buf_lit(w->out, "\"type\":\"input_audio\"");
@@ -59,7 +45,7 @@ static bool media_part(struct writer *w, const struct part *p) {
         break;
       }
       buf_lit(w->out, "\"type\":\"document_url\"");
-      write_url(w, STR("document_url"), p);
+      encode_media_url(w->out, STR("document_url"), p, w->t->arena);
       if (p->name.len) encode_plain(w->out, STR("document_name"), p->name);
       break;
     default: return translation_refuse(w->t, FAULT_UNSUPPORTED, STR("This provider takes no video."));
@@ -357,5 +343,5 @@ bool mistral_request(const struct conversation *c, const struct endpoint *e, str
   write_parameters(&w);
   write_reasoning(&w);
   buf_char(out, '}');
-  return !out->failed;
+  return encode_done(t, out);
 }

@@ -469,6 +469,7 @@ bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *
     buf_lit(out, "}\n\ndata: [DONE]\n\n");
     e->begun = e->spoke = true;
   }
+  if (!e->options.stream) e->failed |= e->details.failed;
   const struct buf *bufs[] = {&e->content, &e->calls, &e->images, &e->annotations, &e->reasoning, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) e->failed |= bufs[i]->failed;
   return !e->failed && !out->failed;
