@@ -265,23 +265,33 @@ static void test_every_form(void **state) {
   expect_str(endpoints[1].region, "eu-west-1");
 }
 
+static void write_file(const char *path, const char *text);
+
 static void test_other_protocols(void **state) {
   (void)state;
+  char path[128], text[1024];
+  snprintf(path, sizeof path, "%s/c.json", folder);
+  write_file(path, "{\"type\": \"service_account\"}");
   setenv("AWS_ACCESS_KEY_ID", "not-taken", 1);
-  parse_good(
-      "providers:\n"
-      "  - {id: anthropic, api_key: x}\n"
-      "  - {id: v, protocol: vertex, base_url: https://v.example/v1/projects/p, credentials_file: /etc/c.json}\n"
-      "  - {id: amazon-bedrock, region: us-east-1, aws_access_key_id: AK, aws_secret_access_key: S/k+,\n"
-      "     aws_session_token: t}\n"
-      "  - {id: azure, base_url: https://me.openai.azure.com, api_key: x, api_version: 2024-10-21}\n"
-      "  - {id: fake, protocol: demo}\n");
+  snprintf(text, sizeof text,
+           "providers:\n"
+           "  - {id: anthropic, api_key: x}\n"
+           "  - {id: v, protocol: vertex, base_url: https://v.example/v1/projects/p, credentials_file: %s}\n"
+           "  - {id: amazon-bedrock, region: us-east-1, aws_access_key_id: AK, aws_secret_access_key: S/k+,\n"
+           "     aws_session_token: t}\n"
+           "  - {id: azure, base_url: https://me.openai.azure.com, api_key: x, api_version: 2024-10-21}\n"
+           "  - {id: fake, protocol: demo}\n",
+           path);
+  parse_good(text);
+  unlink(path);
   assert_int_equal(config.providers[0].protocol, PROTOCOL_ANTHROPIC);
   assert_false(config.providers[0].protocol_given);
   assert_int_equal(config.providers[1].protocol, PROTOCOL_VERTEX);
-  expect_str(config.providers[1].credentials_file, "/etc/c.json");
+  expect_str(config.providers[1].credentials, "{\"type\": \"service_account\"}");
   assert_int_equal(config.providers[2].protocol, PROTOCOL_BEDROCK);
   expect_str(config.providers[2].region, "us-east-1");
+  expect_str(config.providers[2].base_url, "https://bedrock-runtime.us-east-1.amazonaws.com");
+  expect_str(config.providers[2].aws_access_key_id, "AK");
   expect_str(config.providers[2].aws_secret_access_key, "S/k+");
   assert_int_equal(config.providers[2].key_count, 0);
   expect_str(config.providers[3].api_version, "2024-10-21");
