@@ -47,7 +47,7 @@ struct config_endpoint {
   struct str provider, model;
   uint64_t context_length, max_completion_tokens, max_prompt_tokens;  // 0: catalogue's
   struct pricing pricing;                                             // PRICE_UNSET members: catalogue's
-  struct str quantization, region, data_policy;
+  struct str api, quantization, region, data_policy;
   struct str_list supported_parameters, input_modalities, output_modalities;
   unsigned line, column;
 };

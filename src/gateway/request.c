@@ -429,6 +429,11 @@ static bool build_translated(struct request *r, struct head_target *target, stru
   buf_init(&fields, LIMIT_HEADER_LINE);
   in->dialect->path(e, in->chat.stream, &path);
   if (in->dialect->fields) in->dialect->fields(e, &fields);
+  if (e->provider->protocol == PROTOCOL_AZURE) {
+    buf_clear(&path);
+    azure_path(e, target->base, STR("/responses"), &path);
+    target->base = (struct str){0};
+  }
   struct credential fetched;
   if (e->provider->protocol == PROTOCOL_VERTEX && !target->key.len && credential_now(r, e->provider, &fetched))
     target->key = fetched.token;
@@ -466,7 +471,7 @@ static bool on_build(struct exchange *x, struct buf *out, struct buf_hole *hole)
   struct buf azure;
   buf_init(&azure, LIMIT_HEADER_LINE);
   if (e->provider->protocol == PROTOCOL_AZURE) {
-    azure_path(e, target.base, &azure);
+    azure_path(e, target.base, STR("/chat/completions"), &azure);
     target.base = buf_view(&azure);
     target.path = (struct str){0};
   }

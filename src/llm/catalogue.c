@@ -253,6 +253,10 @@ static bool endpoint_from_config(struct builder *b, struct slot *slot, const str
   if (given->max_completion_tokens) out->max_completion_tokens = given->max_completion_tokens;
   if (given->max_prompt_tokens) out->max_prompt_tokens = given->max_prompt_tokens;
   pricing_override(&out->pricing, &given->pricing);
+  if (str_eq(given->api, STR("chat"))) out->api = API_CHAT;
+  if (str_eq(given->api, STR("responses"))) out->api = API_RESPONSES;
+  if (given->api.len && out->api == API_AUTO)
+    PROBLEM(b, given->line, "models[].endpoints[].api must be chat or responses, not %.*s", STR_ARGS(given->api));
   out->quantization = given->quantization;
   out->region = given->region;
   out->data_policy = given->data_policy;

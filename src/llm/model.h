@@ -51,12 +51,16 @@ struct provider {
   uint32_t index;                                                                  // place in the snapshot's list
 };
 
+// How an endpoint of OpenAI's protocols is asked.
+enum endpoint_api { API_AUTO, API_CHAT, API_RESPONSES };
+
 struct model;
 struct endpoint {
   const struct provider *provider;
   const struct model *model;
   struct str upstream_model;  // the provider's own name for it
-  uint64_t context_length;    // tokens; 0 unknown
+  enum endpoint_api api;
+  uint64_t context_length;  // tokens; 0 unknown
   uint64_t max_completion_tokens, max_prompt_tokens;
   struct pricing pricing;
   struct str quantization, region, data_policy;

@@ -10,7 +10,11 @@
 #include "provider/gemini_reply.h"
 #include "provider/gemini_request.h"
 #include "provider/mistral_request.h"
+#include "provider/openai_models.h"
 #include "provider/openai_reply.h"
+#include "provider/responses_reply.h"
+#include "provider/responses_request.h"
+#include "provider/table.h"
 
 // --- Anthropic ---
 
@@ -241,6 +245,45 @@ static const struct dialect mistral = {
     .error = openai_fault,
 };
 
+// --- OpenAI's Responses ---
+
+static void responses_path(const struct endpoint *e, bool stream, struct buf *out) {
+  (void)e;
+  (void)stream;
+  buf_lit(out, "/responses");
+}
+
+static void *responses_new(struct event_sink sink) {
+  return responses_stream_new(sink);
+}
+
+static void responses_drop(void *state) {
+  responses_stream_drop(state);
+}
+
+static enum decode_result responses_event(void *state, struct str type, struct str data,
+                                          struct decode_failure *failure) {
+  return responses_stream_event(state, type, data, failure);
+}
+
+static const struct dialect responses = {
+    .frames = FRAMES_SSE,
+    .reasoning_format = "openai-responses-v1",
+    .path = responses_path,
+    .encode = responses_request,
+    .reply = responses_reply,
+    .stream_new = responses_new,
+    .stream_drop = responses_drop,
+    .stream_event = responses_event,
+    .error = openai_fault,
+};
+
+// Chat is spliced, and so preferred where both are served.
+static bool wants_responses(const struct endpoint *e) {
+  if (e->api != API_AUTO) return e->api == API_RESPONSES;
+  return e->provider->quirks->openai_models && openai_model_only_responses(e->upstream_model);
+}
+
 // --- the table ---
 
 static const struct dialect *const dialects[PROTOCOL_COUNT] = {
@@ -249,6 +292,8 @@ static const struct dialect *const dialects[PROTOCOL_COUNT] = {
 };
 
 const struct dialect *dialect_of(const struct endpoint *e) {
+  if (e->provider->protocol == PROTOCOL_OPENAI || e->provider->protocol == PROTOCOL_AZURE)
+    return wants_responses(e) ? &responses : NULL;
   bool claude = claude_model(e->upstream_model).known;
   if (claude && e->provider->protocol == PROTOCOL_VERTEX) return &vertex_claude;
   if (claude && e->provider->protocol == PROTOCOL_BEDROCK) return &bedrock_claude;

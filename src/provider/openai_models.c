@@ -32,3 +32,13 @@ bool openai_model_reasons(struct str model, struct str effort) {
   }
   return false;
 }
+
+bool openai_model_only_responses(struct str model) {
+  static const char *const words[] = {"-codex", "codex-", "-deep-research", "computer-use-preview"};
+  size_t slash = str_find_char(model, '/', 0);
+  if (slash != SIZE_MAX) model = str_skip(model, slash + 1);
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (str_find(model, str_from_cstr(words[i]), 0) != SIZE_MAX) return true;
+  bool ours = str_starts(model, STR("gpt-5")) || str_starts(model, STR("o1")) || str_starts(model, STR("o3"));
+  return ours && str_find(model, STR("-pro"), 0) != SIZE_MAX;
+}

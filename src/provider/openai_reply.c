@@ -158,6 +158,7 @@ static void take_content(struct openai_stream *s, const struct json_doc *doc, ui
   struct str reasoning = decode_member(doc, message, STR("reasoning_content"));
   if (!reasoning.len) reasoning = decode_member(doc, message, STR("reasoning"));
   give(s, EVENT_REASONING, reasoning);
+  give(s, EVENT_REFUSAL, decode_member(doc, message, STR("refusal")));
   if (json_is(doc, content, JSON_STRING)) give(s, EVENT_TEXT, decode_inside(doc, content));
   for (uint32_t c = json_is(doc, content, JSON_ARRAY) ? json_first(doc, content) : JSON_NONE; c != JSON_NONE;
        c = json_next(doc, content, c))

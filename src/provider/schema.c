@@ -115,8 +115,11 @@ static void write_schema(const struct json_doc *doc, uint32_t schema, struct buf
 
 bool schema_write_strict(struct buf *out, struct str schema) {
   struct json_doc doc = {0};
-  bool ok = json_parse(&doc, schema, UINT32_MAX) == JSON_OK && json_is(&doc, 0, JSON_OBJECT);
-  if (ok) write_schema(&doc, 0, out);
+  enum json_error error = json_parse(&doc, schema, UINT32_MAX);
+  if (error == JSON_OK)
+    write_schema(&doc, 0, out);
+  else
+    buf_str(out, schema);  // a key twice: the provider shall say what it thinks of it
   json_doc_free(&doc);
-  return ok;
+  return error != JSON_NO_MEMORY;
 }

@@ -5,5 +5,5 @@
 #include "base/str.h"
 
 // Writes `schema` (JSON) with additionalProperties false in every object, and without numeric bounds, lengths and the
-// like: what they demanded is told in the description instead. False: out of memory, or no JSON object.
+// like: what they demanded is told in the description instead. False: out of memory.
 bool schema_write_strict(struct buf *out, struct str schema);

@@ -12,10 +12,10 @@ enum { CALLS_MAX = 1024, CARRY_MAX = 1 << 20 };
 struct chat_events {
   struct chat_reply *reply;
   struct chat_events_options options;
-  struct buf *out;                                 // a stream's
-  struct buf content, calls, images, annotations;  // a whole answer's
-  struct buf reasoning, details;                   // a whole answer's; details also of a stream whose reasoning is kept
-  struct buf prefix;                               // of a stream's chunks, up to the delta's members
+  struct buf *out;                                          // a stream's
+  struct buf content, refusal, calls, images, annotations;  // a whole answer's
+  struct buf reasoning, details;  // a whole answer's; details also of a stream whose reasoning is kept
+  struct buf prefix;              // of a stream's chunks, up to the delta's members
   bool begun, spoke, finished, failed, call_open;
   uint32_t call_count;     // calls the client sees
   uint32_t answer_call;    // the call that is the answer, + 1; 0: none
@@ -35,7 +35,8 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
   if (!e) return NULL;
   e->reply = reply;
   e->options = options;
-  struct buf *bufs[] = {&e->content, &e->calls, &e->images, &e->annotations, &e->reasoning, &e->details, &e->prefix};
+  struct buf *bufs[] = {&e->content,     &e->refusal,   &e->calls,   &e->images,
+                        &e->annotations, &e->reasoning, &e->details, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_init(bufs[i], LIMIT_REPLY_BODY);
   if (options.stream) e->details.max = CARRY_MAX;
   e->detail = EVENT_BEGIN;
@@ -44,7 +45,8 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
 
 void chat_events_drop(struct chat_events *e) {
   if (!e) return;
-  struct buf *bufs[] = {&e->content, &e->calls, &e->images, &e->annotations, &e->reasoning, &e->details, &e->prefix};
+  struct buf *bufs[] = {&e->content,     &e->refusal,   &e->calls,   &e->images,
+                        &e->annotations, &e->reasoning, &e->details, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_free(bufs[i]);
   free(e);
 }
@@ -109,6 +111,18 @@ static void on_text(struct chat_events *e, const struct event *event) {
   }
   chunk_begin(e);
   buf_lit(e->out, "\"content\":");
+  quoted(e->out, event->text);
+  chunk_end(e);
+}
+
+static void on_refusal(struct chat_events *e, const struct event *event) {
+  e->reply->text_bytes += event->text.len;
+  if (!e->options.stream) {
+    buf_str(&e->refusal, event->text);
+    return;
+  }
+  chunk_begin(e);
+  buf_lit(e->out, "\"refusal\":");
   quoted(e->out, event->text);
   chunk_end(e);
 }
@@ -374,6 +388,7 @@ static void on_event(void *context, const struct event *event) {
       if (!e->reply->upstream_id[0]) chat_keep(e->reply->upstream_id, sizeof e->reply->upstream_id, event->id);
       return;
     case EVENT_TEXT: on_text(e, event); return;
+    case EVENT_REFUSAL: on_refusal(e, event); return;
     case EVENT_REASONING:
     case EVENT_SIGNATURE: on_reasoning(e, event); return;
     case EVENT_ENCRYPTED: on_encrypted(e, event); return;
@@ -426,14 +441,18 @@ static void write_list(struct buf *out, struct str name, const struct buf *list)
 }
 
 static void write_whole(struct chat_events *e, struct buf *out) {
-  bool said = e->content.len != 0 || !e->calls.len;
+  bool said = e->content.len != 0 || (!e->calls.len && !e->refusal.len);
   chat_begin(e->reply, STR("chat.completion"), out);
   buf_lit(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
   if (said)
     quoted(out, buf_view(&e->content));
   else
     buf_lit(out, "null");
-  buf_lit(out, ",\"refusal\":null");
+  buf_lit(out, ",\"refusal\":");
+  if (e->refusal.len)
+    quoted(out, buf_view(&e->refusal));
+  else
+    buf_lit(out, "null");
   if (e->reasoning.len && !e->options.hide_reasoning) {
     buf_lit(out, ",\"reasoning\":");
     quoted(out, buf_view(&e->reasoning));
@@ -470,7 +489,8 @@ bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *
     e->begun = e->spoke = true;
   }
   if (!e->options.stream) e->failed |= e->details.failed;
-  const struct buf *bufs[] = {&e->content, &e->calls, &e->images, &e->annotations, &e->reasoning, &e->prefix};
+  const struct buf *bufs[] = {&e->content,     &e->refusal,   &e->calls, &e->images,
+                              &e->annotations, &e->reasoning, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) e->failed |= bufs[i]->failed;
   return !e->failed && !out->failed;
 }

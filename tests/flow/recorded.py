@@ -116,7 +116,10 @@ def _chunks(path, name):
         return Exchange(name, None, None, 200, body, "application/vnd.amazon.eventstream")
     body = b""
     for line in lines:
-        kind = json.loads(line).get("type") if line.startswith("{") else None
+        try:
+            kind = json.loads(line).get("type") if line.startswith("{") else None
+        except ValueError:  # some lines are meant to be damaged
+            kind = None
         body += (f"event: {kind}\n" if kind else "").encode() + f"data: {line}\n\n".encode()
     return Exchange(name, None, None, 200, body, "text/event-stream")
 

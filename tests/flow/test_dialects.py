@@ -45,7 +45,10 @@ COHERE_ANSWER = {"id": "c1", "finish_reason": "COMPLETE", "message": {"role": "a
                  "usage": {"billed_units": {"input_tokens": 4, "output_tokens": 2}, "tokens": {"input_tokens": 7, "output_tokens": 3}}}
 CHAT_ANSWER = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
                "choices": [{"index": 0, "message": {"role": "assistant", "content": "Fine."}, "finish_reason": "stop"}]}
-ANSWERS = {"anthropic": ANTHROPIC_ANSWER, "gemini": GEMINI_ANSWER, "vertex": GEMINI_ANSWER, "bedrock": BEDROCK_ANSWER,
+RESPONSES_ANSWER = {"id": "resp_1", "object": "response", "status": "completed", "model": "m",
+                    "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Fine."}]}],
+                    "usage": {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}}
+ANSWERS = {"responses": RESPONSES_ANSWER, "anthropic": ANTHROPIC_ANSWER, "gemini": GEMINI_ANSWER, "vertex": GEMINI_ANSWER, "bedrock": BEDROCK_ANSWER,
            "cohere": COHERE_ANSWER, "mistral": CHAT_ANSWER, "azure": CHAT_ANSWER, "openai": CHAT_ANSWER}
 
 tearDownModule = harness.finish
@@ -74,7 +77,7 @@ class Mock(Provider):
         else:
             body = next(ANSWERS[kind] for mark, kind in (
                 ("/messages", "anthropic"), ("rawPredict", "anthropic"), ("enerateContent", "gemini"), ("/converse", "bedrock"),
-                ("/v2/chat", "cohere"), ("/chat/completions", "openai")) if mark in path)
+                ("/v2/chat", "cohere"), ("/responses", "responses"), ("/chat/completions", "openai")) if mark in path)
         request.send(reply(body))
         return KEEP
 
@@ -88,10 +91,13 @@ def gateway_for(mock, models, env=None, **settings):
     for name, (protocol, upstream, more) in models.items():
         slug = name.replace("/", "-").replace(".", "-")
         keyless = protocol == "bedrock" or "credentials_file" in more
-        providers.append({"id": slug, "protocol": protocol, "base_url": host + bases.get(protocol, "")}
-                         | ({} if keyless else {"api_key": "sk-upstream"}) | more)
-        made.append({"id": name, "endpoints": [{"provider": providers[-1]["id"], "model": upstream, "context_length": 100000,
-                                                "max_completion_tokens": 64000, "pricing": PRICES}]})
+        provider = ({"id": slug, "protocol": protocol, "base_url": host + bases.get(protocol, "")}
+                    | ({} if keyless else {"api_key": "sk-upstream"}) | more)
+        if provider not in providers:
+            providers.append(provider)
+        made.append({"id": name, "endpoints": [{"provider": provider["id"], "model": upstream, "context_length": 100000,
+                                                "max_completion_tokens": 64000, "pricing": PRICES}
+                                               | ({"api": "responses"} if name.startswith("r/") else {})]})
     return Gateway({"server": {"listen": "127.0.0.1:0", "workers": 1},
                     "auth": {"management_key": harness.MANAGEMENT_KEY, "keys": [{"name": "test", "key": harness.KEY}]},
                     "providers": providers, "models": made} | settings, env=env).start()
@@ -119,6 +125,8 @@ MODELS = {
     "z/v1": ("azure", "gpt 5/mini", {}),
     "z/dated": ("azure", "gpt 5/mini", {"api_version": "2024-10-21"}),
     "o/gpt-5": ("openai", "gpt-5-mini", {"id": "openai"}),
+    "o/codex": ("openai", "gpt-5-codex", {"id": "openai"}),
+    "r/any": ("openai", "some-model", {}),
 }
 
 
@@ -258,6 +266,46 @@ class Dialects(unittest.TestCase):
         self.assertEqual(request.all("api-key"), ["sk-upstream"])
         request, _ = self.ask("z/dated")
         self.assertEqual(request.target, "/openai/deployments/gpt%205%2Fmini/chat/completions?api-version=2024-10-21")
+
+    def test_responses(self):
+        request, response = self.ask("r/any", **QUESTION, reasoning_effort="low")
+        self.assertEqual(request.json, {
+            "model": "some-model", "store": False, "instructions": "Be brief.",
+            "input": [
+                {"type": "message", "role": "user", "content": [
+                    {"type": "input_text", "text": "Weather in Paris and \"Rome\"?"},
+                    {"type": "input_image", "image_url": "data:image/png;base64," + PNG, "detail": "auto"}]},
+                {"type": "function_call", "call_id": "call_a1", "name": "get_weather", "arguments": "{\"city\":\"Paris\"}"},
+                {"type": "function_call", "call_id": "call_b2", "name": "get_weather", "arguments": "{\"city\":\"Rome\"}"},
+                {"type": "function_call_output", "call_id": "call_b2", "output": "{\"c\":24}"},
+                {"type": "function_call_output", "call_id": "call_a1", "output": "error: timeout"}],
+            "tools": [{"type": "function", "name": "get_weather", "description": "Current weather", "parameters": WEATHER, "strict": False}],
+            "tool_choice": "auto", "parallel_tool_calls": False, "max_output_tokens": 500, "temperature": 0.2,
+            "safety_identifier": "u-1", "include": ["reasoning.encrypted_content"], "reasoning": {"effort": "low", "summary": "auto"}})
+        self.assertEqual(request.target, "/v1/responses")
+        self.assertEqual(response.field("x-signalbox-dropped"), "stop")
+        self.assertEqual(response.json["choices"][0]["message"]["content"], "Fine.")
+        self.assertEqual(self.ask("o/codex")[0].target, "/v1/responses")  # served by that API alone
+        schema = {"name": "n", "schema": WEATHER, "strict": True}
+        self.assertEqual(self.sent("r/any", response_format={"type": "json_schema", "json_schema": schema})["text"],
+                         {"format": {"type": "json_schema"} | schema})
+        # Reasoning goes back in front of the call it led to.
+        output = [{"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}, {"type": "summary_text", "text": "so"}],
+                   "encrypted_content": "gAAA+/="},
+                  {"type": "function_call", "id": "fc_1", "call_id": "call_r", "name": "get_weather", "arguments": "{}"}]
+        message, sent = self.again("r/any", RESPONSES_ANSWER | {"output": output})
+        self.assertEqual(message["reasoning"], "Hm\n\nso")
+        self.assertEqual(sent["input"][1:3], [
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm\n\nso"}], "encrypted_content": "gAAA+/="},
+            {"type": "function_call", "call_id": "call_r", "name": "get_weather", "arguments": "{}"}])
+        # A refusal, and an answer that was cut off.
+        refusal = [{"type": "message", "content": [{"type": "refusal", "refusal": "No."}]}]
+        self.mock.next = lambda r: r.send(reply(RESPONSES_ANSWER | {"output": refusal})) or KEEP
+        message = self.ask("r/any")[1].json["choices"][0]["message"]
+        self.assertEqual((message["content"], message["refusal"]), (None, "No."))
+        cut = RESPONSES_ANSWER | {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+        self.mock.next = lambda r: r.send(reply(cut)) or KEEP
+        self.assertEqual(self.ask("r/any")[1].json["choices"][0]["finish_reason"], "length")
 
     def test_models_of_openai_that_reason_are_not_steered_by_sampling(self):
         sent = self.sent("o/gpt-5", **QUESTION, top_p=0.5, logprobs=True)

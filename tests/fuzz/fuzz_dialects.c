@@ -19,7 +19,7 @@ static void require(bool condition) {
 static const struct provider_quirks quirks;
 static struct provider provider = {.id = {"p", 1}, .name = {"P", 1}, .quirks = &quirks};
 static struct model model = {.id = {"a/b", 3}};
-static struct endpoint endpoint = {.provider = &provider, .model = &model};
+static struct endpoint endpoint = {.provider = &provider, .model = &model, .api = API_RESPONSES};
 
 static void pick(uint8_t which) {
   static const struct {
@@ -28,9 +28,9 @@ static void pick(uint8_t which) {
   } rows[] = {{PROTOCOL_ANTHROPIC, {"claude-x", 8}}, {PROTOCOL_GEMINI, {"gemini-3", 8}},
               {PROTOCOL_VERTEX, {"claude-y", 8}},    {PROTOCOL_BEDROCK, {"nova", 4}},
               {PROTOCOL_BEDROCK, {"claude-z", 8}},   {PROTOCOL_COHERE, {"command", 7}},
-              {PROTOCOL_MISTRAL, {"mistral", 7}}};
-  provider.protocol = rows[which % 7].protocol;
-  endpoint.upstream_model = rows[which % 7].name;
+              {PROTOCOL_MISTRAL, {"mistral", 7}},    {PROTOCOL_OPENAI, {"gpt", 3}}};
+  provider.protocol = rows[which % 8].protocol;
+  endpoint.upstream_model = rows[which % 8].name;
 }
 
 static void check_json(struct str text) {

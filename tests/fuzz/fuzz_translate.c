@@ -23,7 +23,7 @@ static const struct {
     {PROTOCOL_VERTEX, {"claude-sonnet-5", 15}},     {PROTOCOL_BEDROCK, {"us.anthropic.claude-sonnet-4-5-v1:0", 35}},
     {PROTOCOL_BEDROCK, {"meta.llama3", 11}},        {PROTOCOL_BEDROCK, {"mistral.mistral-large", 21}},
     {PROTOCOL_BEDROCK, {"qwen.qwen3", 10}},         {PROTOCOL_COHERE, {"command-a-vision", 16}},
-    {PROTOCOL_MISTRAL, {"mistral-small", 13}}};
+    {PROTOCOL_MISTRAL, {"mistral-small", 13}},      {PROTOCOL_OPENAI, {"gpt-5.4", 7}}};
 
 static void check_json(struct str text) {
   struct json_doc doc = {0};
@@ -36,7 +36,8 @@ static void translate(const struct conversation *c, size_t target) {
   struct provider provider = {
       .id = {"p", 1}, .name = {"P", 1}, .quirks = &quirks, .protocol = targets[target].protocol};
   struct model model = {.id = {"a/b", 3}};
-  struct endpoint e = {.provider = &provider, .model = &model, .upstream_model = targets[target].name};
+  struct endpoint e = {
+      .provider = &provider, .model = &model, .upstream_model = targets[target].name, .api = API_RESPONSES};
   const struct dialect *d = dialect_of(&e);
   struct buf out[2];
   for (int i = 0; i < 2; i++) {

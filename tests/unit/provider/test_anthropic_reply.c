@@ -49,6 +49,7 @@ static void on_event(void *context, const struct event *e) {
       break;
     case EVENT_CITATION: buf_printf(&h->lines, "citation %u %.*s\n", e->block, STR_ARGS(e->json)); break;
     case EVENT_IMAGE: buf_lit(&h->lines, "image\n"); break;
+    case EVENT_REFUSAL: buf_lit(&h->lines, "refusal\n"); break;
     case EVENT_FINISH:
       h->finishes++;
       buf_printf(&h->lines, "finish %s %.*s\n", finishes[e->finish], STR_ARGS(e->native));

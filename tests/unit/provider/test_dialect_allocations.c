@@ -38,7 +38,7 @@ void *__wrap_realloc(void *p, size_t size) {
 static const struct provider_quirks quirks;
 static struct provider provider = {.id = {"p", 1}, .name = {"P", 1}, .quirks = &quirks};
 static struct model model = {.id = {"a/b", 3}};
-static struct endpoint endpoint = {.provider = &provider, .model = &model};
+static struct endpoint endpoint = {.provider = &provider, .model = &model, .api = API_RESPONSES};
 
 static const struct {
   enum protocol protocol;
@@ -49,8 +49,9 @@ static const struct {
                {PROTOCOL_BEDROCK, {"nova", 4}},
                {PROTOCOL_BEDROCK, {"anthropic.claude-sonnet-4-5", 27}},
                {PROTOCOL_COHERE, {"command-a-vision", 16}},
-               {PROTOCOL_MISTRAL, {"mistral-small", 13}}};
-enum { TARGETS = 7 };
+               {PROTOCOL_MISTRAL, {"mistral-small", 13}},
+               {PROTOCOL_OPENAI, {"gpt-5.4", 7}}};
+enum { TARGETS = 8 };
 
 static const struct dialect *pick(unsigned which) {
   provider.protocol = targets[which % TARGETS].protocol;
