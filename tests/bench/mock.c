@@ -1,4 +1,5 @@
-// A provider of the OpenAI dialect for benchmarks: as cheap as it can be, one thread, epoll.
+// A provider of the OpenAI dialect, and at a path that ends in /messages of Anthropic's, for benchmarks: as cheap as it
+// can be, one thread, epoll.
 //
 //   mock PORT
 //
@@ -32,6 +33,7 @@ struct conn {
   uint64_t interval_us, due_us;
   struct conn *next;  // in the queue of streams; all intervals of a run are alike, so it is in order of time
   bool queued, closed;
+  bool anthropic;
 };
 
 static int poll_fd;
@@ -65,8 +67,8 @@ static bool send_all(struct conn *c, const char *bytes, size_t n) {
 
 // --- replies ---
 
-static char whole[2048];
-static size_t whole_len;
+static char whole[2048], whole_anthropic[2048];
+static size_t whole_len, whole_anthropic_len;
 
 static void whole_make(void) {
   char body[1600], text[760];
@@ -82,10 +84,52 @@ static void whole_make(void) {
   whole_len =
       (size_t)snprintf(whole, sizeof whole,
                        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", n, body);
+  n = snprintf(
+      body, sizeof body,
+      "{\"id\":\"msg_bench\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"mock\",\"content\":[{\"type\":"
+      "\"text\",\"text\":\"%.*s\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":25,"
+      "\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":100}}",
+      (int)sizeof text, text);
+  whole_anthropic_len =
+      (size_t)snprintf(whole_anthropic, sizeof whole_anthropic,
+                       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", n, body);
 }
 
 static size_t http_chunk(char *out, const char *event) {
   return (size_t)sprintf(out, "%zx\r\n%s\r\n", strlen(event), event);
+}
+
+// --- the same in Anthropic's dialect ---
+
+static size_t anthropic_begin(char *out) {
+  size_t n =
+      http_chunk(out,
+                 "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_bench\",\"type\":"
+                 "\"message\",\"role\":\"assistant\",\"model\":\"mock\",\"content\":[],\"stop_reason\":null,\"usage\":{"
+                 "\"input_tokens\":25,\"output_tokens\":1}}}\n\n");
+  return n + http_chunk(
+                 out + n,
+                 "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{"
+                 "\"type\":\"text\",\"text\":\"\"}}\n\n");
+}
+
+static size_t anthropic_delta(char *out) {
+  char event[CHUNK_MAX];
+  snprintf(event, sizeof event,
+           "event: content_block_delta\ndata: "
+           "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\","
+           "\"text\":\"%016llu \"}}\n\n",
+           (unsigned long long)now_us());
+  return http_chunk(out, event);
+}
+
+static size_t anthropic_end(char *out) {
+  size_t n = http_chunk(out, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n");
+  n += http_chunk(out + n,
+                  "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\","
+                  "\"stop_sequence\":null},\"usage\":{\"output_tokens\":50}}\n\n");
+  n += http_chunk(out + n, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+  return n + (size_t)sprintf(out + n, "0\r\n\r\n");
 }
 
 static size_t delta(char *out, const char *extra) {
@@ -116,9 +160,10 @@ static size_t stream_end(char *out) {
 static bool stream_step(struct conn *c) {
   static char out[BATCH_MAX * CHUNK_MAX + 2048];
   size_t n = 0;
-  for (unsigned i = 0; i < c->batch && c->chunks_left; i++, c->chunks_left--) n += delta(out + n, "");
+  for (unsigned i = 0; i < c->batch && c->chunks_left; i++, c->chunks_left--)
+    n += c->anthropic ? anthropic_delta(out + n) : delta(out + n, "");
   bool last = !c->chunks_left;
-  if (last) n += stream_end(out + n);
+  if (last) n += c->anthropic ? anthropic_end(out + n) : stream_end(out + n);
   return send_all(c, out, n) && !last;
 }
 
@@ -129,7 +174,8 @@ static unsigned spec_number(const char *spec, const char *name, unsigned otherwi
 
 static void answer(struct conn *c, const char *body, size_t n) {
   if (!memmem(body, n, "\"stream\":true", 13)) {
-    if (!send_all(c, whole, whole_len)) shutdown(c->fd, SHUT_RDWR);
+    if (!send_all(c, c->anthropic ? whole_anthropic : whole, c->anthropic ? whole_anthropic_len : whole_len))
+      shutdown(c->fd, SHUT_RDWR);
     return;
   }
   char spec[64] = "";
@@ -139,10 +185,10 @@ static void answer(struct conn *c, const char *body, size_t n) {
   c->interval_us = (uint64_t)spec_number(spec, "i=", 0) * 1000;
   c->batch = spec_number(spec, "b=", 1);
   if (c->batch > BATCH_MAX) c->batch = BATCH_MAX;
-  char head[700];
+  char head[1400];
   size_t len =
       (size_t)sprintf(head, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
-  len += delta(head + len, "\"role\":\"assistant\",");
+  len += c->anthropic ? anthropic_begin(head + len) : delta(head + len, "\"role\":\"assistant\",");
   if (!send_all(c, head, len)) {
     shutdown(c->fd, SHUT_RDWR);
     return;
@@ -172,6 +218,8 @@ static size_t request_take(struct conn *c, char *bytes, size_t n) {
     if (!strncasecmp(line, "content-length:", 15)) length = strtoul(line + 15, NULL, 10);
   }
   if (n < head + length) return 0;
+  char *line_end = memchr(bytes, '\r', head);
+  c->anthropic = line_end && memmem(bytes, (size_t)(line_end - bytes), "/messages ", 10);
   answer(c, bytes + head, length);
   return head + length;
 }
