@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json/escape.h"
 #include "provider/decode.h"
 #include "provider/openai_reply.h"
 
@@ -31,9 +32,9 @@ struct responses_stream {
 
 // --- pieces ---
 
-// What `whole` has beyond what was given; nothing when it says less.
+// What `whole` has beyond what was given; nothing when it says less, or something else.
 static struct str missing(struct str whole, size_t *given) {
-  if (whole.len <= *given) return (struct str){0};
+  if (whole.len <= *given || escape_front(whole, *given).len != *given) return (struct str){0};
   struct str rest = str_skip(whole, *given);
   *given = whole.len;
   return rest;
