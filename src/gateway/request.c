@@ -590,7 +590,9 @@ void path_attempt_failed(struct request *r, enum fault fault, struct str message
   struct inference *in = r->inference;
   exchange_cancel(&in->exchange);
   prepare_cancel(r);
-  if (in->upstream_status == 401) credential_refused(r->worker, in->targets[in->target]->provider);
+  // AWS says 403 of a token that has run out.
+  if (in->upstream_status == 401 || in->upstream_status == 403)
+    credential_refused(r->worker, in->targets[in->target]->provider);
   in->attempts[in->attempt_count++] = (struct attempt){
       .endpoint = in->targets[in->target],
       .fault = fault,

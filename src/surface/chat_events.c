@@ -479,7 +479,8 @@ bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *
     write_whole(e, out);
   } else {
     chunk_begin(e);
-    buf_lit(out, "\"content\":\"\"},");
+    if (!e->begun) buf_lit(out, "\"content\":\"\"");  // behind the role
+    buf_lit(out, "},");
     write_finish(e, out);
     buf_lit(out, "}]}\n\ndata: ");
     chat_begin(e->reply, STR("chat.completion.chunk"), out);
