@@ -16,14 +16,15 @@ export async function freePort() {
   return port;
 }
 
-export async function startGateway(mockPort) {
+// `more`: providers and models beside the usual ones.
+export async function startGateway(mockPort, more = { providers: [], models: [] }) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'signalbox-clients-'));
   const port = await freePort();
   const config = {
     server: { listen: `127.0.0.1:${port}`, workers: 1 },
     data_dir: path.join(dir, 'data'),
     auth: { management_key: MANAGEMENT_KEY, keys: [{ name: 'test', key: KEY }] },
-    providers: [{ id: 'openai', protocol: 'openai', base_url: `http://127.0.0.1:${mockPort}/v1`, api_key: 'sk-upstream' }],
+    providers: [{ id: 'openai', protocol: 'openai', base_url: `http://127.0.0.1:${mockPort}/v1`, api_key: 'sk-upstream' }, ...more.providers],
     models: [
       {
         id: 'openai/gpt-4o-mini',
@@ -31,6 +32,7 @@ export async function startGateway(mockPort) {
           pricing: { prompt: '0.00000015', completion: '0.0000006', input_cache_read: '0.000000075' } }],
       },
       { id: 'demo/echo' }, { id: 'demo/lorem' }, { id: 'demo/tools' }, { id: 'demo/flaky' },
+      ...more.models,
     ],
   };
   fs.writeFileSync(path.join(dir, 'signalbox.yaml'), JSON.stringify(config));  // JSON is YAML
