@@ -71,8 +71,8 @@ void shipped_pricing(const struct shipped_endpoint *endpoint, struct pricing *ou
   *out = PRICING_UNSET;
   // In the order of PRICES in scripts/catalogue.
   price_femto *const members[] = {
-      &out->prompt, &out->completion,  &out->input_cache_read, &out->input_cache_write, &out->internal_reasoning,
-      &out->audio,  &out->audio_output};
+      &out->prompt, &out->completion,   &out->input_cache_read,    &out->input_cache_write, &out->internal_reasoning,
+      &out->audio,  &out->audio_output, &out->input_cache_write_1h};
   struct str rest = str_from_cstr(endpoint->prices), text;
   for (size_t i = 0; str_split(&rest, ' ', &text); i++) {
     assert(i < COUNT(members));
