@@ -3,11 +3,13 @@ All cases are our own; recorded traffic is in test_recorded.py.
 """
 
 import base64
+import concurrent.futures
 import hashlib
 import hmac
 import json
 import pathlib
 import subprocess
+import threading
 import time
 import unittest
 import urllib.parse
@@ -691,6 +693,43 @@ class Dialects(unittest.TestCase):
                          "/v1/projects/p/locations/l/publishers/anthropic/models/claude-sonnet-4-5@20250929:rawPredict")
         self.assertEqual(mock.requests[-1].json["anthropic_version"], "vertex-2023-10-16")
         self.assertNotIn("model", mock.requests[-1].json)
+
+    def test_requests_wait_for_one_token(self):
+        mock = Mock()
+        folder = pathlib.Path(harness.temp_dir())
+        account = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r&=",
+                   "token_uri": f"http://127.0.0.1:{mock.port}/token"}
+        (folder / "user.json").write_text(json.dumps(account))
+        gateway = gateway_for(mock, {"v/gemini": ("vertex", "gemini-3-flash-preview", {"credentials_file": str(folder / "user.json")})})
+        gate = threading.Event()
+
+        def slow(request):
+            gate.wait(harness.PATIENCE_S)
+            request.send(reply({"access_token": "ya29.x", "expires_in": 3600}))
+            return KEEP
+
+        mock.next = slow
+        with concurrent.futures.ThreadPoolExecutor(5) as pool:
+            asked = [pool.submit(gateway.chat, "Hi", model="v/gemini") for _ in range(4)]
+            gone = gateway.connect()
+            gone.request("POST", "/v1/chat/completions", harness.chat_body("Gone", model="v/gemini"))
+            harness.wait_for(lambda: gateway.metrics().get("signalbox_inference_requests_total", 0) >= 5, "all requests")
+            gone.close()
+            time.sleep(0.05)
+            gate.set()
+            self.assertEqual([f.result().status for f in asked], [200] * 4)
+        self.assertEqual(sum(r.target == "/token" for r in mock.requests), 1)
+        self.assertEqual(dict(urllib.parse.parse_qsl(mock.requests[0].body.decode()))["refresh_token"], "r&=")
+        self.assertEqual(len(mock.requests), 5)  # nothing was asked for the one that left
+        # A token that is not given is told, and asked for again a little later only.
+        account["token_uri"] += "?again"
+        (folder / "user.json").write_text(json.dumps(account))
+        gateway.reload()
+        mock.next = lambda r: r.send(reply({"error": "invalid_grant", "error_description": "Token has been revoked."}, "400 X")) or KEEP
+        for _ in range(2):
+            response = gateway.chat("Hi", model="v/gemini")
+            self.assertEqual(response.status, 502)
+            self.assertIn("revoked", response.json["error"]["message"])
 
     def test_bad_credentials_are_named_by_check(self):
         folder = pathlib.Path(harness.temp_dir())
