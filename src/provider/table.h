@@ -13,6 +13,7 @@ struct provider_quirks {
   const char *max_tokens_field;  // rename max_tokens / max_completion_tokens to this; NULL: leave as sent
   bool no_stream_options;        // refuses stream_options (usage comes unasked, or never)
   bool no_done;                  // its streams end without [DONE] once a finish_reason was seen
+  bool cached_outside;           // cached tokens that are more than the prompt's are not among them
   bool reasoning_outside;        // completion_tokens do not include reasoning_tokens
   bool openai_models;            // its models are OpenAI's own: those that reason refuse sampling parameters
   const char *const *deny;       // NULL-ended list of request members it refuses; they are dropped

@@ -45,6 +45,7 @@ bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct pr
   if (!u.cached) u.cached = count_of(doc, m.at[CHAT_WORD_PROMPT_CACHE_HIT_TOKENS]);
   if (!u.reasoning) u.reasoning = count_of(doc, m.at[CHAT_WORD_REASONING_TOKENS]);
   u.completion = completion_of(&u, quirks);
+  if (u.cached > u.prompt && quirks->cached_outside) u.prompt += u.cached;
   if (u.cached > u.prompt) u.cached = u.prompt;
   if (u.cache_write > u.prompt - u.cached) u.cache_write = u.prompt - u.cached;
   if (u.reasoning > u.completion) u.reasoning = u.completion;

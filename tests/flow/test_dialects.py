@@ -266,6 +266,15 @@ class Dialects(unittest.TestCase):
         request, _ = self.ask("z/v1", **QUESTION)
         self.assertEqual(request.target, "/openai/v1/chat/completions")
         self.assertEqual(request.all("api-key"), ["sk-upstream"])
+        # Grok there counts what came from the cache beside the prompt; its filter's results come first, without a choice.
+        usage = {"prompt_tokens": 293, "completion_tokens": 58, "total_tokens": 351, "prompt_tokens_details": {"cached_tokens": 387}}
+        self.mock.next = lambda r: r.send(reply(CHAT_ANSWER | {"usage": usage})) or KEEP
+        counted = self.ask("z/v1")[1].json["usage"]
+        self.assertEqual((counted["prompt_tokens"], counted["prompt_tokens_details"]["cached_tokens"]), (680, 387))
+        chunk = lambda delta, finish=None: {"id": "c", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+        events = [{"choices": [], "id": "", "model": "", "prompt_filter_results": [{"prompt_index": 0}]}, chunk({"content": "Hi"}), chunk({}, "stop")]
+        response = self.stream(b"".join(b"data: " + json.dumps(e).encode() + b"\n\n" for e in events) + b"data: [DONE]\n\n", model="z/v1")
+        self.assertEqual(response.events()[0]["choices"][0]["delta"]["content"], "Hi")
         request, _ = self.ask("z/dated")
         self.assertEqual(request.target, "/openai/deployments/gpt%205%2Fmini/chat/completions?api-version=2024-10-21")
 

@@ -280,7 +280,7 @@ static void test_problems_all_at_once(void **state) {
   assert_problem(f, "model a/b: there is no provider nowhere");
   assert_problem(f, "model c/d at openai has no known price");
   assert_problem(f, "model e/f is not a known one");
-  assert_problem(f, "configure one of the providers xai, openrouter");
+  assert_problem(f, "configure one of the providers xai, amazon-bedrock, openrouter");
   assert_problem(f, "model openai/gpt-4o is there twice");
   assert_int_equal(f->problems.count, 11);  // nothing about g/h: its provider's problem is told
   for (size_t i = 0; i < f->problems.count; i++) assert_true(f->problems.items[i].line >= 10);
