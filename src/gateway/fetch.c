@@ -27,6 +27,8 @@ static void on_reply(struct exchange *x, const struct http_head *head, char *bod
     struct str type = http_field_get(head, STR("content-type"));
     f->status = head->status;
     snprintf(f->content_type, sizeof f->content_type, "%.*s", STR_ARGS(type));
+    struct str location = http_field_get(head, STR("location"));
+    if (location.len < sizeof f->location) snprintf(f->location, sizeof f->location, "%.*s", STR_ARGS(location));
   }
   buf_append(&f->body, body, n);
   if (f->body.failed) {
@@ -53,6 +55,7 @@ bool fetch_start(struct fetch *f, struct str url, struct str fields, struct str 
   struct str path;
   f->status = 0;
   f->over = false;
+  f->location[0] = 0;
   buf_init(&f->request, 1 << 20);
   buf_init(&f->body, f->body_max);
   if (!origin_spec_parse(url, &spec, &path)) {

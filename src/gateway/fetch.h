@@ -12,8 +12,8 @@ struct fetch {
   size_t body_max;
   unsigned timeout_ms;
   // the reply
-  unsigned status;  // 0: none; `why` says why
-  char content_type[96];
+  unsigned status;                        // 0: none; `why` says why
+  char content_type[96], location[1024];  // of a redirect, which is not followed here
   struct buf body;
   char why[160];  // for people
   // private

@@ -5,13 +5,15 @@
 #include "gateway/path.h"
 #include "provider/encode.h"
 
-enum { FILE_MAX = 20 << 20, FETCHES_MAX = 20, TIMEOUT_MS = 15000 };
+enum { FILE_MAX = 20 << 20, FETCHES_MAX = 20, TIMEOUT_MS = 15000, HOPS_MAX = 3 };
 
 // The file being fetched for a request.
 struct file_fetch {
   struct fetch fetch;
   struct request *request;
   struct part *part;
+  struct str url;  // the part's, or where it led
+  unsigned hops;   // redirects followed
 };
 
 static bool is_web(struct str url) {
@@ -36,11 +38,34 @@ static struct part *next_file(const struct inference *in) {
   return NULL;
 }
 
+// Where a redirect leads; empty: nowhere. Every hop is looked at like the first: an address of the open Internet must
+// not lead into the house.
+static struct str redirect_target(const struct file_fetch *file) {
+  const struct fetch *f = &file->fetch;
+  struct arena *arena = &file->request->arena;
+  bool redirect = f->status == 301 || f->status == 302 || f->status == 303 || f->status == 307 || f->status == 308;
+  struct str to = str_from_cstr(f->location);
+  if (!redirect || !to.len || file->hops == HOPS_MAX) return (struct str){0};
+  if (is_web(to)) return arena_str(arena, to);
+  size_t host = str_find(file->url, STR("://"), 0) + 3, slash = str_find_char(file->url, '/', host);
+  struct str origin = slash == SIZE_MAX ? file->url : str_from(file->url.ptr, slash);
+  if (str_starts(to, STR("//"))) return arena_printf(arena, "%.*s%.*s", (int)(host - 2), file->url.ptr, STR_ARGS(to));
+  if (to.ptr[0] != '/') return (struct str){0};
+  return arena_printf(arena, "%.*s%.*s", STR_ARGS(origin), STR_ARGS(to));
+}
+
 static void on_file(struct fetch *f) {
   struct file_fetch *file = (struct file_fetch *)((char *)f - offsetof(struct file_fetch, fetch));
   struct request *r = file->request;
   struct part *part = file->part;
-  struct str why = {0};
+  struct str why = {0}, to = redirect_target(file);
+  if (to.len) {
+    fetch_end(f);
+    file->hops++;
+    file->url = to;
+    if (fetch_start(f, to, (struct str){0}, (struct str){0}, !request_config(r)->fetch_private)) return;
+    f->status = 0;
+  }
   r->inference->file = NULL;
   if (!f->status)
     why = arena_str(&r->arena, str_from_cstr(f->why));
@@ -77,6 +102,7 @@ static enum prepare_result fetch_file(struct request *r, struct part *part, stru
   if (!file) return PREPARE_FAILED;
   file->request = r;
   file->part = part;
+  file->url = part->url;
   file->fetch.worker = r->worker;
   file->fetch.done = on_file;
   file->fetch.body_max = FILE_MAX;

@@ -73,6 +73,12 @@ class Mock(Provider):
         elif path.startswith("/creds"):
             body = {"AccessKeyId": "ASIAFETCHED", "SecretAccessKey": "fetched-secret", "Token": "fetched-token",
                     "Expiration": "2099-01-01T00:00:00Z"}
+        elif path.startswith("/away"):
+            request.send(b"HTTP/1.1 302 Found\r\nLocation: /picture?moved\r\nContent-Length: 0\r\n\r\n")
+            return KEEP
+        elif path.startswith("/round"):
+            request.send(b"HTTP/1.1 302 Found\r\nLocation: /round\r\nContent-Length: 0\r\n\r\n")
+            return KEEP
         elif path.startswith("/picture"):
             request.send(reply(base64.b64decode(PNG), content_type="image/jpeg"))  # its type is wrong
             return KEEP
@@ -776,6 +782,10 @@ class Dialects(unittest.TestCase):
         self.assertEqual(mock.requests[1].json["messages"][0]["content"][0], {"image": {"format": "png", "source": {"bytes": PNG}}})
         self.assertEqual(self.picture(gateway, "g/3", url).status, 200)
         self.assertEqual(mock.requests[-1].json["contents"][0]["parts"][0], {"inlineData": {"mimeType": "image/png", "data": PNG}})
+        self.assertEqual(self.picture(gateway, "g/3", url.replace("/picture", "/away")).status, 200)
+        self.assertEqual(mock.requests[-2].target, "/picture?moved")
+        self.assertIn("status 302", self.picture(gateway, "g/3", url.replace("/picture", "/round")).json["error"]["message"])
+        self.assertEqual(sum(r.target.startswith("/round") for r in mock.requests), 4)
         mock.next = lambda r: r.send(reply("gone", "404 X")) or KEEP
         self.assertIn("status 404", self.picture(gateway, "g/3", url).json["error"]["message"])
         mock.next = lambda r: r.send(reply("<html>", content_type="text/html")) or KEEP
