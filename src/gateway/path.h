@@ -1,9 +1,11 @@
-// What the files of the path (request.c, relay.c, account.c) share with each other and nobody else.
+// What the files of the path (request.c, attempt.c, relay.c, account.c) share with each other and nobody else.
 #pragma once
 #include "gateway/request.h"
 
 // The handler of POST /chat/completions.
 void request_chat(struct request *r);
+// Asks the present target.
+void path_attempt_start(struct request *r);
 // The present attempt is over without an answer: the next endpoint, or the error.
 void path_attempt_failed(struct request *r, enum fault fault, struct str message);
 // What the present attempt waited for before it could be made is there.

@@ -2,8 +2,8 @@
 //
 //   request_begin   route, key, size          (the head is there; a refusal is an answer too)
 //   request_run     the body is complete: the route's handler; for inference request_chat:
-//                     parse > choose > attempt > relay (relay.c) > account (account.c)
-//   attempt_failed  the next endpoint while nothing was sent, else the error
+//                     parse > choose > attempt (attempt.c) > relay (relay.c) > account (account.c)
+//   path_attempt_failed  the next endpoint while nothing was sent, else the error
 //   request_over    the one exit: the client is answered, the request accounted, everything released
 #define _GNU_SOURCE
 #include "gateway/request.h"
@@ -16,18 +16,13 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "gateway/account.h"
-#include "gateway/credential.h"
 #include "gateway/gateway.h"
 #include "gateway/path.h"
 #include "gateway/prepare.h"
 #include "gateway/relay.h"
 #include "gateway/response.h"
-#include "gateway/sidecar.h"
 #include "llm/generation_id.h"
 #include "policy/choose.h"
-#include "provider/aws_sign.h"
-#include "provider/azure.h"
-#include "provider/head.h"
 
 static void free_now(struct task *task);
 
@@ -358,9 +353,6 @@ void request_run(struct request *r) {
     r->route->handle(r);
 }
 
-static void attempt_start(struct request *r);
-static void attempt_send(struct request *r);
-
 void request_chat(struct request *r) {
   metric_add(&r->worker->metrics, METRIC_inference_requests_total, 1);
   struct inference *in = r->inference = block_take(&r->worker->spare_inferences, sizeof *in);
@@ -379,234 +371,7 @@ void request_chat(struct request *r) {
     path_fail(r, note.fault, note.message);
     return;
   }
-  attempt_start(r);
-}
-
-// --- attempts ---
-
-static struct str key_pick(struct request *r, const struct provider *p) {
-  if (!p->key_count) return (struct str){0};
-  if (p->key_count == 1) return p->keys[0].value;
-  uint64_t sum = 0;
-  for (size_t i = 0; i < p->key_count; i++) sum += p->keys[i].weight ? p->keys[i].weight : 1;
-  uint64_t at = rand_next(&r->worker->rand) % sum;
-  for (size_t i = 0; i < p->key_count; i++) {
-    uint64_t weight = p->keys[i].weight ? p->keys[i].weight : 1;
-    if (at < weight) return p->keys[i].value;
-    at -= weight;
-  }
-  return p->keys[0].value;
-}
-
-static struct request *request_of(struct exchange *x) {
-  struct inference *in = (struct inference *)((char *)x - offsetof(struct inference, exchange));
-  return in->request;
-}
-
-static void sign(struct request *r, const struct head_target *target, struct str path, struct buf *fields) {
-  struct inference *in = r->inference;
-  const struct provider *p = in->targets[in->target]->provider;
-  struct aws_credentials credentials = {p->aws_access_key_id, p->aws_secret_access_key, p->aws_session_token};
-  struct credential fetched;
-  if (credential_now(r, p, &fetched)) credentials = fetched.aws;
-  struct str whole = arena_printf(&r->arena, "%.*s%.*s", STR_ARGS(target->base), STR_ARGS(path));
-  struct aws_call call = {.host = target->host,
-                          .path = whole,
-                          .region = p->region,
-                          .service = STR("bedrock"),
-                          .body = buf_view(&in->translated),
-                          .unix_s = time_unix_us() / 1000000};
-  aws_sign(&call, &credentials, &r->arena, fields);
-}
-
-// The request of a translated attempt: its body has been made, the head says where it goes.
-static bool build_translated(struct request *r, struct head_target *target, struct buf *out, struct buf_hole *hole) {
-  struct inference *in = r->inference;
-  const struct endpoint *e = in->targets[in->target];
-  struct buf path, fields;
-  size_t length_at;
-  buf_init(&path, LIMIT_HEADER_LINE);
-  buf_init(&fields, LIMIT_HEADER_LINE);
-  in->dialect->path(e, in->chat.stream, &path);
-  if (in->dialect->fields) in->dialect->fields(e, &fields);
-  if (e->provider->protocol == PROTOCOL_AZURE) {
-    buf_clear(&path);
-    azure_path(e, target->base, STR("/responses"), &path);
-    target->base = (struct str){0};
-  }
-  struct credential fetched;
-  if (e->provider->protocol == PROTOCOL_VERTEX && !target->key.len && credential_now(r, e->provider, &fetched))
-    target->key = fetched.token;
-  if (e->provider->protocol == PROTOCOL_BEDROCK && !target->key.len) sign(r, target, buf_view(&path), &fields);
-  target->path = buf_view(&path);
-  target->fields = buf_view(&fields);
-  if (in->dialect->frames == FRAMES_AWS && in->chat.stream) target->accept = STR("application/vnd.amazon.eventstream");
-  head_write(out, e->provider, target, &length_at);
-  head_length(out, length_at, in->translated.len);
-  *hole = (struct buf_hole){out->len, buf_view(&in->translated)};
-  bool ok = !path.failed && !fields.failed;
-  buf_free(&path);
-  buf_free(&fields);
-  if (!r->sent_ns) r->sent_ns = time_mono_ns();
-  return ok;
-}
-
-static bool on_build(struct exchange *x, struct buf *out, struct buf_hole *hole) {
-  struct request *r = request_of(x);
-  struct inference *in = r->inference;
-  const struct endpoint *e = in->targets[in->target];
-  const struct provider_origin *po = &r->ws->snapshot->origins[e->provider->index];
-  struct head_target target = {
-      .prefix = origin_target_prefix(x->origin),
-      .base = po->path,
-      .path = STR("/chat/completions"),
-      .host = origin_host(x->origin),
-      .proxy_authorization = origin_proxy_authorization(x->origin),
-      .key = key_pick(r, e->provider),
-      .accept = in->chat.stream ? STR("text/event-stream") : STR("application/json"),
-  };
-  size_t length_at, body_at;
-  if (x->retried) metric_add(&r->worker->metrics, METRIC_upstream_retries_total, 1);
-  if (in->dialect) return build_translated(r, &target, out, hole);
-  struct buf azure;
-  buf_init(&azure, LIMIT_HEADER_LINE);
-  if (e->provider->protocol == PROTOCOL_AZURE) {
-    azure_path(e, target.base, STR("/chat/completions"), &azure);
-    target.base = buf_view(&azure);
-    target.path = (struct str){0};
-  }
-  head_write(out, e->provider, &target, &length_at);
-  buf_free(&azure);
-  body_at = out->len;
-  if (!chat_request_build_around(&in->chat, e, out, hole)) return false;
-  head_length(out, length_at, out->len - body_at + hole->bytes.len);
-  if (!r->sent_ns) r->sent_ns = time_mono_ns();
-  return true;
-}
-
-static void on_reply(struct exchange *x, const struct http_head *head, char *body, size_t n, bool end) {
-  relay_reply(request_of(x), head, body, n, end);
-}
-
-static void on_fail(struct exchange *x, enum fault fault, struct str why) {
-  struct request *r = request_of(x);
-  const struct provider *p = r->inference->targets[r->inference->target]->provider;
-  relay_failed(r, fault, arena_printf(&r->arena, "%.*s %.*s.", STR_ARGS(p->name), STR_ARGS(why)));
-}
-
-// A turn that called tools and has nothing left of the reasoning it came from: perhaps it was kept.
-static void restore_reasoning(struct request *r, struct turn *turn) {
-  struct str call_id = {0};
-  for (size_t i = 0; i < turn->count; i++) {
-    const struct part *p = &turn->parts[i];
-    if (p->kind == PART_REASONING && (p->signature.len || p->encrypted.len)) return;
-    if (p->kind != PART_CALL) continue;
-    if (p->signature.len) return;
-    if (!call_id.len) call_id = p->id;
-  }
-  struct str details = sidecar_get(gateway_sidecar(r->worker->gateway), str_from_cstr(r->key_id), call_id, &r->arena,
-                                   loop_now_ms(r->worker->loop));
-  if (details.len) chat_conversation_restore(turn, details, &r->arena);
-}
-
-// The request in the common form, made once. False: *note says why it cannot be.
-static bool make_conversation(struct request *r, struct fault_note *note) {
-  struct inference *in = r->inference;
-  *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}};
-  if (in->conversation) return true;
-  struct conversation *c = arena_alloc(&r->arena, sizeof *c);
-  if (!c || !chat_conversation(&in->chat, &r->arena, c, note)) return false;
-  in->conversation = c;
-  for (size_t i = 0; i < c->turn_count; i++)
-    if (c->turns[i].role == ROLE_ASSISTANT) restore_reasoning(r, &c->turns[i]);
-  return true;
-}
-
-// Writes the request for the present target in its own dialect. False: *note says why it cannot be.
-static bool translate(struct request *r, struct fault_note *note) {
-  struct inference *in = r->inference;
-  const struct endpoint *e = in->targets[in->target];
-  *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}};
-  in->translation = (struct translation){.arena = &r->arena};
-  buf_init(&in->translated, LIMIT_REPLY_BODY);
-  if (!in->dialect->encode(in->conversation, e, &in->translation, &in->translated)) {
-    if (in->translation.fault) *note = (struct fault_note){in->translation.fault, in->translation.message, {0}};
-    return false;
-  }
-  if (!in->translation.dropped_count || !in->chat.require_parameters) return true;
-  struct str names = relay_dropped(r);
-  *note = (struct fault_note){
-      FAULT_UNSUPPORTED,
-      arena_printf(&r->arena, "%.*s cannot be asked for %.*s, and provider.require_parameters is true.",
-                   STR_ARGS(e->provider->name), STR_ARGS(names)),
-      {0}};
-  return false;
-}
-
-static void attempt_start(struct request *r) {
-  struct inference *in = r->inference;
-  struct fault_note note;
-  const struct endpoint *e = in->targets[in->target];
-  in->request = r;
-  in->attempt_ns = in->attempt_count ? time_mono_ns() : r->ready_ns;
-  in->head_ns = 0;
-  in->upstream_status = 0;
-  chat_reply_init(&in->reply, str_from_cstr(r->generation_id), e, r->arrived_us / 1000000);
-  in->reply.request_bytes = r->body_len;
-  r->state = REQUEST_WAITING;
-  metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
-  if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
-  in->dialect = dialect_of(e);
-  if (!in->dialect) {
-    attempt_send(r);
-  } else if (make_conversation(r, &note)) {
-    path_attempt_prepared(r);
-  } else {
-    path_attempt_failed(r, note.fault, note.message);
-  }
-}
-
-void path_attempt_prepared(struct request *r) {
-  struct fault_note note;
-  enum prepare_result result = prepare(r, &note);
-  if (result == PREPARE_WAITING) return;
-  if (result == PREPARE_READY && translate(r, &note))
-    attempt_send(r);
-  else
-    path_attempt_failed(r, note.fault, note.message);
-}
-
-static void attempt_send(struct request *r) {
-  struct inference *in = r->inference;
-  const struct provider *p = in->targets[in->target]->provider;
-  in->exchange = (struct exchange){.build = on_build, .on_reply = on_reply, .on_fail = on_fail};
-  struct exchange_times times = {p->connect_timeout_ms, p->first_byte_timeout_ms, p->idle_timeout_ms,
-                                 p->total_timeout_ms};
-  exchange_start(&in->exchange, r->ws->origins[p->index], times);
-  // The exchange may have failed already, and the request with it: nothing is touched here.
-}
-
-void path_attempt_failed(struct request *r, enum fault fault, struct str message) {
-  struct inference *in = r->inference;
-  exchange_cancel(&in->exchange);
-  prepare_cancel(r);
-  // AWS says 403 of a token that has run out.
-  if (in->upstream_status == 401 || in->upstream_status == 403)
-    credential_refused(r->worker, in->targets[in->target]->provider);
-  in->attempts[in->attempt_count++] = (struct attempt){
-      .endpoint = in->targets[in->target],
-      .fault = fault,
-      .status = in->upstream_status,
-      .latency_ms = (uint32_t)((time_mono_ns() - in->attempt_ns) / 1000000),
-  };
-  relay_reset(in);
-  if (!in->spoken && fault_row(fault)->fallback && in->target + 1 < in->target_count) {
-    in->target++;
-    metric_add(&r->worker->metrics, METRIC_fallbacks_total, 1);
-    attempt_start(r);
-    return;
-  }
-  path_fail(r, fault, message);
+  path_attempt_start(r);
 }
 
 // --- endings ---

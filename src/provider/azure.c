@@ -1,21 +1,9 @@
 #include "provider/azure.h"
 
-#include <string.h>
+#include "provider/encode.h"
 
 static struct str without(struct str path, struct str end) {
   return str_ends(path, end) ? str_from(path.ptr, path.len - end.len) : path;
-}
-
-static void write_segment(struct buf *out, struct str name) {
-  for (size_t i = 0; i < name.len; i++) {
-    unsigned char c = (unsigned char)name.ptr[i];
-    bool plain =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-._~", c) != NULL);
-    if (plain)
-      buf_char(out, (char)c);
-    else
-      buf_printf(out, "%%%02X", c);
-  }
 }
 
 void azure_path(const struct endpoint *e, struct str base, struct str api, struct buf *out) {
@@ -36,7 +24,7 @@ void azure_path(const struct endpoint *e, struct str base, struct str api, struc
     // Responses name the deployment in the body.
     if (!str_eq(api, STR("/responses"))) {
       buf_lit(out, "/deployments/");
-      write_segment(out, e->upstream_model);
+      encode_path(out, e->upstream_model, "");
     }
     buf_str(out, api);
     buf_lit(out, "?api-version=");

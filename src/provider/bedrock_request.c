@@ -44,15 +44,7 @@ static struct family family_of(struct str name) {
 
 void bedrock_path(const struct endpoint *e, bool stream, struct buf *out) {
   buf_lit(out, "/model/");
-  for (size_t i = 0; i < e->upstream_model.len; i++) {
-    unsigned char c = (unsigned char)e->upstream_model.ptr[i];
-    bool plain =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-._~", c) != NULL);
-    if (plain)
-      buf_char(out, (char)c);
-    else
-      buf_printf(out, "%%%02X", c);
-  }
+  encode_path(out, e->upstream_model, "");
   if (stream)
     buf_lit(out, "/converse-stream");
   else

@@ -7,6 +7,7 @@
 #include "provider/claude.h"
 #include "provider/cohere_reply.h"
 #include "provider/cohere_request.h"
+#include "provider/encode.h"
 #include "provider/gemini_reply.h"
 #include "provider/gemini_request.h"
 #include "provider/mistral_request.h"
@@ -116,7 +117,7 @@ static void vertex_claude_path(const struct endpoint *e, bool stream, struct buf
     buf_lit(out, "/publishers/anthropic/models/");
   else
     buf_char(out, '/');
-  buf_str(out, e->upstream_model);
+  encode_path(out, e->upstream_model, "@/");
   if (stream)
     buf_lit(out, ":streamRawPredict");
   else

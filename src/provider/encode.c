@@ -46,6 +46,18 @@ void encode_element(struct buf *out) {
   buf_char(out, '{');
 }
 
+void encode_path(struct buf *out, struct str text, const char *also) {
+  for (size_t i = 0; i < text.len; i++) {
+    unsigned char c = (unsigned char)text.ptr[i];
+    bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                 (c && (strchr("-._~", c) || strchr(also, c)));
+    if (plain)
+      buf_char(out, (char)c);
+    else
+      buf_printf(out, "%%%02X", c);
+  }
+}
+
 // --- numbers ---
 
 static double value_of(struct str number) {

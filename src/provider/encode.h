@@ -17,6 +17,9 @@ void encode_object(struct buf *out, struct str key);
 void encode_array(struct buf *out, struct str key);
 void encode_element(struct buf *out);
 
+// Text as a part of a URL's path: percent-encoded but for letters, digits, "-._~" and `also`.
+void encode_path(struct buf *out, struct str text, const char *also);
+
 // A number the client gave, held between two bounds; what was held is noted. Nothing is written for an empty one.
 void encode_number(struct buf *out, struct str key, struct str number, double min, double max, struct translation *t);
 bool encode_number_is(struct str number, double value);

@@ -33,18 +33,6 @@ static struct gemini gemini_model(struct str name) {
   return g;
 }
 
-static void write_escaped(struct buf *out, struct str segment) {
-  for (size_t i = 0; i < segment.len; i++) {
-    unsigned char c = (unsigned char)segment.ptr[i];
-    bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                 (c && strchr("-._~@/", c) != NULL);
-    if (plain)
-      buf_char(out, (char)c);
-    else
-      buf_printf(out, "%%%02X", c);
-  }
-}
-
 void gemini_path(const struct endpoint *e, bool stream, struct buf *out) {
   struct str model = e->upstream_model;
   bool vertex = e->provider->protocol == PROTOCOL_VERTEX;
@@ -57,7 +45,7 @@ void gemini_path(const struct endpoint *e, bool stream, struct buf *out) {
     buf_lit(out, "/publishers/google/models/");
   else
     buf_lit(out, "/models/");
-  write_escaped(out, model);
+  encode_path(out, model, "@/");
   if (stream)
     buf_lit(out, ":streamGenerateContent?alt=sse");
   else
