@@ -63,6 +63,10 @@ bool fetch_start(struct fetch *f, struct str url, struct str fields, struct str 
     return false;
   }
   spec.public_only = public_only;
+  if (public_only && upstream_is_private_address(spec.host)) {
+    snprintf(f->why, sizeof f->why, "its address is a private one");
+    return false;
+  }
   snapshot_origin_complete(w->snapshot->snapshot, &spec);
   if (public_only) upstream_origins_prune(w->pool);
   struct origin *o = spec.tls && !spec.tls_context ? NULL : upstream_origin(w->pool, &spec);

@@ -118,7 +118,9 @@ static enum prepare_result fetch_file(struct request *r, struct part *part, stru
   in->file = NULL;
   fetch_end(&file->fetch);
   *note = (struct fault_note){
-      FAULT_UNSUPPORTED, arena_printf(&r->arena, "A file's URL cannot be fetched: %s.", file->fetch.why), {0}};
+      FAULT_UNSUPPORTED,
+      arena_printf(&r->arena, "A file's URL cannot be fetched: %s. Send the file as a data URL.", file->fetch.why),
+      {0}};
   return PREPARE_FAILED;
 }
 

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "net/upstream.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -626,6 +627,20 @@ static bool is_public(const struct dns_address *a) {
   bool nat64 = b[0] == 0 && b[1] == 0x64 && b[2] == 0xFF && b[3] == 0x9B;
   if (v4 || nat64) return is_public_4((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 | (uint32_t)b[14] << 8 | b[15]);
   return (b[0] & 0xE0) == 0x20;  // global unicast
+}
+
+bool upstream_is_private_address(struct str host) {
+  struct dns_address a = {0};
+  char text[64];
+  if (host.len >= sizeof text) return false;
+  snprintf(text, sizeof text, "%.*s", STR_ARGS(host));
+  if (inet_pton(AF_INET, text, &((struct sockaddr_in *)&a.addr)->sin_addr) == 1)
+    a.addr.ss_family = AF_INET;
+  else if (inet_pton(AF_INET6, text, &((struct sockaddr_in6 *)&a.addr)->sin6_addr) == 1)
+    a.addr.ss_family = AF_INET6;
+  else
+    return str_eq_nocase(host, STR("localhost"));
+  return !is_public(&a);
 }
 
 static void keep_public(struct dns_query *q) {
