@@ -59,6 +59,7 @@ struct cost usage_cost(const struct usage *usage, const struct pricing *pricing)
 
   struct money_sum total = {.femto = prompt.femto + completion.femto};
   money_sum_add(&total, 1, price_or(pricing->request, 0));
+  money_sum_add(&total, bounded(usage->web_searches), price_or(pricing->web_search, 0));
   return (struct cost){
       .total = money_sum_total(&total),
       .prompt = money_sum_total(&prompt),

@@ -16,7 +16,8 @@ struct usage {
   uint64_t reasoning;       // completion tokens not shown
   uint64_t audio_prompt, audio_completion;
   uint64_t image_completion;
-  bool billed;  // the provider bills other counts than those it used (Cohere): the cost is of these
+  uint64_t web_searches;  // made by the provider
+  bool billed;            // the provider bills other counts than those it used (Cohere): the cost is of these
   uint64_t billed_prompt, billed_completion;
 };
 
@@ -32,7 +33,7 @@ struct pricing {
 extern const struct pricing PRICING_UNSET;  // all members PRICE_UNSET
 
 struct cost {
-  money_pico total, prompt, completion;  // total = prompt + completion + request, each rounded from the exact sum
+  money_pico total, prompt, completion;  // total = both + request + web searches, each rounded from the exact sum
 };
 // cached at input_cache_read (else prompt), cache_write at input_cache_write (else prompt), of it cache_write_1h at
 // input_cache_write_1h (else input_cache_write), reasoning at

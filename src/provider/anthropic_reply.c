@@ -66,7 +66,7 @@ void anthropic_error(unsigned status, struct str body, struct decode_failure *fa
 
 // Anthropic counts what came from its cache and what went there beside input_tokens; llm/usage.h counts them inside.
 struct counts {
-  uint64_t input, read, written, written_1h, output, thinking;
+  uint64_t input, read, written, written_1h, output, thinking, searches;
   bool known;
 };
 
@@ -81,6 +81,7 @@ static void counts_read(struct counts *c, const struct json_doc *doc, uint32_t u
   decode_count(doc, usage, STR("cache_creation_input_tokens"), &c->written);
   decode_count(doc, creation, STR("ephemeral_1h_input_tokens"), &c->written_1h);
   decode_count(doc, details, STR("thinking_tokens"), &c->thinking);
+  decode_count(doc, json_get(doc, usage, STR("server_tool_use")), STR("web_search_requests"), &c->searches);
 }
 
 static void usage_give(const struct counts *c, struct event_sink sink) {
@@ -93,6 +94,7 @@ static void usage_give(const struct counts *c, struct event_sink sink) {
       .cache_write = c->written,
       .cache_write_1h = c->written_1h < c->written ? c->written_1h : c->written,
       .reasoning = c->thinking < c->output ? c->thinking : c->output,
+      .web_searches = c->searches,
   };
   u.total = u.prompt + u.completion;
   sink.on_event(sink.context, &(struct event){.kind = EVENT_USAGE, .usage = &u});

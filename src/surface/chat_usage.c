@@ -135,6 +135,11 @@ void chat_usage_write(const struct chat_reply *reply, const struct json_doc *doc
     buf_lit(out, ",\"audio_tokens\":");
     buf_u64(out, u->audio_completion);
     buf_char(out, '}');
+    if (u->web_searches) {
+      buf_lit(out, ",\"server_tool_use\":{\"web_search_requests\":");
+      buf_u64(out, u->web_searches);
+      buf_char(out, '}');
+    }
     write_cost(&reply->cost, out);
     buf_char(out, '}');
     return;

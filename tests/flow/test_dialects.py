@@ -20,7 +20,7 @@ from harness import Gateway
 from upstream import CLOSE, KEEP, Provider, coded, reply
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-PRICES = {"prompt": "0.000001", "completion": "0.000002"}
+PRICES = {"prompt": "0.000001", "completion": "0.000002", "web_search": "0.01"}
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
 # The awkward parts in one: an image, results in another order than the calls, parameters that no target takes whole.
 QUESTION = {
@@ -180,6 +180,13 @@ class Dialects(unittest.TestCase):
         self.assertEqual(response.field("x-signalbox-dropped"), "temperature")
         self.assertEqual(response.json["choices"][0]["message"]["content"], "Fine.")
         self.assertEqual(response.json["usage"]["cost"], 0.000013)
+
+    def test_web_searches_are_billed(self):
+        usage = {"input_tokens": 7, "output_tokens": 3, "server_tool_use": {"web_search_requests": 2}}
+        self.mock.next = lambda r: r.send(reply(ANTHROPIC_ANSWER | {"usage": usage})) or KEEP
+        found = self.ask("a/haiku-4.5")[1].json["usage"]
+        self.assertEqual(found["server_tool_use"], {"web_search_requests": 2})
+        self.assertEqual(found["cost"], 0.020013)
 
     def test_gemini(self):
         request, response = self.ask("g/3", **QUESTION, reasoning_effort="low")
