@@ -10,7 +10,7 @@ enum { CALLS_MAX = 128, NO_INDEX = -1 };
 struct call {
   uint32_t id_hash;  // 0: none was given
   int64_t index;     // the provider's; NO_INDEX: none
-  bool has_arguments;
+  bool has_arguments, ended;
 };
 
 struct openai_stream {
@@ -117,15 +117,20 @@ static void take_finish(struct openai_stream *s, struct str reason) {
   s->finish = finish_of(reason);
 }
 
+static void call_end(struct openai_stream *s, uint32_t at) {
+  struct call *c = &s->calls[at];
+  if (c->ended) return;
+  c->ended = true;
+  if (!c->has_arguments) decode_give_arguments(s->sink, at, STR("{}"));
+  decode_give(s->sink, (struct event){.kind = EVENT_CALL_END, .call = at});
+}
+
 static bool settle(struct openai_stream *s, struct decode_failure *failure) {
   if (s->finish == FINISH_ERROR) {
     decode_fail(failure, FAULT_UPSTREAM_ERROR, STR("The provider failed while it answered."));
     return false;
   }
-  for (uint32_t i = 0; i < s->call_count; i++) {
-    if (!s->calls[i].has_arguments) decode_give_arguments(s->sink, i, STR("{}"));
-    decode_give(s->sink, (struct event){.kind = EVENT_CALL_END, .call = i});
-  }
+  for (uint32_t i = 0; i < s->call_count; i++) call_end(s, i);
   if (s->call_count && s->finish == FINISH_STOP) s->finish = FINISH_TOOL_CALLS;
   decode_give(s->sink, (struct event){.kind = EVENT_FINISH, .finish = s->finish, .native = str_from_cstr(s->native)});
   if (s->usage.known) decode_give(s->sink, (struct event){.kind = EVENT_USAGE, .usage = &s->usage});
@@ -192,6 +197,7 @@ static bool take_call(struct openai_stream *s, const struct json_doc *doc, uint3
   if (str_eq(id, STR("null"))) id = (struct str){0};
   uint32_t at = call_find(s, index, id.len ? hash(id) : 0, name.len != 0);
   s->kind = EVENT_CALL;
+  if (at != s->call_count && s->calls[at].ended) return true;  // once more what was whole
   if (at == s->call_count) {
     if (!name.len || s->call_count == CALLS_MAX) return true;  // a piece of nothing
     struct call *grown = realloc(s->calls, (s->call_count + 1) * sizeof *grown);
@@ -211,12 +217,16 @@ static bool take_call(struct openai_stream *s, const struct json_doc *doc, uint3
   return decode_give_arguments_json(s->sink, at, doc, arguments);
 }
 
-static bool take_message(struct openai_stream *s, const struct json_doc *doc, uint32_t message) {
+// In a whole message every call is whole: each ends before the next begins.
+static bool take_message(struct openai_stream *s, const struct json_doc *doc, uint32_t message, bool whole) {
   uint32_t calls = json_get(doc, message, STR("tool_calls"));
   take_content(s, doc, message);
   for (uint32_t c = json_is(doc, calls, JSON_ARRAY) ? json_first(doc, calls) : JSON_NONE; c != JSON_NONE;
-       c = json_next(doc, calls, c))
+       c = json_next(doc, calls, c)) {
+    uint32_t before = s->call_count;
     if (!take_call(s, doc, c)) return false;
+    if (whole && s->call_count != before) call_end(s, before);
+  }
   return true;
 }
 
@@ -240,7 +250,7 @@ static enum decode_result take(struct openai_stream *s, bool whole, struct decod
     uint64_t index;
     if (json_u64(doc, json_get(doc, c, STR("index")), UINT32_MAX, &index) && index) continue;  // one is asked for
     uint32_t message = json_get(doc, c, whole ? STR("message") : STR("delta"));
-    if (!take_message(s, doc, message)) return decode_no_memory(failure);
+    if (!take_message(s, doc, message, whole)) return decode_no_memory(failure);
     take_finish(s, decode_member(doc, c, STR("finish_reason")));
   }
   take_usage(s, doc, json_get(doc, 0, STR("usage")));
