@@ -20,7 +20,7 @@ static void write_dropped(const struct inference *in, struct buf *out) {
 // success is told by the row itself.
 static struct str attempts_json(struct request *r) {
   struct inference *in = r->inference;
-  bool lossy = in && in->dialect && in->translation.dropped_count;
+  bool lossy = in && in->translation.dropped_count;
   if (!in || (!in->attempt_count && !lossy)) return (struct str){0};
   struct buf out;
   buf_init(&out, 8192);

@@ -152,6 +152,20 @@ static bool make_conversation(struct request *r, struct fault_note *note) {
   return true;
 }
 
+// Is it right to ask a provider that cannot be told everything?
+static bool may_be_asked(struct request *r, struct fault_note *note) {
+  struct inference *in = r->inference;
+  const struct provider *p = in->targets[in->target]->provider;
+  if (!in->translation.dropped_count || !in->chat.require_parameters) return true;
+  struct str names = relay_dropped(r);
+  *note = (struct fault_note){
+      FAULT_UNSUPPORTED,
+      arena_printf(&r->arena, "%.*s cannot be asked for %.*s, and provider.require_parameters is true.",
+                   STR_ARGS(p->name), STR_ARGS(names)),
+      {0}};
+  return false;
+}
+
 // Writes the request for the present target in its own dialect. False: *note says why it cannot be.
 static bool translate(struct request *r, struct fault_note *note) {
   struct inference *in = r->inference;
@@ -163,14 +177,7 @@ static bool translate(struct request *r, struct fault_note *note) {
     if (in->translation.fault) *note = (struct fault_note){in->translation.fault, in->translation.message, {0}};
     return false;
   }
-  if (!in->translation.dropped_count || !in->chat.require_parameters) return true;
-  struct str names = relay_dropped(r);
-  *note = (struct fault_note){
-      FAULT_UNSUPPORTED,
-      arena_printf(&r->arena, "%.*s cannot be asked for %.*s, and provider.require_parameters is true.",
-                   STR_ARGS(e->provider->name), STR_ARGS(names)),
-      {0}};
-  return false;
+  return may_be_asked(r, note);
 }
 
 void path_attempt_start(struct request *r) {
@@ -188,7 +195,11 @@ void path_attempt_start(struct request *r) {
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
   in->dialect = dialect_of(e);
   if (!in->dialect) {
-    attempt_send(r);
+    in->translation.dropped_count = chat_request_dropped(&in->chat, e, in->translation.dropped, TRANSLATION_DROPS);
+    if (may_be_asked(r, &note))
+      attempt_send(r);
+    else
+      path_attempt_failed(r, note.fault, note.message);
   } else if (make_conversation(r, &note)) {
     path_attempt_prepared(r);
   } else {

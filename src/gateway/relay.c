@@ -65,7 +65,7 @@ struct str relay_dropped(struct request *r) {
 }
 
 struct str relay_dropped_field(struct request *r) {
-  if (!r->inference || !r->inference->dialect || !r->inference->translation.dropped_count) return (struct str){0};
+  if (!r->inference || !r->inference->translation.dropped_count) return (struct str){0};
   return arena_printf(&r->arena, "X-Signalbox-Dropped: %.*s\r\n", STR_ARGS(relay_dropped(r)));
 }
 
@@ -275,6 +275,8 @@ static void forget_request_bytes(struct request *r) {
   struct inference *in = r->inference;
   in->chat.user = arena_str(&r->arena, in->chat.user);
   in->chat.session_id = arena_str(&r->arena, in->chat.session_id);
+  for (unsigned i = 0; i < in->translation.dropped_count; i++)
+    in->translation.dropped[i] = arena_str(&r->arena, in->translation.dropped[i]);
   in->chat.model = (struct str){0};
   in->chat.model_count = 0;
   struct chat_request facts = in->chat;

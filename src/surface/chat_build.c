@@ -185,3 +185,19 @@ bool chat_request_build_around(const struct chat_request *r, const struct endpoi
   copy_to(&s, (uint32_t)r->body.len);
   return !out->failed;
 }
+
+unsigned chat_request_dropped(const struct chat_request *r, const struct endpoint *endpoint, struct str *names,
+                              unsigned max) {
+  const struct json_doc *doc = &r->doc;
+  struct splice s = {.r = r, .e = endpoint, .quirks = endpoint->provider->quirks, .reasons = will_reason(r, endpoint)};
+  unsigned found = 0;
+  size_t n = 0;
+  if (!s.quirks->deny && !s.reasons) return 0;
+  for (uint32_t key = json_first(doc, 0); key != JSON_NONE && found < max; n++) {
+    uint32_t value = json_next(doc, 0, key);
+    bool refused = key_denied(&s, key) || (s.reasons && is_sampling(chat_member_nth(r, n, key)));
+    if (refused && json_type(doc, value) != JSON_NULL) names[found++] = chat_inside(doc, key);
+    key = json_next(doc, 0, value);
+  }
+  return found;
+}

@@ -49,6 +49,10 @@ void chat_request_free(struct chat_request *r);
 // ...) and what the quirks deny are cut out; max_tokens is renamed as the quirks say; a stream gets "stream_options"
 // with include_usage true, keeping the client's other options. All other bytes stay as they were. False: out of memory.
 bool chat_request_build(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out);
+// The names of the client's members that this leaves out because the endpoint would refuse them, at most `max`; how
+// many.
+unsigned chat_request_dropped(const struct chat_request *r, const struct endpoint *endpoint, struct str *names,
+                              unsigned max);
 // The same, but the first long run of unchanged bytes is not copied: *hole (zeroed) says what belongs where.
 bool chat_request_build_around(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out,
                                struct buf_hole *hole);

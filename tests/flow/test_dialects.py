@@ -333,6 +333,9 @@ class Dialects(unittest.TestCase):
 
     def test_models_of_openai_that_reason_are_not_steered_by_sampling(self):
         sent = self.sent("o/gpt-5", **QUESTION, top_p=0.5, logprobs=True)
+        _, response = self.ask("o/gpt-5", temperature=0.5, top_k=5, stop=None)
+        self.assertEqual(response.field("x-signalbox-dropped"), "temperature, top_k")
+        self.assertIn("top_k", self.ask("o/gpt-5", 400, top_k=5, provider={"require_parameters": True})[1].json["error"]["message"])
         self.assertEqual({"temperature", "stop", "top_p", "logprobs"} & set(sent), set())
         self.assertEqual(sent["max_completion_tokens"], 500)
 
@@ -483,6 +486,26 @@ class Dialects(unittest.TestCase):
         _, refused = self.ask("a/haiku-4.5", 400, seed=1, provider={"require_parameters": True})
         self.assertIn("seed", refused.json["error"]["message"])
         self.ask("g/3", seed=1, provider={"require_parameters": True})
+        # A stream gives its request's bytes back before it is accounted.
+        for model, member in (("b/nova", "an_odd_member"), ("o/gpt-5", "top_k")):
+            aws = b"".join(recorded.aws_frame(*f) for f in (
+                ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}}), ("messageStop", {"stopReason": "end_turn"}),
+                ("metadata", {"usage": {"inputTokens": 5, "outputTokens": 2}})))
+            chat = b"".join(b"data: " + json.dumps(e).encode() + b"\n\n" for e in (
+                {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}))
+            kind, body = ("application/vnd.amazon.eventstream", aws) if model == "b/nova" else ("text/event-stream", chat + b"data: [DONE]\n\n")
+            def slow(request):
+                request.send(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+                for at in range(0, len(body), 100):
+                    request.send(coded(body[at:at + 100]))
+                    time.sleep(0.005)
+                request.send(b"0\r\n\r\n")
+                return KEEP
+            self.mock.next = slow
+            _, response = self.ask(model, stream=True, **{member: 5})
+            self.assertEqual(response.field("x-signalbox-dropped"), member)
+            row = self.gateway.generation(response.id).json["data"]
+            self.assertEqual(row["provider_responses"][-1]["dropped_parameters"], [member])
         both = self.ask("a/haiku-4.5", models=["g/3"], seed=1, provider={"require_parameters": True})
         self.assertIn("generateContent", both[0].target)
 
