@@ -227,13 +227,26 @@ static void attempt_send(struct request *r) {
   // The exchange may have failed already, and the request with it: nothing is touched here.
 }
 
+// A fetched credential was refused: perhaps it ran out early. The same target is asked once more, with a new one.
+static bool renew_credential(struct request *r) {
+  struct inference *in = r->inference;
+  const struct provider *p = in->targets[in->target]->provider;
+  // AWS says 403 of a token that has run out.
+  bool refused = in->upstream_status == 401 || (in->upstream_status == 403 && p->protocol == PROTOCOL_BEDROCK);
+  if (!refused || !credential_refused(r->worker, p) || in->renewed || in->spoken) return false;
+  in->renewed = true;
+  return true;
+}
+
 void path_attempt_failed(struct request *r, enum fault fault, struct str message) {
   struct inference *in = r->inference;
   exchange_cancel(&in->exchange);
   prepare_cancel(r);
-  // AWS says 403 of a token that has run out.
-  if (in->upstream_status == 401 || in->upstream_status == 403)
-    credential_refused(r->worker, in->targets[in->target]->provider);
+  if (renew_credential(r)) {
+    relay_reset(in);
+    path_attempt_start(r);
+    return;
+  }
   in->attempts[in->attempt_count++] = (struct attempt){
       .endpoint = in->targets[in->target],
       .fault = fault,

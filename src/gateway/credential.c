@@ -246,11 +246,12 @@ void credential_forget_waiter(struct request *r) {
   r->inference->next_waiting = NULL;
 }
 
-void credential_refused(struct worker *w, const struct provider *p) {
+bool credential_refused(struct worker *w, const struct provider *p) {
   struct str source = source_of(p);
-  if (!source.len) return;
+  if (!source.len) return false;
   for (struct stored_credential *c = w->credentials; c; c = c->next)
     if (str_eq(str_from_cstr(c->provider), p->id) && str_eq(str_from_cstr(c->source), source)) c->expires_s = 0;
+  return true;
 }
 
 void credential_free_all(struct worker *w) {

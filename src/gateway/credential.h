@@ -20,7 +20,7 @@ enum credential_state credential_get(struct request *r, const struct provider *p
 bool credential_now(const struct request *r, const struct provider *p, struct credential *out);
 // The request waits no longer.
 void credential_forget_waiter(struct request *r);
-// The provider refused it: the next request gets a new one.
-void credential_refused(struct worker *w, const struct provider *p);
+// The provider refused it: whoever asks next gets a new one. False: its credentials are not of the fetched kind.
+bool credential_refused(struct worker *w, const struct provider *p);
 // When a loop ends.
 void credential_free_all(struct worker *w);

@@ -60,6 +60,7 @@ struct inference {
   struct request *next_waiting;
   struct file_fetch *file;  // see prepare.c
   unsigned file_count;
+  bool renewed;  // the present request has been sent again with a new credential
   struct sse sse;
   struct buf held;      // bytes of the reply that wait for more: a part of an event, a whole reply, an error
   struct buf early;     // events for the client that wait until the provider has really said something
