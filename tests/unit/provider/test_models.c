@@ -1,0 +1,107 @@
+// What models take, by the names that hosts give them.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants the four above first
+#include <cmocka.h>
+
+#include "llm/conversation.h"
+#include "provider/claude.h"
+#include "provider/openai_models.h"
+
+static const struct {
+  const char *name, *takes;  // b budget, a adaptive, e effort, x xhigh, s sampling, o one of them, f forced, t while it
+                             // thinks, j schema
+} claudes[] = {
+    {"claude-3-5-sonnet-20241022", "bsf"},
+    {"claude-3-opus-latest", "bsf"},
+    {"claude-3-7-sonnet-20250219", "bsf"},
+    {"claude-opus-4-20250514", "bsf"},
+    {"claude-opus-4@20250514", "bsf"},
+    {"claude-sonnet-4-0", "bsf"},
+    {"claude-opus-4-1-20250805", "bsofj"},
+    {"us.anthropic.claude-opus-4-1-20250805-v1:0", "bsofj"},
+    {"claude-sonnet-4-5", "bsofj"},
+    {"claude-sonnet-4-5@20250929", "bsofj"},
+    {"global.anthropic.claude-haiku-4-5-20251001-v1:0", "bsofj"},
+    {"claude-opus-4-5-20251101", "besofj"},
+    {"claude-sonnet-4-6", "baesoftj"},
+    {"claude-opus-4-6", "baesoftj"},
+    {"claude-opus-4-7", "aexftj"},
+    {"claude-opus-4-8@default", "aexftj"},
+    {"claude-sonnet-5", "aexftj"},
+    {"anthropic/claude-opus-5-20260601", "aexftj"},
+    {"claude-fable-5", "aextj"},
+    {"claude-mythos-preview", "aextj"},
+    {"claude-something-new", "aexftj"},
+    {"deepseek-chat", "bsft"},  // another model behind this protocol
+};
+
+static void test_claudes(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof claudes / sizeof *claudes; i++) {
+    struct claude c = claude_model(str_from_cstr(claudes[i].name));
+    char got[16], *p = got;
+    if (c.budget) *p++ = 'b';
+    if (c.adaptive) *p++ = 'a';
+    if (c.effort) *p++ = 'e';
+    if (c.xhigh) *p++ = 'x';
+    if (c.sampling) *p++ = 's';
+    if (c.one_sampling) *p++ = 'o';
+    if (c.forced) *p++ = 'f';
+    if (c.forced_thinking) *p++ = 't';
+    if (c.schema) *p++ = 'j';
+    *p = 0;
+    if (strcmp(got, claudes[i].takes) != 0) fail_msg("%s: %s, expected %s", claudes[i].name, got, claudes[i].takes);
+  }
+}
+
+static void test_openais(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *effort;
+    bool reasons, only_responses;
+  } rows[] = {{"gpt-4o", "", false, false},
+              {"gpt-4o", "low", false, false},
+              {"gpt-5", "", true, false},
+              {"gpt-5-mini", "low", true, false},
+              {"gpt-5-chat-latest", "", false, false},
+              {"gpt-5.1", "", false, false},
+              {"gpt-5.1", "none", false, false},
+              {"gpt-5.1", "low", true, false},
+              {"gpt-5.1-codex", "", true, true},
+              {"gpt-5.2-pro", "", true, true},
+              {"gpt-5.5", "", true, false},
+              {"gpt-5.5", "none", false, false},
+              {"gpt-5.6-sol", "", true, false},
+              {"openai/o3-mini", "", true, false},
+              {"o1-pro", "", true, true},
+              {"o4-mini-deep-research", "", true, true},
+              {"gemini-2.5-pro", "", false, false},
+              {"gpt5mini-prod", "", false, false}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct str name = str_from_cstr(rows[i].name);
+    if (openai_model_reasons(name, str_from_cstr(rows[i].effort)) != rows[i].reasons ||
+        openai_model_only_responses(name) != rows[i].only_responses)
+      fail_msg("%s with effort \"%s\"", rows[i].name, rows[i].effort);
+  }
+}
+
+static void test_budgets(void **state) {
+  (void)state;
+  assert_int_equal(effort_budget(EFFORT_UNSET, 10000), 0);
+  assert_int_equal(effort_budget(EFFORT_NONE, 10000), 0);
+  assert_int_equal(effort_budget(EFFORT_MINIMAL, 100), 1024);
+  assert_int_equal(effort_budget(EFFORT_LOW, 10050), 2010);
+  assert_int_equal(effort_budget(EFFORT_HIGH, 64000), 51200);
+  assert_int_equal(effort_budget(EFFORT_MAX, UINT64_MAX), 128000);
+  for (int e = EFFORT_MINIMAL; e <= EFFORT_XHIGH; e++)
+    assert_int_equal(effort_of_budget(effort_budget((enum effort)e, 100000), 100000), e);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_claudes), cmocka_unit_test(test_openais),
+                                     cmocka_unit_test(test_budgets)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
