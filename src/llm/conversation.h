@@ -16,14 +16,15 @@
 enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
 
 enum part_kind {
-  PART_TEXT,       // text
-  PART_REFUSAL,    // text: the model declined
-  PART_IMAGE,      // url or data with media_type; detail
-  PART_FILE,       // url, or data with media_type, or id; name
-  PART_AUDIO,      // data, media_type ("audio/wav")
-  PART_VIDEO,      // url or data with media_type
-  PART_REASONING,  // text and/or signature or encrypted; format, id
-  PART_CALL,       // id, name, arguments; signature
+  PART_TEXT,         // text
+  PART_REFUSAL,      // text: the model declined
+  PART_IMAGE,        // url or data with media_type; detail
+  PART_FILE,         // url, or data with media_type, or id; name
+  PART_AUDIO,        // data, media_type ("audio/wav")
+  PART_VIDEO,        // url or data with media_type
+  PART_REASONING,    // text and/or signature or encrypted; format, id
+  PART_CALL,         // id, name, arguments; signature
+  PART_SERVER_TOOL,  // id, name, arguments, text (its result); format: a tool the provider ran itself
 };
 
 enum cache_mark { CACHE_NONE, CACHE_5M, CACHE_1H };
@@ -41,7 +42,8 @@ struct part {
   struct str arguments;   // inside: a JSON object as text, if the model wrote one
   struct str signature;   // inside: what proves the reasoning, or belongs to the call; opaque
   struct str encrypted;   // inside: reasoning only its provider can read; opaque
-  struct str format;      // whose signature or encrypted it is: "anthropic-claude-v1"; empty: unknown
+  struct str format;      // whose signature, encrypted or tool it is: "anthropic-claude-v1"; empty: unknown
+  bool summary;           // the reasoning's text is a summary of it
 };
 
 struct turn {
@@ -58,6 +60,30 @@ struct tool {
   struct str parameters;   // JSON schema; empty: none given
   bool strict;
   enum cache_mark cache;
+};
+
+// A tool that is no function of the client's: the provider runs it, or knows what it is.
+struct native_tool {
+  struct str type;  // inside: its `type`; empty: it has none
+  struct str name;  // its name; empty: it has none
+  struct str json;  // the whole tool, as the client wrote it
+};
+
+// The client wants the provider to look things up in the web.
+struct web_search {
+  struct str asked_by;  // the request's member: "web_search_options", "plugins", "tools"; empty: it does not
+  struct str native;    // JSON: the tool as the client wrote it, of the kinds OpenAI has; empty: another way
+  uint64_t max_uses;    // 0: not given
+  struct str allowed_domains, blocked_domains;  // JSON arrays of strings; empty: not given
+  struct str user_location;                     // JSON: {city, country, region, timezone}; empty: not given
+  struct str context_size;                      // inside: low, medium, high; empty: not given
+};
+
+// A member of the request that this form has no place for; some providers know it.
+struct extra {
+  struct str name;  // inside
+  struct str json;
+  bool idle;  // false, or empty: nothing is lost where it is not known
 };
 
 enum tool_choice { CHOICE_UNSET, CHOICE_AUTO, CHOICE_NONE, CHOICE_REQUIRED, CHOICE_NAMED };
@@ -80,6 +106,9 @@ struct conversation {
   size_t turn_count;
   struct tool *tools;
   size_t tool_count;
+  struct native_tool *native_tools;
+  size_t native_count;
+  struct web_search web_search;
   enum tool_choice choice;
   struct str choice_name;  // of CHOICE_NAMED
   enum flag parallel_calls;
@@ -95,9 +124,11 @@ struct conversation {
   uint64_t reasoning_tokens;  // a budget; 0: not given
   bool reasoning_hidden;      // the client does not want to see it
   struct str user, service_tier, prompt_cache_key;
-  struct str metadata;      // JSON object of strings
-  enum cache_mark cache;    // mark the end of the whole prompt
-  const struct str *extra;  // names of request members that are not in this form
+  bool logprobs;          // of the answer's tokens
+  uint64_t top_logprobs;  // and of so many others at each place
+  struct str metadata;    // JSON object of strings
+  enum cache_mark cache;  // mark the end of the whole prompt
+  const struct extra *extra;
   size_t extra_count;
 };
 

@@ -13,19 +13,21 @@
 #include "llm/usage.h"
 
 enum event_kind {
-  EVENT_BEGIN,      // id, model: the provider's own
-  EVENT_TEXT,       // text: a piece of the answer
-  EVENT_REFUSAL,    // text: a piece of what the model says when it declines
-  EVENT_REASONING,  // text: a piece of the readable reasoning
-  EVENT_SIGNATURE,  // text: a piece of what proves the reasoning before it; opaque, byte for byte
-  EVENT_ENCRYPTED,  // text: reasoning that only the provider can read, whole; opaque
-  EVENT_CALL,       // call, id, name: a tool call begins; text: a signature that belongs to it, opaque
-  EVENT_ARGUMENTS,  // call, text: a piece of its arguments, which are JSON in a string
-  EVENT_CALL_END,   // call: its arguments are complete
-  EVENT_CITATION,   // block, url, title, json: a source of the text of this block
-  EVENT_IMAGE,      // name: its media type, text: its data (base64): a picture the model made
-  EVENT_FINISH,     // finish, native: why it ended
-  EVENT_USAGE,      // usage: so far; each replaces the one before
+  EVENT_BEGIN,        // id, model: the provider's own
+  EVENT_TEXT,         // text: a piece of the answer
+  EVENT_REFUSAL,      // text: a piece of what the model says when it declines
+  EVENT_REASONING,    // text: a piece of the readable reasoning, or of its summary; id
+  EVENT_SIGNATURE,    // text: a piece of what proves the reasoning before it; opaque, byte for byte
+  EVENT_ENCRYPTED,    // text: reasoning that only the provider can read, whole; opaque
+  EVENT_CALL,         // call, id, name: a tool call begins; text: a signature that belongs to it, opaque
+  EVENT_ARGUMENTS,    // call, text: a piece of its arguments, which are JSON in a string
+  EVENT_CALL_END,     // call: its arguments are complete
+  EVENT_SERVER_TOOL,  // name, id, arguments, text (its result): a tool the provider ran itself, whole
+  EVENT_LOGPROBS,     // json: elements of OpenAI's logprobs.content, with commas between them
+  EVENT_CITATION,     // block, or from and to; url, title, cited, json: a source of the text
+  EVENT_IMAGE,        // name: its media type, text: its data (base64): a picture the model made
+  EVENT_FINISH,       // finish, native: why it ended
+  EVENT_USAGE,        // usage: so far; each replaces the one before
 };
 
 // Why an answer ended: the five of OpenRouter.
@@ -36,9 +38,13 @@ struct event {
   enum finish finish;
   uint32_t call;                       // which tool call, counted from 0 in order of appearance
   uint32_t block;                      // which part of the answer the text, reasoning or signature belongs to; grows
+  bool summary;                        // of EVENT_REASONING: the text is a summary
+  bool has_range;                      // of EVENT_CITATION: from and to are known, else it is of the whole block
+  uint64_t from, to;                   // characters of the whole text before the cited ones, and up to their end
   struct str text;                     // the inside of a JSON string
   struct str id, name, model, native;  // insides of JSON strings
-  struct str url, title;               // insides of JSON strings
+  struct str url, title, cited;        // insides of JSON strings
+  struct str arguments;                // the inside of a JSON string
   struct str json;                     // a whole JSON value: the provider's own object
   const struct usage *usage;
 };

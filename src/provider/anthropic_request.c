@@ -509,6 +509,9 @@ static void write_stops(struct writer *w) {
 static void note_lost(struct writer *w) {
   const struct conversation *c = w->c;
   encode_note_extra(c, w->t);
+  encode_note_native_tools(c, w->t);
+  encode_note_web_search(c, w->t);
+  encode_note_logprobs(c, w->t);
   if (c->seed.len) translation_drop(w->t, STR("seed"));
   if (c->frequency_penalty.len && !encode_number_is(c->frequency_penalty, 0))
     translation_drop(w->t, STR("frequency_penalty"));
@@ -533,7 +536,7 @@ bool anthropic_request(const struct conversation *c, const struct endpoint *e, e
   struct writer w = {.c = c, .model = &model, .t = t, .out = out};
   struct anthropic_thinking thinking;
   uint64_t max_tokens = anthropic_max_tokens(c, e);
-  if (!steps_make(c, false, t->arena, &w.steps)) return false;
+  if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
   if (!anthropic_thinking(c, &model, &w.steps, max_tokens, t, &thinking)) return false;
   unsigned marks = count_marks(c) + (c->cache != CACHE_NONE);
   w.marks_skipped = marks > MARKS_MAX ? marks - MARKS_MAX : 0;

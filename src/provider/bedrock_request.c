@@ -597,6 +597,9 @@ static void write_metadata(struct writer *w) {
 static void note_lost(struct writer *w) {
   const struct conversation *c = w->c;
   encode_note_extra(c, w->t);
+  encode_note_native_tools(c, w->t);
+  encode_note_web_search(c, w->t);
+  encode_note_logprobs(c, w->t);
   if (c->seed.len) translation_drop(w->t, STR("seed"));
   if (c->frequency_penalty.len && !encode_number_is(c->frequency_penalty, 0))
     translation_drop(w->t, STR("frequency_penalty"));
@@ -629,7 +632,7 @@ bool bedrock_request(const struct conversation *c, const struct endpoint *e, str
   struct family family = family_of(e->upstream_model);
   struct writer w = {.c = c, .family = &family, .t = t, .out = out};
   struct anthropic_thinking thinking = {0};
-  if (!steps_make(c, false, t->arena, &w.steps)) return false;
+  if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
   if (family.is_claude && !anthropic_thinking(c, &family.claude, &w.steps, anthropic_max_tokens(c, e), t, &thinking))
     return false;
   bool schema = c->format == FORMAT_SCHEMA, emulated = schema && !family.schema && family.choice;

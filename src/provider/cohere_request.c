@@ -260,6 +260,9 @@ static void write_parameters(struct writer *w) {
 static void note_lost(struct writer *w) {
   const struct conversation *c = w->c;
   encode_note_extra(c, w->t);
+  encode_note_native_tools(c, w->t);
+  encode_note_web_search(c, w->t);
+  encode_note_logprobs(c, w->t);
   if (c->parallel_calls == FLAG_NO && c->tool_count) translation_drop(w->t, STR("parallel_tool_calls"));
   if (c->user.len) translation_drop(w->t, STR("user"));
   if (c->metadata.len) translation_drop(w->t, STR("metadata"));
@@ -273,7 +276,7 @@ bool cohere_request(const struct conversation *c, const struct endpoint *e, stru
   // What is known to be blind, and known not to think; of others the service shall say.
   w.vision = !has(model, "command") || has(model, "vision") || has(model, "plus-0");
   w.thinks = !has(model, "command-r") && !has(model, "command-a-03") && !has(model, "vision") && !has(model, "aya");
-  if (!steps_make(c, false, t->arena, &w.steps)) return false;
+  if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
   note_lost(&w);
   if (c->format != FORMAT_TEXT && c->tool_count)
     return translation_refuse(t, FAULT_UNSUPPORTED,

@@ -300,6 +300,37 @@ bool encode_done(const struct translation *t, const struct buf *out) {
   return !t->no_memory && !t->arena->failed && !out->failed;
 }
 
+static const struct encode_native *find_native(const struct encode_native *known, size_t count, struct str name) {
+  for (size_t i = 0; i < count; i++)
+    if (str_eq(name, str_from_cstr(known[i].name))) return &known[i];
+  return NULL;
+}
+
+void encode_extra(struct buf *out, const struct conversation *c, struct translation *t,
+                  const struct encode_native *known, size_t count) {
+  for (size_t i = 0; i < c->extra_count; i++) {
+    const struct extra *extra = &c->extra[i];
+    const struct encode_native *row = find_native(known, count, extra->name);
+    if (row)
+      encode_json(out, str_from_cstr(row->native ? row->native : row->name), extra->json);
+    else if (!extra->idle)
+      translation_drop(t, extra->name);
+  }
+}
+
 void encode_note_extra(const struct conversation *c, struct translation *t) {
-  for (size_t i = 0; i < c->extra_count; i++) translation_drop(t, c->extra[i]);
+  encode_extra(NULL, c, t, NULL, 0);
+}
+
+void encode_note_native_tools(const struct conversation *c, struct translation *t) {
+  if (c->native_count) translation_drop(t, STR("tools"));
+}
+
+void encode_note_web_search(const struct conversation *c, struct translation *t) {
+  if (c->web_search.asked_by.len) translation_drop(t, c->web_search.asked_by);
+}
+
+void encode_note_logprobs(const struct conversation *c, struct translation *t) {
+  if (c->logprobs) translation_drop(t, STR("logprobs"));
+  if (c->top_logprobs) translation_drop(t, STR("top_logprobs"));
 }

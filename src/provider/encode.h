@@ -60,5 +60,15 @@ bool encode_is_object(struct str inside, struct translation *t, struct str *obje
 // Is the request whole? The last question of every encoder: builders, arena and parsers remember what they could not
 // do.
 bool encode_done(const struct translation *t, const struct buf *out);
-// Notes every member the common form does not know.
+// What a client calls a member that only this provider knows, and what the provider does; NULL: the same.
+struct encode_native {
+  const char *name, *native;
+};
+// Writes the members of the request that only this provider knows; all others are noted as lost.
+void encode_extra(struct buf *out, const struct conversation *c, struct translation *t,
+                  const struct encode_native *known, size_t count);
+// What a dialect has no place for at all: noted as lost, where the client asked for it.
 void encode_note_extra(const struct conversation *c, struct translation *t);
+void encode_note_native_tools(const struct conversation *c, struct translation *t);
+void encode_note_web_search(const struct conversation *c, struct translation *t);
+void encode_note_logprobs(const struct conversation *c, struct translation *t);

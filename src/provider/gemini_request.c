@@ -178,7 +178,8 @@ static bool write_part(struct writer *w, const struct step *s) {
     case PART_AUDIO:
     case PART_VIDEO: media_part(w, p); return true;
     case PART_CALL: call_part(w, s); return true;
-    case PART_REASONING: return true;
+    case PART_REASONING:
+    case PART_SERVER_TOOL: return true;
   }
   return true;
 }
@@ -429,6 +430,9 @@ static void write_config(struct writer *w) {
 static void note_lost(struct writer *w) {
   const struct conversation *c = w->c;
   encode_note_extra(c, w->t);
+  encode_note_native_tools(c, w->t);
+  encode_note_web_search(c, w->t);
+  encode_note_logprobs(c, w->t);
   if (c->parallel_calls == FLAG_NO && c->tool_count) translation_drop(w->t, STR("parallel_tool_calls"));
   if (c->user.len) translation_drop(w->t, STR("user"));
   if (c->metadata.len && !w->vertex) translation_drop(w->t, STR("metadata"));
@@ -440,7 +444,7 @@ static void note_lost(struct writer *w) {
 bool gemini_request(const struct conversation *c, const struct endpoint *e, bool vertex, struct translation *t,
                     struct buf *out) {
   struct writer w = {.c = c, .model = gemini_model(e->upstream_model), .vertex = vertex, .t = t, .out = out};
-  if (!steps_make(c, true, t->arena, &w.steps)) return false;
+  if (!steps_make(c, true, NULL, t->arena, &w.steps)) return false;
   note_lost(&w);
   buf_char(out, '{');
   if (!w.model.gemma && has_system(&w)) {

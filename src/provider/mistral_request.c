@@ -322,6 +322,9 @@ static void write_parameters(struct writer *w) {
 static void note_lost(struct writer *w) {
   const struct conversation *c = w->c;
   encode_note_extra(c, w->t);
+  encode_note_native_tools(c, w->t);
+  encode_note_web_search(c, w->t);
+  encode_note_logprobs(c, w->t);
   if (c->top_k.len && !encode_number_is(c->top_k, 0)) translation_drop(w->t, STR("top_k"));
   if (c->user.len) translation_drop(w->t, STR("user"));
   bool usual = !c->service_tier.len || str_eq(c->service_tier, STR("auto")) || str_eq(c->service_tier, STR("default"));
@@ -332,7 +335,7 @@ bool mistral_request(const struct conversation *c, const struct endpoint *e, str
   struct writer w = {.c = c, .t = t, .out = out};
   w.hybrid = has(e->upstream_model, "mistral-small") || has(e->upstream_model, "mistral-medium");
   w.magistral = has(e->upstream_model, "magistral");
-  if (!steps_make(c, false, t->arena, &w.steps)) return false;
+  if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
   note_lost(&w);
   buf_char(out, '{');
   encode_plain(out, STR("model"), e->upstream_model);

@@ -293,6 +293,9 @@ static void write_parameters(struct writer *w, bool reasons) {
 static void note_lost(struct writer *w) {
   const struct conversation *c = w->c;
   encode_note_extra(c, w->t);
+  encode_note_native_tools(c, w->t);
+  encode_note_web_search(c, w->t);
+  encode_note_logprobs(c, w->t);
   if (c->stop_count) translation_drop(w->t, STR("stop"));
   if (c->seed.len) translation_drop(w->t, STR("seed"));
   if (c->top_k.len && !encode_number_is(c->top_k, 0)) translation_drop(w->t, STR("top_k"));
@@ -306,7 +309,7 @@ bool responses_request(const struct conversation *c, const struct endpoint *e, s
   struct writer w = {.c = c, .t = t, .out = out};
   struct str effort = c->effort == EFFORT_NONE ? STR("none") : c->effort ? STR("low") : (struct str){0};
   bool reasons = openai_model_reasons(e->upstream_model, effort);
-  if (!steps_make(c, false, t->arena, &w.steps)) return false;
+  if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
   note_lost(&w);
   buf_char(out, '{');
   encode_plain(out, STR("model"), e->upstream_model);

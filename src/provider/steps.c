@@ -6,6 +6,7 @@
 
 struct ordering {
   const struct conversation *c;
+  const char *server_tools;
   struct steps *out;
   bool *used;  // tool turns that have been placed
 };
@@ -14,8 +15,9 @@ static void add(struct ordering *o, struct step step) {
   o->out->items[o->out->count++] = step;
 }
 
-static bool is_worth(const struct part *p) {
+static bool is_worth(const struct ordering *o, const struct part *p) {
   if (p->kind == PART_TEXT || p->kind == PART_REFUSAL) return !encode_is_blank(p->text);
+  if (p->kind == PART_SERVER_TOOL) return o->server_tools && reasoning_is_of(p, o->server_tools);
   return true;
 }
 
@@ -23,7 +25,7 @@ static void add_parts(struct ordering *o, size_t number, enum step_kind kind) {
   const struct turn *t = &o->c->turns[number];
   bool begins = true;
   for (size_t i = 0; i < t->count; i++) {
-    if (!is_worth(&t->parts[i])) continue;
+    if (!is_worth(o, &t->parts[i])) continue;
     add(o, (struct step){kind, t->role != ROLE_ASSISTANT, begins, &t->parts[i], t, number});
     begins = false;
   }
@@ -67,11 +69,12 @@ static void add_results(struct ordering *o, size_t number, bool call_order) {
   }
 }
 
-bool steps_make(const struct conversation *c, bool call_order, struct arena *arena, struct steps *out) {
+bool steps_make(const struct conversation *c, bool call_order, const char *server_tools, struct arena *arena,
+                struct steps *out) {
   size_t room = 1;
   for (size_t i = 0; i < c->turn_count; i++) room += 2 * c->turns[i].count + 1;
   *out = (struct steps){.items = arena_zalloc(arena, room * sizeof *out->items)};
-  struct ordering o = {c, out, arena_zalloc(arena, c->turn_count + 1)};
+  struct ordering o = {c, server_tools, out, arena_zalloc(arena, c->turn_count + 1)};
   if (!out->items || !o.used) return false;
   size_t i = 0;
   while (i < c->turn_count && c->turns[i].role == ROLE_SYSTEM) i++;

@@ -26,8 +26,10 @@ struct steps {
   size_t system_count;  // turns at the beginning that are the system's
 };
 
-// `call_order`: results in the order of the calls, not as the client gave them. False: out of memory.
-bool steps_make(const struct conversation *c, bool call_order, struct arena *arena, struct steps *out);
+// `call_order`: results in the order of the calls, not as the client gave them. `server_tools`: the format of those
+// PART_SERVER_TOOL that stay; NULL: none do. False: out of memory.
+bool steps_make(const struct conversation *c, bool call_order, const char *server_tools, struct arena *arena,
+                struct steps *out);
 // Is the turn of this call still running: is there nothing of the model's behind its results?
 bool steps_is_current(const struct steps *s, const struct step *step);
 // The text parts of a result, as insides one by one; NULL when there are no more.

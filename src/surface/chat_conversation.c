@@ -4,53 +4,16 @@
 
 #include "base/limits.h"
 #include "surface/chat_members.h"
+#include "surface/chat_reading.h"
 #include "surface/chat_shared.h"
 
-struct reading {
-  const struct json_doc *doc;
-  struct arena *arena;
-  struct conversation *out;
-  struct fault_note *note;
-  unsigned message;  // the present one, for messages
-};
-
-static bool refuse(struct reading *r, struct str param, struct str text) {
-  bool no_memory = !text.ptr;
-  *r->note = (struct fault_note){no_memory ? FAULT_INTERNAL : FAULT_BAD_REQUEST,
-                                 no_memory ? STR("Out of memory.") : text, param};
-  return false;
-}
-
-static bool no_memory(struct reading *r) {
-  return refuse(r, (struct str){0}, (struct str){0});
-}
-
 static bool message_wrong(struct reading *r, const char *what) {
-  return refuse(r, STR("messages"), arena_printf(r->arena, "messages[%u]%s", r->message, what));
-}
-
-static struct str inside_of(struct reading *r, uint32_t object, struct str name) {
-  return chat_inside(r->doc, json_get(r->doc, object, name));
-}
-
-// Plain text of a member; empty when it is no string. False: half a surrogate pair.
-static bool plain(struct reading *r, uint32_t object, struct str name, struct str *out) {
-  uint32_t value = json_get(r->doc, object, name);
-  *out = (struct str){0};
-  if (!chat_has_text(r->doc, value) || json_string(r->doc, value, r->arena, out)) return true;
-  return refuse(r, name, arena_printf(r->arena, "\"%.*s\" holds half a surrogate pair.", STR_ARGS(name)));
+  return reading_refuse(r, STR("messages"), arena_printf(r->arena, "messages[%u]%s", r->message, what));
 }
 
 static struct str number(struct reading *r, struct str name) {
   uint32_t value = json_get(r->doc, 0, name);
   return json_is(r->doc, value, JSON_NUMBER) ? json_raw(r->doc, value) : (struct str){0};
-}
-
-static enum cache_mark cache_mark(struct reading *r, uint32_t object) {
-  uint32_t control = json_get(r->doc, object, STR("cache_control"));
-  if (json_is(r->doc, control, JSON_OBJECT))
-    return json_string_is(r->doc, json_get(r->doc, control, STR("ttl")), STR("1h")) ? CACHE_1H : CACHE_5M;
-  return json_is(r->doc, json_get(r->doc, object, STR("prompt_cache_breakpoint")), JSON_OBJECT) ? CACHE_5M : CACHE_NONE;
 }
 
 // --- media ---
@@ -77,8 +40,8 @@ static bool read_media(struct reading *r, uint32_t part, struct str member, enum
   struct str url = {0};
   p->kind = kind;
   if (json_is(r->doc, value, JSON_STRING)) {
-    if (!plain(r, part, member, &url)) return false;
-  } else if (!plain(r, value, STR("url"), &url) || !plain(r, value, STR("detail"), &p->detail)) {
+    if (!reading_plain(r, part, member, &url)) return false;
+  } else if (!reading_plain(r, value, STR("url"), &url) || !reading_plain(r, value, STR("detail"), &p->detail)) {
     return false;
   }
   if (!url.len) return message_wrong(r, ": an image or video part needs a url.");
@@ -89,13 +52,13 @@ static bool read_audio(struct reading *r, uint32_t part, struct part *p) {
   uint32_t audio = json_get(r->doc, part, STR("input_audio"));
   struct str format;
   p->kind = PART_AUDIO;
-  if (!plain(r, audio, STR("data"), &p->data) || !plain(r, audio, STR("format"), &format)) return false;
+  if (!reading_plain(r, audio, STR("data"), &p->data) || !reading_plain(r, audio, STR("format"), &format)) return false;
   if (!p->data.len) return message_wrong(r, ": input_audio needs \"data\" (base64) and \"format\".");
   if (str_starts_nocase(p->data, STR("data:")) && !media_url(p, p->data))
     return message_wrong(r, ": a data URL must be of the form data:TYPE;base64,DATA.");
   if (!format.len) format = STR("wav");
   if (!p->media_type.len) p->media_type = arena_printf(r->arena, "audio/%.*s", STR_ARGS(format));
-  return p->media_type.ptr || no_memory(r);
+  return p->media_type.ptr || reading_no_memory(r);
 }
 
 static struct str type_of_name(struct str name) {
@@ -116,10 +79,10 @@ static bool read_file(struct reading *r, uint32_t part, struct part *p) {
   uint32_t file = json_get(r->doc, part, STR("file"));
   struct str data;
   p->kind = PART_FILE;
-  if (!plain(r, file, STR("filename"), &p->name) || !plain(r, file, STR("file_id"), &p->id) ||
-      !plain(r, file, STR("file_data"), &data))
+  if (!reading_plain(r, file, STR("filename"), &p->name) || !reading_plain(r, file, STR("file_id"), &p->id) ||
+      !reading_plain(r, file, STR("file_data"), &data))
     return false;
-  if (!data.len && !plain(r, file, STR("file_url"), &data)) return false;
+  if (!data.len && !reading_plain(r, file, STR("file_url"), &data)) return false;
   if (!data.len && !p->id.len) return message_wrong(r, ": a file part needs \"file_data\" (a data URL or a URL).");
   if (!data.len) return true;
   bool url = str_starts_nocase(data, STR("http://")) || str_starts_nocase(data, STR("https://"));
@@ -133,11 +96,11 @@ static bool read_file(struct reading *r, uint32_t part, struct part *p) {
 }
 
 static bool read_part(struct reading *r, uint32_t part, struct part *p) {
-  struct str type = inside_of(r, part, STR("type"));
-  p->cache = cache_mark(r, part);
+  struct str type = reading_inside(r, part, STR("type"));
+  p->cache = reading_cache_mark(r, part);
   if (str_eq(type, STR("text")) || str_eq(type, STR("input_text")) || str_eq(type, STR("output_text"))) {
     p->kind = PART_TEXT;
-    p->text = inside_of(r, part, STR("text"));
+    p->text = reading_inside(r, part, STR("text"));
     return true;
   }
   if (str_eq(type, STR("image_url"))) return read_media(r, part, type, PART_IMAGE, p);
@@ -147,7 +110,7 @@ static bool read_part(struct reading *r, uint32_t part, struct part *p) {
   if (str_eq(type, STR("file"))) return read_file(r, part, p);
   if (str_eq(type, STR("refusal"))) {
     p->kind = PART_REFUSAL;
-    p->text = inside_of(r, part, STR("refusal"));
+    p->text = reading_inside(r, part, STR("refusal"));
     return true;
   }
   return message_wrong(r, arena_printf(r->arena,
@@ -158,12 +121,6 @@ static bool read_part(struct reading *r, uint32_t part, struct part *p) {
 }
 
 // --- the parts of a turn ---
-
-static unsigned count_children(const struct json_doc *doc, uint32_t node) {
-  unsigned n = 0;
-  for (uint32_t c = json_first(doc, node); c != JSON_NONE; c = json_next(doc, node, c)) n++;
-  return n;
-}
 
 static bool read_content(struct reading *r, uint32_t message, struct turn *t) {
   uint32_t content = json_get(r->doc, message, STR("content"));
@@ -191,7 +148,7 @@ static bool join(struct reading *r, struct str *to, struct str more) {
   if (!more.len) return true;
   if (!to->len) return *to = more, true;
   char *both = arena_alloc(r->arena, to->len + more.len);
-  if (!both) return no_memory(r);
+  if (!both) return reading_no_memory(r);
   memcpy(both, to->ptr, to->len);
   memcpy(both + to->len, more.ptr, more.len);
   *to = str_from(both, to->len + more.len);
@@ -200,14 +157,22 @@ static bool join(struct reading *r, struct str *to, struct str more) {
 
 // Clients that collect a stream may hand back its pieces one by one: those of one index are one again. A signature ends
 // its piece.
-static struct part *piece_to_go_on_with(struct reading *r, struct turn *t, uint32_t detail, uint64_t *index) {
+static struct part *piece_to_go_on_with(struct reading *r, struct turn *t, uint32_t detail, uint64_t *index,
+                                        bool summary) {
   uint64_t given;
   bool indexed = json_u64(r->doc, json_get(r->doc, detail, STR("index")), UINT32_MAX, &given);
   struct part *last = t->count ? &t->parts[t->count - 1] : NULL;
-  bool same = last && last->kind == PART_REASONING && !last->encrypted.len && !last->signature.len &&
-              (!indexed || *index == UINT64_MAX || given == *index);
+  bool same = last && last->kind == PART_REASONING && last->summary == summary && !last->encrypted.len &&
+              !last->signature.len && (!indexed || *index == UINT64_MAX || given == *index);
   if (indexed) *index = given;
   return same ? last : NULL;
+}
+
+static bool read_server_tool(struct reading *r, uint32_t detail, struct str format, struct part *p) {
+  *p = (struct part){.kind = PART_SERVER_TOOL, .format = format};
+  p->arguments = reading_inside(r, detail, STR("arguments"));
+  p->text = reading_inside(r, detail, STR("result"));
+  return reading_plain(r, detail, STR("tool_name"), &p->name) && reading_plain(r, detail, STR("tool_call_id"), &p->id);
 }
 
 static bool read_reasoning(struct reading *r, uint32_t message, struct turn *t) {
@@ -216,26 +181,30 @@ static bool read_reasoning(struct reading *r, uint32_t message, struct turn *t) 
   size_t before = t->count;
   for (uint32_t d = json_is(r->doc, details, JSON_ARRAY) ? json_first(r->doc, details) : JSON_NONE; d != JSON_NONE;
        d = json_next(r->doc, details, d)) {
-    struct str type = inside_of(r, d, STR("type")), format, id;
-    bool encrypted = str_eq(type, STR("reasoning.encrypted"));
-    struct str text = inside_of(r, d, str_eq(type, STR("reasoning.summary")) ? STR("summary") : STR("text"));
-    if (!plain(r, d, STR("format"), &format) || !plain(r, d, STR("id"), &id)) return false;
-    if (!encrypted && !str_eq(type, STR("reasoning.text")) && !str_eq(type, STR("reasoning.summary"))) continue;
-    struct part *p = encrypted ? NULL : piece_to_go_on_with(r, t, d, &index);
+    struct str type = reading_inside(r, d, STR("type")), format, id;
+    bool encrypted = str_eq(type, STR("reasoning.encrypted")), summary = str_eq(type, STR("reasoning.summary"));
+    struct str text = reading_inside(r, d, summary ? STR("summary") : STR("text"));
+    if (!reading_plain(r, d, STR("format"), &format) || !reading_plain(r, d, STR("id"), &id)) return false;
+    if (str_eq(type, STR("reasoning.server_tool_call"))) {
+      if (!read_server_tool(r, d, format, &t->parts[t->count++])) return false;
+      continue;
+    }
+    if (!encrypted && !summary && !str_eq(type, STR("reasoning.text"))) continue;
+    struct part *p = encrypted ? NULL : piece_to_go_on_with(r, t, d, &index, summary);
     if (!p) {
       p = &t->parts[t->count++];
-      *p = (struct part){.kind = PART_REASONING, .id = id, .format = format};
+      *p = (struct part){.kind = PART_REASONING, .id = id, .format = format, .summary = summary};
     }
     if (!p->format.len) p->format = format;
     if (!p->id.len) p->id = id;
     if (encrypted)
-      p->encrypted = inside_of(r, d, STR("data"));
-    else if (!join(r, &p->text, text) || !join(r, &p->signature, inside_of(r, d, STR("signature"))))
+      p->encrypted = reading_inside(r, d, STR("data"));
+    else if (!join(r, &p->text, text) || !join(r, &p->signature, reading_inside(r, d, STR("signature"))))
       return false;
   }
   if (t->count != before) return true;
-  struct str text = inside_of(r, message, STR("reasoning"));
-  if (!text.len) text = inside_of(r, message, STR("reasoning_content"));
+  struct str text = reading_inside(r, message, STR("reasoning"));
+  if (!text.len) text = reading_inside(r, message, STR("reasoning_content"));
   if (text.len) t->parts[t->count++] = (struct part){.kind = PART_REASONING, .text = text};
   return true;
 }
@@ -250,16 +219,16 @@ static bool read_arguments(struct reading *r, uint32_t function, struct str *out
   json_write_str(&text, json_raw(r->doc, value));
   if (!text.failed) *out = arena_str(r->arena, str_from(text.ptr + 1, text.len - 2));
   buf_free(&text);
-  return out->ptr || no_memory(r);
+  return out->ptr || reading_no_memory(r);
 }
 
 static bool read_call(struct reading *r, uint32_t call, struct part *p) {
   uint32_t function = json_get(r->doc, call, STR("function"));
   uint32_t google = json_get(r->doc, json_get(r->doc, call, STR("extra_content")), STR("google"));
   p->kind = PART_CALL;
-  if (!plain(r, call, STR("id"), &p->id) || !plain(r, function, STR("name"), &p->name)) return false;
+  if (!reading_plain(r, call, STR("id"), &p->id) || !reading_plain(r, function, STR("name"), &p->name)) return false;
   if (!p->name.len) return message_wrong(r, ".tool_calls: every call needs a function with a name.");
-  p->signature = inside_of(r, google, STR("thought_signature"));
+  p->signature = reading_inside(r, google, STR("thought_signature"));
   return read_arguments(r, function, &p->arguments);
 }
 
@@ -273,44 +242,44 @@ static bool read_calls(struct reading *r, uint32_t message, struct turn *t) {
   // The deprecated form has no ID: the name is the link.
   struct part *p = &t->parts[t->count++];
   p->kind = PART_CALL;
-  if (!plain(r, function, STR("name"), &p->name)) return false;
+  if (!reading_plain(r, function, STR("name"), &p->name)) return false;
   p->id = arena_printf(r->arena, "call_%.*s", STR_ARGS(p->name));
-  return p->id.ptr ? read_arguments(r, function, &p->arguments) : no_memory(r);
+  return p->id.ptr ? read_arguments(r, function, &p->arguments) : reading_no_memory(r);
 }
 
 static bool read_role(struct reading *r, uint32_t message, struct turn *t) {
-  struct str role = inside_of(r, message, STR("role"));
+  struct str role = reading_inside(r, message, STR("role"));
   if (str_eq(role, STR("user"))) return t->role = ROLE_USER, true;
   if (str_eq(role, STR("assistant"))) return t->role = ROLE_ASSISTANT, true;
   if (str_eq(role, STR("system")) || str_eq(role, STR("developer"))) return t->role = ROLE_SYSTEM, true;
   t->role = ROLE_TOOL;
   if (str_eq(role, STR("tool"))) {
-    if (!plain(r, message, STR("tool_call_id"), &t->call_id)) return false;
+    if (!reading_plain(r, message, STR("tool_call_id"), &t->call_id)) return false;
     return t->call_id.len || message_wrong(r, " of role tool needs the \"tool_call_id\" it answers.");
   }
   if (!str_eq(role, STR("function")))
     return message_wrong(r, ".role must be system, developer, user, assistant or tool.");
   struct str name;
-  if (!plain(r, message, STR("name"), &name)) return false;
+  if (!reading_plain(r, message, STR("name"), &name)) return false;
   t->call_id = arena_printf(r->arena, "call_%.*s", STR_ARGS(name));
-  return t->call_id.ptr || no_memory(r);
+  return t->call_id.ptr || reading_no_memory(r);
 }
 
 static bool read_turn(struct reading *r, uint32_t message, struct turn *t) {
   const struct json_doc *doc = r->doc;
-  unsigned room = 3 + count_children(doc, json_get(doc, message, STR("content"))) +
-                  count_children(doc, json_get(doc, message, STR("reasoning_details"))) +
-                  count_children(doc, json_get(doc, message, STR("tool_calls")));
+  unsigned room = 3 + reading_children(doc, json_get(doc, message, STR("content"))) +
+                  reading_children(doc, json_get(doc, message, STR("reasoning_details"))) +
+                  reading_children(doc, json_get(doc, message, STR("tool_calls")));
   t->parts = arena_zalloc(r->arena, room * sizeof *t->parts);
-  if (!t->parts) return no_memory(r);
+  if (!t->parts) return reading_no_memory(r);
   if (!read_role(r, message, t)) return false;
-  if (t->role != ROLE_TOOL) t->name = inside_of(r, message, STR("name"));
+  if (t->role != ROLE_TOOL) t->name = reading_inside(r, message, STR("name"));
   if (t->role == ROLE_ASSISTANT && !read_reasoning(r, message, t)) return false;
   if (!read_content(r, message, t)) return false;
-  struct str refusal = t->role == ROLE_ASSISTANT ? inside_of(r, message, STR("refusal")) : (struct str){0};
+  struct str refusal = t->role == ROLE_ASSISTANT ? reading_inside(r, message, STR("refusal")) : (struct str){0};
   if (refusal.len) t->parts[t->count++] = (struct part){.kind = PART_REFUSAL, .text = refusal};
   if (t->role == ROLE_ASSISTANT && !read_calls(r, message, t)) return false;
-  enum cache_mark mark = cache_mark(r, message);
+  enum cache_mark mark = reading_cache_mark(r, message);
   if (mark && t->count) t->parts[t->count - 1].cache = mark;
   return true;
 }
@@ -318,67 +287,11 @@ static bool read_turn(struct reading *r, uint32_t message, struct turn *t) {
 static bool read_turns(struct reading *r) {
   uint32_t messages = json_get(r->doc, 0, STR("messages"));
   struct conversation *c = r->out;
-  c->turns = arena_zalloc(r->arena, (count_children(r->doc, messages) + 1) * sizeof *c->turns);
-  if (!c->turns) return no_memory(r);
+  c->turns = arena_zalloc(r->arena, (reading_children(r->doc, messages) + 1) * sizeof *c->turns);
+  if (!c->turns) return reading_no_memory(r);
   for (uint32_t m = json_first(r->doc, messages); m != JSON_NONE; m = json_next(r->doc, messages, m), r->message++)
     if (!read_turn(r, m, &c->turns[c->turn_count++])) return false;
   return true;
-}
-
-// --- tools ---
-
-static bool read_tool(struct reading *r, uint32_t function, uint32_t holder, struct tool *t) {
-  uint32_t parameters = json_get(r->doc, function, STR("parameters"));
-  if (!plain(r, function, STR("name"), &t->name)) return false;
-  if (!t->name.len)
-    return refuse(r, STR("tools"),
-                  STR("Every tool must be a function with a name: {\"type\":\"function\","
-                      "\"function\":{\"name\":…}}. Other kinds are not in this version for this "
-                      "provider."));
-  t->description = inside_of(r, function, STR("description"));
-  if (json_is(r->doc, parameters, JSON_OBJECT)) t->parameters = json_raw(r->doc, parameters);
-  t->strict = json_type(r->doc, json_get(r->doc, function, STR("strict"))) == JSON_TRUE;
-  t->cache = cache_mark(r, holder);
-  if (!t->cache) t->cache = cache_mark(r, function);
-  return true;
-}
-
-static bool read_tools(struct reading *r) {
-  const struct json_doc *doc = r->doc;
-  struct conversation *c = r->out;
-  uint32_t tools = json_get(doc, 0, STR("tools")), functions = json_get(doc, 0, STR("functions"));
-  unsigned room = count_children(doc, tools) + count_children(doc, functions);
-  if (!room) return true;
-  c->tools = arena_zalloc(r->arena, room * sizeof *c->tools);
-  if (!c->tools) return no_memory(r);
-  for (uint32_t t = json_first(doc, tools); t != JSON_NONE; t = json_next(doc, tools, t))
-    if (!read_tool(r, json_get(doc, t, STR("function")), t, &c->tools[c->tool_count++])) return false;
-  if (c->tool_count) return true;
-  for (uint32_t f = json_first(doc, functions); f != JSON_NONE; f = json_next(doc, functions, f))
-    if (!read_tool(r, f, f, &c->tools[c->tool_count++])) return false;
-  return true;
-}
-
-static bool read_choice(struct reading *r) {
-  static const struct str words[] = {
-      [CHOICE_AUTO] = {"auto", 4}, [CHOICE_NONE] = {"none", 4}, [CHOICE_REQUIRED] = {"required", 8}};
-  const struct json_doc *doc = r->doc;
-  uint32_t choice = json_get(doc, 0, STR("tool_choice"));
-  if (json_type(doc, choice) == JSON_NULL) choice = json_get(doc, 0, STR("function_call"));
-  if (json_type(doc, choice) == JSON_NULL) return true;
-  for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
-    if (json_string_is(doc, choice, words[i])) return r->out->choice = (enum tool_choice)i, true;
-  if (json_string_is(doc, choice, STR("any"))) return r->out->choice = CHOICE_REQUIRED, true;
-  uint32_t function = json_get(doc, choice, STR("function"));
-  r->out->choice = CHOICE_NAMED;
-  if (!plain(r, function == JSON_NONE ? choice : function, STR("name"), &r->out->choice_name)) return false;
-  if (!r->out->choice_name.len)
-    return refuse(
-        r, STR("tool_choice"),
-        STR("\"tool_choice\" must be auto, none, required or {\"type\":\"function\",\"function\":{\"name\":…}}."));
-  for (size_t i = 0; i < r->out->tool_count; i++)
-    if (str_eq(r->out->tools[i].name, r->out->choice_name)) return true;
-  return refuse(r, STR("tool_choice"), STR("\"tool_choice\" names a function that is not among \"tools\"."));
 }
 
 // --- the rest ---
@@ -391,12 +304,13 @@ static bool read_format(struct reading *r) {
   if (json_string_is(doc, type, STR("json_object"))) c->format = FORMAT_JSON;
   if (!json_string_is(doc, type, STR("json_schema"))) return true;
   c->format = FORMAT_SCHEMA;
-  c->schema_description = inside_of(r, schema, STR("description"));
+  c->schema_description = reading_inside(r, schema, STR("description"));
   c->schema_strict = json_type(doc, json_get(doc, schema, STR("strict"))) == JSON_TRUE;
-  if (!plain(r, schema, STR("name"), &c->schema_name)) return false;
+  if (!reading_plain(r, schema, STR("name"), &c->schema_name)) return false;
   uint32_t inner = json_get(doc, schema, STR("schema"));
   if (!json_is(doc, inner, JSON_OBJECT))
-    return refuse(r, STR("response_format"), STR("\"response_format.json_schema.schema\" must be a JSON schema."));
+    return reading_refuse(r, STR("response_format"),
+                          STR("\"response_format.json_schema.schema\" must be a JSON schema."));
   c->schema = json_raw(doc, inner);
   return true;
 }
@@ -408,8 +322,8 @@ static bool read_effort(struct reading *r, struct str word) {
   if (!word.len) return true;
   for (int i = EFFORT_NONE; i <= EFFORT_MAX; i++)
     if (str_eq(word, str_from_cstr(words[i]))) return r->out->effort = (enum effort)i, true;
-  return refuse(r, STR("reasoning_effort"),
-                STR("The reasoning effort must be none, minimal, low, medium, high, xhigh or max."));
+  return reading_refuse(r, STR("reasoning_effort"),
+                        STR("The reasoning effort must be none, minimal, low, medium, high, xhigh or max."));
 }
 
 static bool read_reasoning_wish(struct reading *r) {
@@ -417,8 +331,8 @@ static bool read_reasoning_wish(struct reading *r) {
   struct conversation *c = r->out;
   uint32_t wish = json_get(doc, 0, STR("reasoning"));
   uint32_t enabled = json_get(doc, wish, STR("enabled"));
-  struct str effort = inside_of(r, wish, STR("effort"));
-  if (!effort.len) effort = inside_of(r, 0, STR("reasoning_effort"));
+  struct str effort = reading_inside(r, wish, STR("effort"));
+  if (!effort.len) effort = reading_inside(r, 0, STR("reasoning_effort"));
   if (!read_effort(r, effort)) return false;
   if (!json_u64(doc, json_get(doc, wish, STR("max_tokens")), UINT32_MAX, &c->reasoning_tokens)) c->reasoning_tokens = 0;
   c->reasoning_hidden = json_type(doc, json_get(doc, wish, STR("exclude"))) == JSON_TRUE ||
@@ -431,10 +345,10 @@ static bool read_reasoning_wish(struct reading *r) {
 static bool read_stops(struct reading *r) {
   const struct json_doc *doc = r->doc;
   uint32_t stop = json_get(doc, 0, STR("stop"));
-  unsigned room = json_is(doc, stop, JSON_STRING) ? 1 : count_children(doc, stop);
+  unsigned room = json_is(doc, stop, JSON_STRING) ? 1 : reading_children(doc, stop);
   if (!room) return true;
   r->out->stops = arena_alloc(r->arena, room * sizeof *r->out->stops);
-  if (!r->out->stops) return no_memory(r);
+  if (!r->out->stops) return reading_no_memory(r);
   if (json_is(doc, stop, JSON_STRING)) {
     if (chat_has_text(doc, stop)) r->out->stops[r->out->stop_count++] = chat_inside(doc, stop);
     return true;
@@ -479,6 +393,9 @@ static bool is_carried(enum chat_member_id id, const struct json_doc *doc, uint3
     case CHAT_MEMBER_METADATA:
     case CHAT_MEMBER_PROMPT_CACHE_KEY:
     case CHAT_MEMBER_SERVICE_TIER:
+    case CHAT_MEMBER_LOGPROBS:
+    case CHAT_MEMBER_TOP_LOGPROBS:
+    case CHAT_MEMBER_WEB_SEARCH_OPTIONS:
     case CHAT_MEMBER_CACHE_CONTROL:
     case CHAT_MEMBER_INCLUDE_REASONING:
     // The gateway's own.
@@ -497,15 +414,23 @@ static bool is_carried(enum chat_member_id id, const struct json_doc *doc, uint3
   }
 }
 
+static bool is_extra(struct reading *r, enum chat_member_id id, uint32_t key, uint32_t value) {
+  if (json_type(r->doc, value) == JSON_NULL) return false;
+  if (id == CHAT_MEMBER_PLUGINS) return chat_tools_other_plugins(r->doc, value);
+  return !is_carried(id, r->doc, key);
+}
+
 static bool list_extra(struct reading *r) {
   const struct json_doc *doc = r->doc;
-  struct str *names = arena_alloc(r->arena, (count_children(doc, 0) / 2 + 1) * sizeof *names);
-  if (!names) return no_memory(r);
-  r->out->extra = names;
+  struct extra *extra = arena_alloc(r->arena, (reading_children(doc, 0) / 2 + 1) * sizeof *extra);
+  if (!extra) return reading_no_memory(r);
+  r->out->extra = extra;
   for (uint32_t key = json_first(doc, 0); key != JSON_NONE;) {
     uint32_t value = json_next(doc, 0, key);
     enum chat_member_id id = chat_member_find(doc, key);
-    if (!is_carried(id, doc, key) && !is_default(doc, id, value)) names[r->out->extra_count++] = chat_inside(doc, key);
+    if (is_extra(r, id, key, value))
+      extra[r->out->extra_count++] =
+          (struct extra){chat_inside(doc, key), json_raw(doc, value), is_default(doc, id, value)};
     key = json_next(doc, 0, value);
   }
   return true;
@@ -524,12 +449,14 @@ static bool read_rest(struct reading *r, const struct chat_request *request) {
   c->frequency_penalty = number(r, STR("frequency_penalty"));
   c->presence_penalty = number(r, STR("presence_penalty"));
   c->user = request->user;
-  c->cache = cache_mark(r, 0);
+  c->cache = reading_cache_mark(r, 0);
+  c->logprobs = json_type(doc, json_get(doc, 0, STR("logprobs"))) == JSON_TRUE;
+  if (!json_u64(doc, json_get(doc, 0, STR("top_logprobs")), 20, &c->top_logprobs)) c->top_logprobs = 0;
   if (json_type(doc, parallel) == JSON_TRUE) c->parallel_calls = FLAG_YES;
   if (json_type(doc, parallel) == JSON_FALSE) c->parallel_calls = FLAG_NO;
   if (json_first(doc, metadata) != JSON_NONE) c->metadata = json_raw(doc, metadata);
-  return plain(r, 0, STR("service_tier"), &c->service_tier) &&
-         plain(r, 0, STR("prompt_cache_key"), &c->prompt_cache_key);
+  return reading_plain(r, 0, STR("service_tier"), &c->service_tier) &&
+         reading_plain(r, 0, STR("prompt_cache_key"), &c->prompt_cache_key);
 }
 
 bool chat_conversation(const struct chat_request *request, struct arena *arena, struct conversation *out,
@@ -539,9 +466,9 @@ bool chat_conversation(const struct chat_request *request, struct arena *arena, 
   *note = (struct fault_note){0};
   struct reading r = {.doc = &doc, .arena = arena, .out = out, .note = note};
   // The request's own index ends at the messages' members; a part's image is three levels below them.
-  bool ok = json_parse(&doc, request->body, 7) == JSON_OK ? true : no_memory(&r);
-  ok = ok && read_turns(&r) && read_tools(&r) && read_choice(&r) && read_format(&r) && read_reasoning_wish(&r) &&
-       read_stops(&r) && read_rest(&r, request) && list_extra(&r);
+  bool ok = json_parse(&doc, request->body, 7) == JSON_OK ? true : reading_no_memory(&r);
+  ok = ok && read_turns(&r) && chat_tools_read(&r) && read_format(&r) && read_reasoning_wish(&r) && read_stops(&r) &&
+       read_rest(&r, request) && list_extra(&r);
   json_doc_free(&doc);
   return ok;
 }
@@ -553,7 +480,7 @@ bool chat_conversation_restore(struct turn *turn, struct str details, struct are
   struct str json = arena_printf(arena, "{\"reasoning_details\":[%.*s]}", STR_ARGS(details));
   struct reading r = {.doc = &doc, .arena = arena, .note = &note};
   bool ok = json.ptr && json_parse(&doc, json, 4) == JSON_OK;
-  size_t room = ok ? count_children(&doc, json_get(&doc, 0, STR("reasoning_details"))) + turn->count : 0;
+  size_t room = ok ? reading_children(&doc, json_get(&doc, 0, STR("reasoning_details"))) + turn->count : 0;
   made.parts = room ? arena_zalloc(arena, room * sizeof *made.parts) : NULL;
   made.count = 0;
   ok = made.parts && read_reasoning(&r, 0, &made) && made.count;

@@ -15,6 +15,7 @@ struct chat_events {
   struct buf *out;                                          // a stream's
   struct buf content, refusal, calls, images, annotations;  // a whole answer's
   struct buf reasoning, details;  // a whole answer's; details also of a stream whose reasoning is kept
+  struct buf logprobs;            // a whole answer's
   struct buf prefix;              // of a stream's chunks, up to the delta's members
   bool begun, spoke, finished, failed, call_open;
   uint32_t call_count;     // calls the client sees
@@ -35,8 +36,8 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
   if (!e) return NULL;
   e->reply = reply;
   e->options = options;
-  struct buf *bufs[] = {&e->content,     &e->refusal,   &e->calls,   &e->images,
-                        &e->annotations, &e->reasoning, &e->details, &e->prefix};
+  struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images, &e->annotations,
+                        &e->reasoning, &e->details, &e->logprobs, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_init(bufs[i], LIMIT_REPLY_BODY);
   if (options.stream) e->details.max = CARRY_MAX;
   e->detail = EVENT_BEGIN;
@@ -45,8 +46,8 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
 
 void chat_events_drop(struct chat_events *e) {
   if (!e) return;
-  struct buf *bufs[] = {&e->content,     &e->refusal,   &e->calls,   &e->images,
-                        &e->annotations, &e->reasoning, &e->details, &e->prefix};
+  struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images, &e->annotations,
+                        &e->reasoning, &e->details, &e->logprobs, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_free(bufs[i]);
   free(e);
 }
@@ -148,8 +149,22 @@ static void on_image(struct chat_events *e, const struct event *event) {
   chunk_end(e);
 }
 
+static void on_logprobs(struct chat_events *e, const struct event *event) {
+  if (!e->options.stream) {
+    if (e->logprobs.len) buf_char(&e->logprobs, ',');
+    buf_str(&e->logprobs, event->json);
+    return;
+  }
+  chunk_begin(e);
+  buf_lit(e->out, "\"content\":\"\"},\"logprobs\":{\"content\":[");
+  buf_str(e->out, event->json);
+  buf_lit(e->out, "],\"refusal\":null");
+  chunk_end(e);
+}
+
 static void on_citation(struct chat_events *e, const struct event *event) {
-  uint64_t from = event->block == e->block ? e->block_from : e->characters;
+  uint64_t from = event->block == e->block ? e->block_from : e->characters, to = e->characters;
+  if (event->has_range) from = event->from, to = event->to;
   struct buf *out = e->options.stream ? e->out : &e->annotations;
   if (e->options.stream) {
     chunk_begin(e);
@@ -161,10 +176,14 @@ static void on_citation(struct chat_events *e, const struct event *event) {
   quoted(out, event->url);
   buf_lit(out, ",\"title\":");
   quoted(out, event->title);
+  if (event->cited.len) {
+    buf_lit(out, ",\"content\":");
+    quoted(out, event->cited);
+  }
   buf_lit(out, ",\"start_index\":");
   buf_u64(out, from);
   buf_lit(out, ",\"end_index\":");
-  buf_u64(out, e->characters);
+  buf_u64(out, to);
   buf_lit(out, "}}");
   if (!e->options.stream) return;
   buf_char(out, ']');
@@ -203,14 +222,30 @@ static uint32_t detail_index(struct chat_events *e, const struct event *event) {
   return e->detail_count++;
 }
 
+static void write_id(struct buf *out, const char *key, struct str id) {
+  if (!id.len) return;
+  buf_printf(out, ",\"%s\":", key);
+  quoted(out, id);
+}
+
+// What a piece of a detail is called: the detail's type, and the member it goes into.
+static const char *detail_type(const struct event *event) {
+  return event->summary ? "reasoning.summary" : "reasoning.text";
+}
+
+static const char *detail_member(const struct event *event) {
+  return event->kind == EVENT_SIGNATURE ? "signature" : event->summary ? "summary" : "text";
+}
+
 static void collect_piece(struct chat_events *e, const struct event *event, uint32_t index, bool fresh) {
   if (fresh) {
     if (e->details.len) buf_char(&e->details, ',');
-    write_detail_begin(e, &e->details, "reasoning.text", index);
+    write_detail_begin(e, &e->details, detail_type(event), index);
+    write_id(&e->details, "id", event->id);
   }
   if (fresh || e->detail != event->kind) {
     if (!fresh) buf_char(&e->details, '"');
-    buf_printf(&e->details, ",\"%s\":\"", event->kind == EVENT_REASONING ? "text" : "signature");
+    buf_printf(&e->details, ",\"%s\":\"", detail_member(event));
   }
   buf_str(&e->details, event->text);
 }
@@ -237,8 +272,9 @@ static void on_reasoning(struct chat_events *e, const struct event *event) {
     buf_char(e->out, ',');
   }
   buf_lit(e->out, "\"reasoning_details\":[");
-  write_detail_begin(e, e->out, "reasoning.text", index);
-  buf_printf(e->out, ",\"%s\":", text ? "text" : "signature");
+  write_detail_begin(e, e->out, detail_type(event), index);
+  write_id(e->out, "id", event->id);
+  buf_printf(e->out, ",\"%s\":", detail_member(event));
   quoted(e->out, event->text);
   buf_lit(e->out, "}]");
   chunk_end(e);
@@ -246,10 +282,7 @@ static void on_reasoning(struct chat_events *e, const struct event *event) {
 
 static void write_encrypted(struct chat_events *e, struct buf *out, struct str data, struct str id, uint32_t index) {
   write_detail_begin(e, out, "reasoning.encrypted", index);
-  if (id.len) {
-    buf_lit(out, ",\"id\":");
-    quoted(out, id);
-  }
+  write_id(out, "id", id);
   buf_lit(out, ",\"data\":");
   quoted(out, data);
   buf_char(out, '}');
@@ -270,6 +303,33 @@ static void on_encrypted(struct chat_events *e, const struct event *event) {
   chunk_begin(e);
   buf_lit(e->out, "\"content\":\"\",\"reasoning_details\":[");
   write_encrypted(e, e->out, event->text, event->id, index);
+  buf_char(e->out, ']');
+  chunk_end(e);
+}
+
+static void write_server_tool(struct chat_events *e, struct buf *out, const struct event *event, uint32_t index) {
+  write_detail_begin(e, out, "reasoning.server_tool_call", index);
+  write_id(out, "tool_call_id", event->id);
+  buf_lit(out, ",\"tool_name\":");
+  quoted(out, event->name);
+  buf_lit(out, ",\"arguments\":");
+  quoted(out, event->arguments);
+  buf_lit(out, ",\"result\":");
+  quoted(out, event->text);
+  buf_char(out, '}');
+}
+
+static void on_server_tool(struct chat_events *e, const struct event *event) {
+  detail_close(e);
+  uint32_t index = e->detail_count++;
+  if (collects(e)) {
+    if (e->details.len) buf_char(&e->details, ',');
+    write_server_tool(e, &e->details, event, index);
+  }
+  if (!e->options.stream || e->options.hide_reasoning) return;
+  chunk_begin(e);
+  buf_lit(e->out, "\"content\":\"\",\"reasoning_details\":[");
+  write_server_tool(e, e->out, event, index);
   buf_char(e->out, ']');
   chunk_end(e);
 }
@@ -395,6 +455,8 @@ static void on_event(void *context, const struct event *event) {
     case EVENT_CALL: on_call(e, event); return;
     case EVENT_ARGUMENTS: on_arguments(e, event); return;
     case EVENT_CALL_END: on_call_end(e); return;
+    case EVENT_SERVER_TOOL: on_server_tool(e, event); return;
+    case EVENT_LOGPROBS: on_logprobs(e, event); return;
     case EVENT_CITATION: on_citation(e, event); return;
     case EVENT_IMAGE: on_image(e, event); return;
     case EVENT_FINISH: on_finish(e, event); return;
@@ -463,7 +525,13 @@ static void write_whole(struct chat_events *e, struct buf *out) {
   write_list(out, STR("tool_calls"), &e->calls);
   write_list(out, STR("images"), &e->images);
   write_list(out, STR("annotations"), &e->annotations);
-  buf_lit(out, "},\"logprobs\":null,");
+  if (e->logprobs.len) {
+    buf_lit(out, "},\"logprobs\":{\"content\":[");
+    buf_str(out, buf_view(&e->logprobs));
+    buf_lit(out, "],\"refusal\":null},");
+  } else {
+    buf_lit(out, "},\"logprobs\":null,");
+  }
   write_finish(e, out);
   buf_lit(out, "}],\"system_fingerprint\":null,");
   chat_usage_write(e->reply, NULL, JSON_NONE, out);
@@ -490,8 +558,8 @@ bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *
     e->begun = e->spoke = true;
   }
   if (!e->options.stream) e->failed |= e->details.failed;
-  const struct buf *bufs[] = {&e->content,     &e->refusal,   &e->calls, &e->images,
-                              &e->annotations, &e->reasoning, &e->prefix};
+  const struct buf *bufs[] = {&e->content,     &e->refusal,   &e->calls,    &e->images,
+                              &e->annotations, &e->reasoning, &e->logprobs, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) e->failed |= bufs[i]->failed;
   return !e->failed && !out->failed;
 }

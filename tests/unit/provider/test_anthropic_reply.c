@@ -47,6 +47,11 @@ static void on_event(void *context, const struct event *e) {
       h->ended++;
       buf_printf(&h->lines, "call end %u\n", e->call);
       break;
+    case EVENT_SERVER_TOOL:
+      buf_printf(&h->lines, "server tool %.*s %.*s %.*s %.*s\n", STR_ARGS(e->name), STR_ARGS(e->id),
+                 STR_ARGS(e->arguments), STR_ARGS(e->text));
+      break;
+    case EVENT_LOGPROBS: buf_printf(&h->lines, "logprobs %.*s\n", STR_ARGS(e->json)); break;
     case EVENT_CITATION: buf_printf(&h->lines, "citation %u %.*s\n", e->block, STR_ARGS(e->json)); break;
     case EVENT_IMAGE: buf_lit(&h->lines, "image\n"); break;
     case EVENT_REFUSAL: buf_lit(&h->lines, "refusal\n"); break;
