@@ -47,6 +47,7 @@ static enum fault fault_of_words(struct str code, struct str type, struct str me
     if (str_find(code, word, 0) != SIZE_MAX || str_find(type, word, 0) != SIZE_MAX) return rows[i].fault;
   }
   bool open = fault == FAULT_BAD_REQUEST || fault == FAULT_UNPROCESSABLE;
+  if (open && str_find(message, STR("ncorrect API key"), 0) != SIZE_MAX) return FAULT_UPSTREAM_AUTH;  // xAI
   return open && decode_is_context(message) ? FAULT_CONTEXT : fault;
 }
 
@@ -73,7 +74,10 @@ void openai_error(unsigned status, struct str body, struct decode_failure *failu
   } else {
     // The details echo the request: only the first sentence of what is wrong is shown.
     if (json_is(&doc, detail, JSON_ARRAY)) detail = json_get(&doc, json_first(&doc, detail), STR("msg"));
-    decode_fail_json(failure, fault_of_status(status), &doc, json_is(&doc, error, JSON_STRING) ? error : detail);
+    uint32_t words = json_is(&doc, error, JSON_STRING) ? error : detail;
+    enum fault fault = fault_of_words(decode_member(&doc, json ? 0 : JSON_NONE, STR("code")), (struct str){0},
+                                      decode_inside(&doc, words), fault_of_status(status));
+    decode_fail_json(failure, fault, &doc, words);
   }
   json_doc_free(&doc);
 }

@@ -45,6 +45,7 @@ static const struct word code_words[] = {
     {"unauthorized", FAULT_UPSTREAM_AUTH},
     {"model_not_found", FAULT_UPSTREAM_MODEL},
     {"model_not_available", FAULT_UPSTREAM_MODEL},
+    {"tool_use_failed", FAULT_UPSTREAM_INVALID},  // the model called a tool wrongly: Groq blames the request
     {"rate_limit", FAULT_UPSTREAM_RATE},
     {"throttling", FAULT_UPSTREAM_RATE},
     {"provider_unavailable", FAULT_UPSTREAM_ERROR},

@@ -57,8 +57,10 @@ static void write_choice(struct chat_reply *reply, const struct json_doc *doc, u
 // Is it a completion at all? Notes the fault when not.
 static bool check(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top) {
   if (chat_error_inside(reply, doc, top)) return false;
-  uint32_t message = top->choice.at[CHAT_WORD_MESSAGE];
-  if (json_is(doc, top->choices, JSON_ARRAY) && json_is(doc, message, JSON_OBJECT)) return true;
+  // Azure leaves the message out when its filter has taken all of it; that it ended is then the answer.
+  bool answered = json_is(doc, top->choice.at[CHAT_WORD_MESSAGE], JSON_OBJECT) ||
+                  chat_has_text(doc, top->choice.at[CHAT_WORD_FINISH_REASON]);
+  if (json_is(doc, top->choices, JSON_ARRAY) && answered) return true;
   chat_fail(reply, FAULT_UPSTREAM_INVALID, STR("The provider's answer is JSON, but no chat completion."));
   return false;
 }
