@@ -3,24 +3,51 @@ Each function takes an answer's body and gives an Answer, or an error's class as
 """
 
 import dataclasses
+import decimal
 import json
 import re
 import struct
 import zlib
+
+PRICES = {"prompt": "0.000003", "completion": "0.000015", "input_cache_read": "0.0000003", "input_cache_write": "0.00000375",
+          "web_search": "0.01"}
 
 
 @dataclasses.dataclass
 class Answer:
     text: str = ""
     reasoning: str = ""
-    calls: list = dataclasses.field(default_factory=list)  # (name, arguments as value)
+    calls: list = dataclasses.field(default_factory=list)  # (name, arguments as value, id; None: one that is made up)
     finish: str = "stop"
+    native: str = None  # the provider's own word for it
     prompt: int = 0
     completion: int = 0
     cached: int = 0
     written: int = 0
     reasoned: int = 0
     blobs: list = dataclasses.field(default_factory=list)  # signatures and encrypted data, in order
+    refusal: str = ""
+    sources: list = dataclasses.field(default_factory=list)  # (url, title, from, to): characters of the text
+    logprobs: list = dataclasses.field(default_factory=list)  # of OpenAI's form
+    images: list = dataclasses.field(default_factory=list)  # data URLs
+    more: dict = dataclasses.field(default_factory=dict)  # what only a provider of the client's own dialect says
+    others: list = dataclasses.field(default_factory=list)  # further choices, each an Answer without usage
+    searches: int = 0
+    billed: tuple = None  # prompt and completion tokens, where others are billed than used
+
+    def cost(self):
+        """Exactly, in dollars."""
+        price = {name: decimal.Decimal(value) for name, value in PRICES.items()}
+        prompt, completion = self.billed or (self.prompt, self.completion)
+        cached = min(self.cached, prompt)
+        written = min(self.written, prompt - cached)
+        return (cached * price["input_cache_read"] + written * price["input_cache_write"]
+                + (prompt - cached - written) * price["prompt"] + completion * price["completion"]
+                + self.searches * price["web_search"])
+
+
+def web(url):
+    return bool(url) and url.startswith(("http://", "https://"))
 
 
 def sse_data(body):
@@ -51,11 +78,16 @@ ANTHROPIC_FINISH = {"max_tokens": "length", "model_context_window_exceeded": "le
 
 
 def anthropic_message(message):
-    answer = Answer()
+    answer = Answer(native=message["stop_reason"])
     for block in message["content"]:
         kind = block["type"]
         if kind == "text":
+            begin = len(answer.text)
             answer.text += block["text"]
+            for citation in block.get("citations") or []:
+                url = citation.get("url") or citation.get("source")
+                if web(url):
+                    answer.sources.append((url, citation.get("title") or "", begin, len(answer.text)))
         elif kind == "thinking":
             answer.reasoning += block.get("thinking", "")
             if block.get("signature"):
@@ -63,7 +95,7 @@ def anthropic_message(message):
         elif kind == "redacted_thinking":
             answer.blobs.append(block["data"])
         elif kind == "tool_use":
-            answer.calls.append((block["name"], block["input"]))
+            answer.calls.append((block["name"], block["input"], block["id"]))
     answer.finish = ANTHROPIC_FINISH.get(message["stop_reason"], "stop")
     if answer.calls and answer.finish == "stop":
         answer.finish = "tool_calls"
@@ -73,6 +105,7 @@ def anthropic_message(message):
     answer.prompt = usage.get("input_tokens", 0) + answer.cached + answer.written
     answer.completion = usage.get("output_tokens", 0)
     answer.reasoned = ((message["usage"].get("output_tokens_details") or {}).get("thinking_tokens")) or 0
+    answer.searches = (message["usage"].get("server_tool_use") or {}).get("web_search_requests", 0)
     return answer
 
 
@@ -97,6 +130,8 @@ def anthropic(body, streamed):
             for key, target in (("text", "text"), ("thinking", "thinking"), ("signature", "signature"), ("partial_json", "json")):
                 if key in delta:
                     part[target] = part.get(target, "") + delta[key]
+            if "citation" in delta:
+                part["citations"] = (part.get("citations") or []) + [delta["citation"]]
         elif kind == "message_delta":
             message["stop_reason"] = event["delta"].get("stop_reason") or message["stop_reason"]
             message["usage"].update({k: v for k, v in event.get("usage", {}).items() if v is not None})
@@ -141,6 +176,7 @@ def set_path(root, path, partial):
 
 def gemini(body, streamed):
     answer, finish, usage, begun = Answer(finish=None), None, {}, False
+    chunks, supports = [], []
     if streamed:
         text = body.decode("utf-8-sig").replace("\r\n", "\n")
         if '\n{' in text or '"error": {' in text:
@@ -156,18 +192,23 @@ def gemini(body, streamed):
         for name, value in response.get("usageMetadata", {}).items():
             usage[name] = value
         if not response.get("candidates") and response.get("promptFeedback", {}).get("blockReason"):
-            finish = "SAFETY"
+            finish, answer.native = "SAFETY", response["promptFeedback"]["blockReason"]
         for candidate in response.get("candidates", []):
             finish = candidate.get("finishReason", finish)
+            grounding = candidate.get("groundingMetadata") or {}
+            chunks += grounding.get("groundingChunks", [])
+            supports += grounding.get("groundingSupports", [])
             for part in candidate.get("content", {}).get("parts", []):
                 begun = True
                 if "functionCall" in part:
                     given = part["functionCall"]
                     if "name" in given:
                         call = given.get("args", {})
-                        answer.calls.append((given["name"], call))
+                        answer.calls.append((given["name"], call, given.get("id")))
                     for partial in given.get("partialArgs", []):
                         set_path(call, partial["jsonPath"][1:], partial)
+                elif "inlineData" in part:
+                    answer.images.append(f"data:{part['inlineData']['mimeType']};base64,{part['inlineData']['data']}")
                 elif part.get("thought"):
                     answer.reasoning += part.get("text", "")
                 else:
@@ -180,6 +221,13 @@ def gemini(body, streamed):
         return finish
     answer.finish = ("content_filter" if finish in GEMINI_FILTERED else "length" if finish == "MAX_TOKENS"
                      else "tool_calls" if answer.calls else "stop")
+    answer.native = answer.native or finish
+    for support in supports:
+        segment, data = support["segment"], answer.text.encode()
+        places = [len(data[:segment.get(name, 0)].decode(errors="ignore")) for name in ("startIndex", "endIndex")]
+        for number in support.get("groundingChunkIndices", []):
+            if web(chunks[number].get("web", {}).get("uri")):
+                answer.sources.append((chunks[number]["web"]["uri"], chunks[number]["web"].get("title", ""), *places))
     answer.prompt = usage.get("promptTokenCount", 0) + usage.get("toolUsePromptTokenCount", 0)
     answer.reasoned = usage.get("thoughtsTokenCount", 0)
     answer.completion = usage.get("candidatesTokenCount", 0) + answer.reasoned
@@ -235,6 +283,8 @@ def bedrock(body, streamed):
                 block, delta = blocks.setdefault(event["contentBlockIndex"], {}), event["delta"]
                 if "text" in delta:
                     block["text"] = block.get("text", "") + delta["text"]
+                if "citation" in delta:
+                    block.setdefault("citations", []).append(delta["citation"])
                 if "toolUse" in delta:
                     block["toolUse"]["input"] += delta["toolUse"]["input"]
                 for name, value in delta.get("reasoningContent", {}).items():
@@ -258,15 +308,20 @@ def bedrock(body, streamed):
         reply = json.loads(body)
         content, usage, stop = reply["output"]["message"]["content"], reply["usage"], reply["stopReason"]
     for block in content:
+        begin = len(answer.text)
         answer.text += block.get("text", "")
         for part in block.get("citationsContent", {}).get("content", []):
             answer.text += part["text"]
+        for citation in block.get("citations", []) + block.get("citationsContent", {}).get("citations", []):
+            url = citation.get("location", {}).get("web", {}).get("url")
+            if web(url):
+                answer.sources.append((url, citation.get("title", ""), begin, len(answer.text)))
         reasoning = block.get("reasoningContent", {})
         answer.reasoning += reasoning.get("reasoningText", {}).get("text", "")
         answer.blobs += [blob for blob in (reasoning.get("reasoningText", {}).get("signature"), reasoning.get("redactedContent")) if blob]
         if "toolUse" in block:
-            answer.calls.append((block["toolUse"]["name"], block["toolUse"]["input"]))
-    answer.finish = BEDROCK_FINISH.get(stop, "stop")
+            answer.calls.append((block["toolUse"]["name"], block["toolUse"]["input"], block["toolUse"]["toolUseId"]))
+    answer.finish, answer.native = BEDROCK_FINISH.get(stop, "stop"), stop
     answer.cached, answer.written = usage.get("cacheReadInputTokens", 0), usage.get("cacheWriteInputTokens", 0)
     answer.prompt = usage["inputTokens"] + answer.cached + answer.written
     answer.completion = usage["outputTokens"]
@@ -292,7 +347,7 @@ def cohere(body, streamed):
                 answer.reasoning += message["tool_plan"]
             elif kind == "tool-call-start":
                 call = message["tool_calls"]["function"]
-                calls.append([call["name"], call["arguments"]])
+                calls.append([call["name"], call["arguments"], message["tool_calls"]["id"]])
             elif kind == "tool-call-delta":
                 calls[-1][1] += message["tool_calls"]["function"]["arguments"]
             elif kind == "message-end":
@@ -301,7 +356,7 @@ def cohere(body, streamed):
                 finish, usage = delta["finish_reason"], delta["usage"]
         if finish is None:
             return "cut"
-        answer.calls = [(name, arguments(text)) for name, text in calls]
+        answer.calls = [(name, arguments(text), call) for name, text, call in calls]
     else:
         reply = json.loads(body)
         message, finish, usage = reply["message"], reply["finish_reason"], reply["usage"]
@@ -309,9 +364,12 @@ def cohere(body, streamed):
         for part in message.get("content") or []:
             answer.text += part.get("text", "")
             answer.reasoning += part.get("thinking", "")
-        answer.calls = [(c["function"]["name"], arguments(c["function"]["arguments"])) for c in message.get("tool_calls") or []]
-    answer.calls = [(name, {} if value is None else value) for name, value in answer.calls]
-    answer.finish = COHERE_FINISH.get(finish, "stop")
+        answer.calls = [(c["function"]["name"], arguments(c["function"]["arguments"]), c["id"])
+                        for c in message.get("tool_calls") or []]
+    answer.calls = [(name, {} if value is None else value, call) for name, value, call in answer.calls]
+    answer.finish, answer.native = COHERE_FINISH.get(finish, "stop"), finish
+    if usage.get("billed_units"):
+        answer.billed = usage["billed_units"].get("input_tokens", 0), usage["billed_units"].get("output_tokens", 0)
     tokens = usage["tokens"]
     answer.prompt = tokens["input_tokens"] + tokens.get("image_tokens", 0)
     answer.completion = tokens["output_tokens"]
@@ -338,12 +396,13 @@ def mistral(body, streamed):
             answer.text += part.get("text", "") if part["type"] == "text" else ""
             answer.reasoning += "".join(t["text"] for t in part.get("thinking", []))
         for n, call in enumerate(message.get("tool_calls") or []):
-            made = calls.setdefault(call.get("index", n), ["", ""])
+            made = calls.setdefault(call.get("index", n), ["", "", ""])
             made[0] += call["function"].get("name") or ""
             made[1] += call["function"]["arguments"]
+            made[2] = made[2] or call.get("id")
         finish = choice.get("finish_reason") or finish
-    answer.calls = [(name, arguments(text)) for name, text in calls.values()]
-    answer.finish = MISTRAL_FINISH.get(finish, finish)
+    answer.calls = [(name, arguments(text), call) for name, text, call in calls.values()]
+    answer.finish, answer.native = MISTRAL_FINISH.get(finish, finish), finish
     answer.prompt, answer.completion = usage["prompt_tokens"], usage["completion_tokens"]
     answer.cached = usage.get("num_cached_tokens") or (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
     return answer
@@ -358,7 +417,15 @@ def responses_object(response):
         return "failed"
     for item in response["output"]:
         if item["type"] == "message":
-            answer.text += "".join(part.get("text", "") for part in item["content"])
+            for part in item["content"]:
+                begin = len(answer.text)
+                answer.text += part.get("text", "")
+                answer.refusal += part.get("refusal", "")
+                answer.logprobs += part.get("logprobs") or []
+                answer.sources += [(a["url"], a["title"], begin + a["start_index"], begin + a["end_index"])
+                                   for a in part.get("annotations", []) if a["type"] == "url_citation"]
+        elif item["type"] == "image_generation_call" and item.get("result"):
+            answer.images.append(f"data:image/{item.get('output_format', 'png')};base64,{item['result']}")
         elif item["type"] == "reasoning":
             answer.reasoning += "\n\n".join(p["text"] for p in item.get("summary") or item.get("content") or [])
             if item.get("encrypted_content"):
@@ -366,12 +433,16 @@ def responses_object(response):
         elif item["type"] in ("function_call", "custom_tool_call"):
             value = arguments(item.get("arguments") or item.get("input") or "")
             if "multi_tool_use.parallel" in item["name"]:
-                answer.calls += [(use["recipient_name"].removeprefix("functions."), use["parameters"]) for use in value["tool_uses"]]
+                answer.calls += [(use["recipient_name"].removeprefix("functions."), use["parameters"], None)
+                                 for use in value["tool_uses"]]
             else:
-                answer.calls.append((item["name"], value))
+                answer.calls.append((item["name"], value, item["call_id"]))
     reason = (response.get("incomplete_details") or {}).get("reason")
     answer.finish = ({"content_filter": "content_filter"}.get(reason, "length") if response["status"] == "incomplete"
                      else "tool_calls" if answer.calls else "stop")
+    answer.native = reason or response["status"]
+    answer.searches = sum(item["type"] == "web_search_call" and (item.get("action") or {}).get("type", "search") == "search"
+                          for item in response["output"])
     usage = response.get("usage") or {"input_tokens": 0, "output_tokens": 0}
     answer.prompt, answer.completion = usage["input_tokens"], usage["output_tokens"]
     answer.cached = (usage.get("input_tokens_details") or {}).get("cached_tokens", 0)
@@ -408,3 +479,154 @@ def responses(body, streamed):
                 items.setdefault(place, item)
             return responses_object(response | {"output": [items[place] for place in sorted(items)]})
     return "cut"
+
+
+# --- OpenAI's own ---
+
+OPENAI_FINISH = {"function_call": "tool_calls", "sensitive": "content_filter", "insufficient_system_resource": "error",
+                 "network_error": "error", "max_tokens": "length"}
+# What a choice's message or delta says and Answer has a place for.
+OPENAI_KNOWN = {"role", "content", "refusal", "tool_calls", "reasoning", "reasoning_content", "reasoning_details", "annotations"}
+# Of a reply or chunk: what the gateway says itself, or leaves out on purpose (padding).
+OPENAI_TOP = {"id", "object", "created", "model", "provider", "choices", "usage", "obfuscation", "p", "x_groq", "system_fingerprint"}
+# What Azure's filter thought of the prompt comes in a chunk of its own, without a choice: clients take it for an answer.
+OPENAI_SKIPPED = {"prompt_filter_results"}
+
+
+def merged(old, new):
+    """A member of a delta that comes in pieces: texts are joined, lists go on, all else is said once more."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {name: merged(old.get(name), new.get(name)) for name in old | new}
+    if isinstance(old, (str, list)) and isinstance(new, type(old)):
+        return old + new
+    return old if new is None else new
+
+
+def openai_usage(answer, usage, row):
+    details = usage.get("prompt_tokens_details") or {}
+    answer.prompt, answer.completion = usage["prompt_tokens"], usage["completion_tokens"]
+    answer.cached = details.get("cached_tokens") or usage.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or 0
+    answer.written = details.get("cache_write_tokens") or 0
+    answer.reasoned = ((usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or usage.get("reasoning_tokens") or 0)
+    if answer.reasoned and usage.get("total_tokens") == answer.prompt + answer.completion + answer.reasoned:
+        answer.completion += answer.reasoned  # they are beside
+    answer.reasoned = min(answer.reasoned, answer.completion)
+    if answer.cached > answer.prompt:  # Grok at Azure: beside, too
+        answer.prompt += answer.cached
+
+
+def openai_choice(message, choice, row):
+    answer = Answer(text=message.get("content") or "", refusal=message.get("refusal") or "",
+                    reasoning=message.get("reasoning") or message.get("reasoning_content") or "")
+    answer.calls = [(c["function"]["name"], arguments(c["function"]["arguments"]), c.get("id") or None)
+                    for c in message.get("tool_calls") or []]
+    answer.native = choice.get("finish_reason") or None
+    answer.finish = OPENAI_FINISH.get(answer.native, answer.native)
+    if answer.finish not in ("stop", "length", "tool_calls", "content_filter", "error"):
+        answer.finish = "stop"
+    if answer.calls and answer.finish == "stop" and not (row == "openai" and answer.native):
+        answer.finish = "tool_calls"
+    answer.native = choice.get("native_finish_reason") or answer.native
+    cited = [a["url_citation"] for a in message.get("annotations") or [] if a.get("type") == "url_citation"]
+    answer.sources = [(c["url"], c.get("title", ""), c.get("start_index"), c.get("end_index")) for c in cited]
+    for detail in message.get("reasoning_details") or []:
+        blob = detail.get("signature") or detail.get("data")
+        if blob:
+            answer.blobs.append(blob)
+    logprobs = choice.get("logprobs") or {}
+    answer.logprobs = logprobs.get("content") or []
+    answer.more = {name: value for name, value in message.items() if name not in OPENAI_KNOWN and value is not None}
+    return answer
+
+
+def openai_message(chunks):
+    """The choices of a stream, each put together from its deltas."""
+    choices = {}
+    for chunk in chunks:
+        for piece in chunk.get("choices") or []:
+            whole = choices.setdefault(piece.get("index", 0), {"index": piece.get("index", 0), "message": {}, "calls": {}})
+            delta = dict(piece.get("delta") or {})
+            for call in delta.pop("tool_calls", None) or []:
+                made = whole["calls"].setdefault(call.get("index", len(whole["calls"])), {"id": "", "name": "", "arguments": ""})
+                made["id"] = made["id"] or call.get("id") or ""
+                made["name"] = made["name"] or call["function"].get("name") or ""
+                made["arguments"] += call["function"].get("arguments") or ""
+            delta.pop("role", None)
+            whole["message"] = merged(whole["message"], delta)
+            whole["finish_reason"] = piece.get("finish_reason") or whole.get("finish_reason")
+            whole["native_finish_reason"] = piece.get("native_finish_reason") or whole.get("native_finish_reason")
+            whole["logprobs"] = merged(whole.get("logprobs"), piece.get("logprobs"))
+    for whole in choices.values():
+        whole["message"]["tool_calls"] = [{"id": c["id"], "function": {"name": c["name"], "arguments": c["arguments"]}}
+                                          for c in whole["calls"].values()]
+    return [choices[index] for index in sorted(choices)]
+
+
+def openai(body, streamed, row="openai"):
+    if not streamed:
+        try:
+            chunks = [json.loads(body)]
+        except ValueError:
+            return "no JSON"
+        if chunks[0].get("error") or not chunks[0].get("choices"):
+            return "error"
+        choices = chunks[0]["choices"]
+    else:
+        chunks = sse_json(body)
+        if any(chunk.get("error") for chunk in chunks):
+            return "error"
+        choices = openai_message(chunks)
+        done = "[DONE]" in [data.strip() for data in sse_data(body)]
+        if not choices or not (done or all(c.get("finish_reason") for c in choices)):
+            return "cut"
+    answer, *others = (openai_choice(choice.get("message") or {}, choice, row) for choice in choices)
+    answer.others = others
+    skipped = OPENAI_SKIPPED if streamed else set()
+    for chunk in chunks:
+        usage = (chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
+                 or next((c["usage"] for c in chunk.get("choices") or [] if c.get("usage")), None))
+        if usage:
+            openai_usage(answer, usage, row)
+        answer.more |= {name: value for name, value in chunk.items() if name not in OPENAI_TOP | skipped and value is not None}
+    return answer
+
+
+def azure(body, streamed):
+    return openai(body, streamed, "azure")
+
+
+# --- errors ---
+
+CONTEXT = re.compile(r"context_length_exceeded|prompt is too long|exceeds? the maximum number of tokens|maximum context length|too many tokens|"
+                     r"TOO_MANY_TOKENS|Input Tokens? Exceeded|exceed context limit|too_many_prompt_tokens|exceeds the context window", re.I)
+FILTERED = re.compile(r"content_filter|content_policy|ResponsibleAIPolicyViolation", re.I)
+
+
+def error(status, body, fields):
+    """(type, status) that the client is told of a provider's error, and words of it that it is told, by providers/README.md 5."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        parsed = {}
+    parsed = parsed[0] if isinstance(parsed, list) else parsed
+    inner = parsed.get("error") or parsed
+    if isinstance(inner, str):
+        inner = {"message": inner}
+    words = inner.get("message") or inner.get("Message") or inner.get("detail") or ""
+    signs = " ".join(str(v) for v in (inner.get("code"), inner.get("type"), inner.get("status"), parsed.get("error_type"),
+                                      parsed.get("code"), fields.get("x-amzn-errortype"), words, inner.get("innererror")))
+    if re.search("insufficient_quota|PerDay", signs) or "PerDay" in str(inner.get("details")) or status == 402:
+        return ("provider_unavailable", 502), words
+    if status == 429:
+        return ("rate_limit_exceeded", 429), words
+    if status in (401, 403) or "API_KEY_INVALID" in str(inner) or re.search("Incorrect API key", signs):
+        return ("provider_unavailable", 502), words
+    if CONTEXT.search(signs):
+        return ("context_length_exceeded", 400), words
+    if FILTERED.search(signs):
+        return ("content_policy_violation", 400), words
+    if status == 404 or re.search("model_not_found|model identifier is invalid|tool_use_failed", signs):
+        return ("provider_unavailable", 502), words
+    if status in (503, 529):
+        return ("provider_overloaded", 503), words
+    return (("provider_unavailable", 502) if status >= 500 else ("invalid_request", 400)), words

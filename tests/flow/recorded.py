@@ -4,11 +4,15 @@ It is other people's data: nothing of it is in this repository. MANIFEST.md besi
 """
 
 import base64
+import functools
 import gzip
 import json
 import os
 import pathlib
+import re
+import struct
 import urllib.parse
+import zlib
 
 import harness
 
@@ -104,8 +108,22 @@ def _cassette(path, name):
         status = status["code"] if isinstance(status, dict) else status
         fields = _fields(response.get("headers"))
         body = _reply_body(response)
-        yield Exchange(f"{name}#{i}", request.get("uri") or request.get("url"), _request_json(request), int(str(status).split()[0]), body,
-                       _guess_type(body, fields), fields)
+        url = request.get("uri") or request.get("url")
+        kind = _guess_type(body, fields)
+        if url.endswith("/invoke-with-response-stream"):
+            body, kind = _unwrapped(body), "text/event-stream"
+        yield Exchange(f"{name}#{i}", url, _request_json(request), int(str(status).split()[0]), body, kind, fields)
+
+
+def _unwrapped(body):
+    """The events of the model's own protocol that Bedrock's frames hold, as server-sent events."""
+    events = b""
+    while body:
+        total, headers = struct.unpack(">II", body[:8])
+        event = base64.b64decode(json.loads(body[12 + headers:total - 4])["bytes"])
+        events += b"event: " + json.loads(event)["type"].encode() + b"\ndata: " + event + b"\n\n"
+        body = body[total:]
+    return events
 
 
 def _chunks(path, name):
@@ -121,7 +139,17 @@ def _chunks(path, name):
         except ValueError:  # some lines are meant to be damaged
             kind = None
         body += (f"event: {kind}\n" if kind else "").encode() + f"data: {line}\n\n".encode()
+    if '"choices":' in lines[0]:  # the file leaves it out
+        body += b"data: [DONE]\n\n"
     return Exchange(name, None, None, 200, body, "text/event-stream")
+
+
+def _status(body):
+    """The status that this must have come with: many errors say it themselves; not all of them are JSON."""
+    if b'"error"' not in body[:40]:
+        return 200
+    code = re.search(rb'"code": *(\d{3})\b', body)
+    return int(code[1]) if code else 429 if b"insufficient_quota" in body else 400
 
 
 def _http(path, name):
@@ -133,8 +161,6 @@ def _http(path, name):
 
 def aws_frame(kind, payload, message_type="event"):
     """An event-stream message with both checksums right."""
-    import struct
-    import zlib
     headers = b""
     for key, value in ((":event-type" if message_type == "event" else ":exception-type", kind),
                        (":content-type", "application/json"), (":message-type", message_type)):
@@ -143,6 +169,12 @@ def aws_frame(kind, payload, message_type="event"):
     prelude = struct.pack(">II", 16 + len(headers) + len(data), len(headers))
     message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + data
     return message + struct.pack(">I", zlib.crc32(message))
+
+
+@functools.cache
+def everything():
+    """Every recorded exchange there is; what is made by hand is apart."""
+    return tuple(load(*sorted(p.name for p in HOME.iterdir() if p.is_dir() and p.name not in ("LICENSES", "sigv4", "synthetic"))))
 
 
 def load(*folders):
@@ -157,8 +189,7 @@ def load(*folders):
                 found.append(_chunks(path, name))
             elif path.suffix == ".json" and "sigv4" not in name:
                 body = path.read_bytes()
-                error = b'"error"' in body[:40]
-                found.append(Exchange(name, None, None, 400 if error else 200, body, "application/json"))
+                found.append(Exchange(name, None, None, _status(body), body, "application/json"))
             elif path.suffix in (".sse", ".txt") and path.is_file():
                 found.append(Exchange(name, None, None, 200, path.read_bytes(), "text/event-stream"))
             elif path.suffix == ".http":
@@ -168,5 +199,51 @@ def load(*folders):
     return found
 
 
+# --- which protocol an exchange is of ---
+
+# What no chat request leads to, by the path of its URL, and why.
+OTHERS = {
+    "/token": "the exchange of a signed claim for a token: test_dialects makes it with an account of our own",
+    "/cachedContents": "Gemini's cache objects, made and deleted: no chat request asks for that",
+}
+FOLDERS = {"anthropic": "anthropic", "google-gemini": "gemini", "google-vertex": "vertex", "aws-bedrock": "bedrock",
+           "cohere": "cohere", "mistral": "mistral", "azure-openai": "azure", "openai-responses": "responses"}
+# The row of the provider table that an OpenAI-like service is, by its host or by a word of the file's name.
+SERVICES = {"api.openai.com": "openai", "groq": "groq", "deepseek": "deepseek", "api.x.ai": "xai", "xai/": "xai",
+            "perplexity": "perplexity", "openrouter.ai": "openrouter", "cerebras": "cerebras", "ollama.com": "ollama-cloud",
+            "huggingface": "huggingface", "snowflake": "snowflake", "api.z.ai": "z-ai", "alibaba": "alibaba",
+            "moonshotai": "moonshotai", "openai-chat/": "openai", "vllm": "vllm"}
+
+
 def path_of(exchange):
     return urllib.parse.urlsplit(exchange.url).path if exchange.url else ""
+
+
+def other(exchange):
+    """Why this exchange is none that a chat request leads to; None: it is one."""
+    path = path_of(exchange)
+    return next((reason for mark, reason in OTHERS.items() if path.endswith(mark) or mark + "/" in path), None)
+
+
+def protocol_of(exchange):
+    """The protocol that its reply is written in."""
+    path, body = path_of(exchange), exchange.body
+    if "/messages" in path or "/invoke" in path:
+        return "anthropic"
+    if "enerateContent" in path:
+        return "vertex" if "aiplatform" in exchange.url else "gemini"
+    if "/converse" in path:
+        return "bedrock"
+    if path.endswith("/v2/chat"):
+        return "cohere"
+    if path.endswith("/responses") or not path and (b'"response.' in body or b'"object":"response"' in body):
+        return "responses"
+    if path and "mistral" not in exchange.url:
+        return "azure" if "azure" in exchange.name else "openai"
+    return FOLDERS.get(exchange.name.split("/")[0], "openai")
+
+
+def service_of(exchange):
+    """The row of the provider table of an OpenAI-like service; `mock`: a service we know nothing of."""
+    where = (exchange.url or "") + " " + exchange.name
+    return next((row for mark, row in SERVICES.items() if mark in where), "mock")
