@@ -64,3 +64,20 @@ struct str escape_front(struct str inside, size_t max) {
   }
   return str_from(inside.ptr, at);
 }
+
+uint64_t escape_characters(struct str inside) {
+  uint64_t n = 0;
+  for (size_t i = 0; i < inside.len;) {
+    const char *p = inside.ptr + i;
+    if (*p == '\\') {
+      // The second half of a surrogate pair is no character of its own.
+      bool low = p[1] == 'u' && (p[2] == 'd' || p[2] == 'D') && escape_hex[(unsigned char)p[3]] >= 12;
+      n += !low;
+      i += p[1] == 'u' ? 6 : 2;
+    } else {
+      n += ((unsigned char)*p & 0xC0) != 0x80;
+      i++;
+    }
+  }
+  return n;
+}

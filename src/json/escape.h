@@ -32,6 +32,9 @@ static inline bool escape_is_lone(const char *bytes, unsigned len) {
 // The front of a checked string's inside, at most `max` bytes, cut neither in an escape nor in a character.
 struct str escape_front(struct str inside, size_t max);
 
+// How many characters a checked string's inside stands for; a surrogate pair is one.
+uint64_t escape_characters(struct str inside);
+
 // Walks the decoded bytes of a checked string's inside, without memory.
 struct escape_walk {
   const char *p, *end;

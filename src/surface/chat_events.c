@@ -86,25 +86,10 @@ static void quoted(struct buf *out, struct str inside) {
 
 // --- text ---
 
-static uint64_t characters(struct str inside) {
-  uint64_t n = 0;
-  for (const char *p = inside.ptr, *end = p + inside.len; p < end;) {
-    if (*p == '\\') {
-      // The second half of a surrogate pair is no character of its own.
-      bool low = p[1] == 'u' && (p[2] == 'd' || p[2] == 'D') && strchr("cdefCDEF", p[3]);
-      n += !low;
-      p += p[1] == 'u' ? 6 : 2;
-    } else {
-      n += ((unsigned char)*p++ & 0xC0) != 0x80;
-    }
-  }
-  return n;
-}
-
 static void on_text(struct chat_events *e, const struct event *event) {
   if (event->block != e->block) e->block_from = e->characters;
   e->block = event->block;
-  e->characters += characters(event->text);
+  e->characters += escape_characters(event->text);
   e->reply->text_bytes += event->text.len;
   if (!e->options.stream) {
     buf_str(&e->content, event->text);

@@ -258,13 +258,25 @@ static void test_bool(void **state) {
   assert_false(json_bool(&doc, 0, &value));
 }
 
+static void test_characters(void **state) {
+  (void)state;
+  static const struct {
+    const char *inside;
+    uint64_t characters;
+  } rows[] = {{"", 0},        {"abc", 3},     {"\\n\\\"x", 3},         {"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 3},
+              {"\\u00e9", 1}, {"\\uDFFF", 0}, {"a\\uD83D\\uDE00b", 3}, {"\\ud83d\\ude00\\\\u0061", 7}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    assert_int_equal(escape_characters(str_from_cstr(rows[i].inside)), rows[i].characters);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_walk),    cmocka_unit_test(test_get),
-      cmocka_unit_test(test_none),    cmocka_unit_test(test_get_below_the_tape),
-      cmocka_unit_test(test_strings), cmocka_unit_test(test_lone_surrogates),
-      cmocka_unit_test(test_u64),     cmocka_unit_test(test_string_without_memory),
-      cmocka_unit_test(test_double),  cmocka_unit_test(test_bool),
+      cmocka_unit_test(test_walk),       cmocka_unit_test(test_get),
+      cmocka_unit_test(test_none),       cmocka_unit_test(test_get_below_the_tape),
+      cmocka_unit_test(test_strings),    cmocka_unit_test(test_lone_surrogates),
+      cmocka_unit_test(test_u64),        cmocka_unit_test(test_string_without_memory),
+      cmocka_unit_test(test_double),     cmocka_unit_test(test_bool),
+      cmocka_unit_test(test_characters),
   };
   return cmocka_run_group_tests(tests, NULL, teardown);
 }
