@@ -24,7 +24,8 @@ enum event_kind {
   EVENT_CALL_END,     // call: its arguments are complete
   EVENT_SERVER_TOOL,  // name, id, arguments, text (its result): a tool the provider ran itself, whole
   EVENT_LOGPROBS,     // json: elements of OpenAI's logprobs.content, with commas between them
-  EVENT_CITATION,     // block, or from and to; url, title, cited, json: a source of the text
+  EVENT_CITATION,     // block, or from and to; url, title, cited, json: a source of the text;
+                      // without a url json is all there is
   EVENT_IMAGE,        // name: its media type, text: its data (base64): a picture the model made
   EVENT_FINISH,       // finish, native: why it ended
   EVENT_USAGE,        // usage: so far; each replaces the one before

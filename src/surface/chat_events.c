@@ -14,9 +14,9 @@ struct chat_events {
   struct chat_events_options options;
   struct buf *out;                                          // a stream's
   struct buf content, refusal, calls, images, annotations;  // a whole answer's
-  struct buf reasoning, details;  // a whole answer's; details also of a stream whose reasoning is kept
-  struct buf logprobs;            // a whole answer's
-  struct buf prefix;              // of a stream's chunks, up to the delta's members
+  struct buf reasoning, details;   // a whole answer's; details also of a stream whose reasoning is kept
+  struct buf logprobs, citations;  // a whole answer's
+  struct buf prefix;               // of a stream's chunks, up to the delta's members
   bool begun, spoke, finished, failed, call_open;
   uint32_t call_count;     // calls the client sees
   uint32_t answer_call;    // the call that is the answer, + 1; 0: none
@@ -36,8 +36,8 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
   if (!e) return NULL;
   e->reply = reply;
   e->options = options;
-  struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images, &e->annotations,
-                        &e->reasoning, &e->details, &e->logprobs, &e->prefix};
+  struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images,    &e->annotations,
+                        &e->reasoning, &e->details, &e->logprobs, &e->citations, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_init(bufs[i], LIMIT_REPLY_BODY);
   if (options.stream) e->details.max = CARRY_MAX;
   e->detail = EVENT_BEGIN;
@@ -46,8 +46,8 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
 
 void chat_events_drop(struct chat_events *e) {
   if (!e) return;
-  struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images, &e->annotations,
-                        &e->reasoning, &e->details, &e->logprobs, &e->prefix};
+  struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images,    &e->annotations,
+                        &e->reasoning, &e->details, &e->logprobs, &e->citations, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_free(bufs[i]);
   free(e);
 }
@@ -147,7 +147,26 @@ static void on_logprobs(struct chat_events *e, const struct event *event) {
   chunk_end(e);
 }
 
+// A source that cannot be looked up: told as the provider tells it, on one line.
+static void on_own_citation(struct chat_events *e, struct str json) {
+  struct buf *out = e->options.stream ? e->out : &e->citations;
+  if (e->options.stream) {
+    chunk_begin(e);
+    buf_lit(out, "\"content\":\"\",\"citations\":[");
+  } else if (out->len) {
+    buf_char(out, ',');
+  }
+  for (size_t i = 0; i < json.len; i++) buf_char(out, json.ptr[i] == '\n' || json.ptr[i] == '\r' ? ' ' : json.ptr[i]);
+  if (!e->options.stream) return;
+  buf_char(out, ']');
+  chunk_end(e);
+}
+
 static void on_citation(struct chat_events *e, const struct event *event) {
+  if (!event->url.len) {
+    if (event->json.len) on_own_citation(e, event->json);
+    return;
+  }
   uint64_t from = event->block == e->block ? e->block_from : e->characters, to = e->characters;
   if (event->has_range) from = event->from, to = event->to;
   struct buf *out = e->options.stream ? e->out : &e->annotations;
@@ -510,6 +529,7 @@ static void write_whole(struct chat_events *e, struct buf *out) {
   write_list(out, STR("tool_calls"), &e->calls);
   write_list(out, STR("images"), &e->images);
   write_list(out, STR("annotations"), &e->annotations);
+  write_list(out, STR("citations"), &e->citations);
   if (e->logprobs.len) {
     buf_lit(out, "},\"logprobs\":{\"content\":[");
     buf_str(out, buf_view(&e->logprobs));
@@ -543,8 +563,8 @@ bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *
     e->begun = e->spoke = true;
   }
   if (!e->options.stream) e->failed |= e->details.failed;
-  const struct buf *bufs[] = {&e->content,     &e->refusal,   &e->calls,    &e->images,
-                              &e->annotations, &e->reasoning, &e->logprobs, &e->prefix};
+  const struct buf *bufs[] = {&e->content,   &e->refusal,  &e->calls,     &e->images, &e->annotations,
+                              &e->reasoning, &e->logprobs, &e->citations, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) e->failed |= bufs[i]->failed;
   return !e->failed && !out->failed;
 }

@@ -334,13 +334,14 @@ COHERE_FINISH = {"MAX_TOKENS": "length", "ERROR_LIMIT": "length", "TOOL_CALL": "
 
 
 def cohere(body, streamed):
-    answer, finish, usage = Answer(), None, {}
+    answer, finish, usage, citations, begins = Answer(), None, {}, [], {}
     if streamed:
         calls = []
         for event in sse_json(body):
             kind, delta = event["type"], event.get("delta", {})
             message = delta.get("message", {})
             if kind in ("content-delta", "content-start"):
+                begins.setdefault(event["index"], len(answer.text))
                 answer.text += message["content"].get("text", "")
                 answer.reasoning += message["content"].get("thinking", "")
             elif kind == "tool-plan-delta":
@@ -350,6 +351,8 @@ def cohere(body, streamed):
                 calls.append([call["name"], call["arguments"], message["tool_calls"]["id"]])
             elif kind == "tool-call-delta":
                 calls[-1][1] += message["tool_calls"]["function"]["arguments"]
+            elif kind == "citation-start":
+                citations.append(message["citations"])
             elif kind == "message-end":
                 if delta.get("error"):
                     return "error"
@@ -361,12 +364,26 @@ def cohere(body, streamed):
         reply = json.loads(body)
         message, finish, usage = reply["message"], reply["finish_reason"], reply["usage"]
         answer.reasoning = message.get("tool_plan") or ""
-        for part in message.get("content") or []:
+        for number, part in enumerate(message.get("content") or []):
+            begins[number] = len(answer.text)
             answer.text += part.get("text", "")
             answer.reasoning += part.get("thinking", "")
+        citations = message.get("citations") or []
         answer.calls = [(c["function"]["name"], arguments(c["function"]["arguments"]), c["id"])
                         for c in message.get("tool_calls") or []]
     answer.calls = [(name, {} if value is None else value, call) for name, value, call in answer.calls]
+    for citation in citations:
+        if citation.get("type", "TEXT_CONTENT") != "TEXT_CONTENT":
+            continue
+        begin, found = begins.get(citation.get("content_index"), 0), False
+        for source in citation["sources"]:
+            document = source.get("document") or source.get("tool_output") or {}
+            url = next((u for u in (document.get("url"), source.get("id")) if web(u)), None)
+            if url:
+                found = True
+                answer.sources.append((url, document.get("title", ""), begin + citation["start"], begin + citation["end"]))
+        if not found:
+            answer.more.setdefault("citations", []).append(citation)
     answer.finish, answer.native = COHERE_FINISH.get(finish, "stop"), finish
     if usage.get("billed_units"):
         answer.billed = usage["billed_units"].get("input_tokens", 0), usage["billed_units"].get("output_tokens", 0)
