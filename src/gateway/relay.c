@@ -13,7 +13,6 @@
 #include "gateway/path.h"
 #include "gateway/response.h"
 #include "gateway/sidecar.h"
-#include "wire/aws_event_stream.h"
 
 enum {
   ERROR_BODY_MAX = 64 * 1024,
@@ -26,8 +25,7 @@ void relay_reset(struct inference *in) {
   sse_free(&in->sse);
   chat_stream_drop(in->stream);
   in->stream = NULL;
-  if (in->decoder) in->dialect->stream_drop(in->decoder);
-  in->decoder = NULL;
+  dialect_stream_drop(&in->decoder);
   chat_events_drop(in->events);
   in->events = NULL;
   buf_free(&in->translated);
@@ -134,8 +132,7 @@ static bool translation_begin(struct request *r, bool stream) {
   in->events = chat_events_new(&in->reply, options);
   if (!in->events) return false;
   if (!stream) return true;
-  in->decoder = in->dialect->stream_new(chat_events_sink(in->events));
-  return in->decoder != NULL;
+  return dialect_stream_begin(&in->decoder, in->dialect, chat_events_sink(in->events), LIMIT_SSE_EVENT);
 }
 
 // False: the attempt is over.
@@ -368,11 +365,7 @@ static void stream_lost(struct request *r, struct buf *events, enum fault fault,
 // Writes the end of the client's stream. False: the provider's was cut.
 static bool stream_complete(struct inference *in, bool saw_done, uint64_t request_bytes, struct buf *events) {
   if (!in->dialect) return chat_stream_end(in->stream, saw_done, request_bytes, events);
-  if (!saw_done) {
-    chat_events_into(in->events, events);
-    saw_done = in->dialect->stream_end && in->dialect->stream_end(in->decoder) == DECODE_DONE;
-  }
-  return saw_done && chat_events_end(in->events, request_bytes, events);
+  return chat_events_end(in->events, request_bytes, events);
 }
 
 // The provider's stream is over as far as its dialect says: the usage chunk, the row, [DONE].
@@ -393,80 +386,42 @@ static void stream_done(struct request *r, struct buf *events, bool saw_done) {
   stream_close(r, out);
 }
 
-static enum chat_stream_result translate_event(struct inference *in, struct str type, struct str data,
-                                               struct buf *events) {
+// How a step of a translated stream looks to the path.
+static enum chat_stream_result translated(struct inference *in, enum decode_result result,
+                                          const struct decode_failure *failure) {
+  if (result == DECODE_MORE) return CHAT_MORE;
+  if (result == DECODE_DONE) return CHAT_DONE;
+  note_failure(in, failure);
+  return CHAT_BROKEN;
+}
+
+static enum chat_stream_result translate_events(struct inference *in, struct str bytes, size_t *taken,
+                                                struct buf *events) {
   struct decode_failure failure = {0};
   chat_events_into(in->events, events);
-  switch (in->dialect->stream_event(in->decoder, type, data, &failure)) {
-    case DECODE_MORE: return CHAT_MORE;
-    case DECODE_DONE: return CHAT_DONE;
-    default: note_failure(in, &failure); return CHAT_BROKEN;
-  }
+  return translated(in, dialect_stream_feed(&in->decoder, bytes, taken, &failure), &failure);
 }
 
-// Google reports trouble in a stream as JSON outside any event.
-static bool is_bare_json(const struct inference *in, struct str rest) {
-  if (!in->dialect || !in->dialect->stream_end) return false;
-  size_t at = 0;
-  while (at < rest.len && (rest.ptr[at] == '\n' || rest.ptr[at] == '\r' || rest.ptr[at] == ' ')) at++;
-  return at < rest.len && (rest.ptr[at] == '{' || rest.ptr[at] == '[');
-}
-
-// What is left of a stream whose only end is the body's: its last event, when only the blank line is missing; an error;
-// or an event that was cut.
-static enum chat_stream_result take_rest(struct inference *in, struct str rest, struct buf *events) {
-  static const struct decode_failure cut = {FAULT_UPSTREAM_CUT,
-                                            "The provider's stream ended in the middle of an event.", 0};
-  bool blank = true;
-  for (size_t i = 0; i < rest.len; i++) blank &= rest.ptr[i] == '\n' || rest.ptr[i] == '\r' || rest.ptr[i] == ' ';
-  if (blank || !in->dialect || !in->dialect->stream_end) return CHAT_MORE;
-  while (rest.ptr[0] == '\n' || rest.ptr[0] == '\r' || rest.ptr[0] == ' ') rest = str_skip(rest, 1);
-  enum chat_stream_result result = CHAT_BROKEN;
-  if (str_starts(rest, STR("data:")))
-    result = translate_event(in, (struct str){0}, str_trim(str_skip(rest, 5)), events);
-  else if (is_bare_json(in, rest) && translate_event(in, (struct str){0}, rest, events) == CHAT_BROKEN)
-    return CHAT_BROKEN;
-  if (result == CHAT_BROKEN) note_failure(in, &cut);
-  return result;
-}
-
-// The same of Amazon's frames; what is no event is an error.
-static enum chat_stream_result translate_frames(struct inference *in, struct str bytes, size_t *taken,
-                                                struct buf *events) {
-  struct decode_failure failure = {FAULT_UPSTREAM_INVALID, "The provider sent a damaged event.", 0};
-  for (;;) {
-    size_t used;
-    struct aws_event event;
-    enum aws_event_result found = aws_event_next(str_skip(bytes, *taken), &used, &event);
-    *taken += used;
-    if (found == AWS_EVENT_MORE) return CHAT_MORE;
-    if (found == AWS_EVENT_BROKEN) break;
-    if (!str_eq(event.message_type, STR("event"))) {
-      in->dialect->error(0, event.type, event.payload.len ? event.payload : event.error_message, &failure);
-      break;
-    }
-    enum chat_stream_result result = translate_event(in, event.type, event.payload, events);
-    if (result != CHAT_MORE) return result;
-  }
-  note_failure(in, &failure);
-  return CHAT_BROKEN;
+// The provider's body has ended in order, with `rest` not taken.
+static enum chat_stream_result translate_end(struct inference *in, struct str rest, struct buf *events) {
+  struct decode_failure failure = {0};
+  chat_events_into(in->events, events);
+  return translated(in, dialect_stream_finish(&in->decoder, rest, &failure), &failure);
 }
 
 // Rewrites all whole events in `in`; *taken: bytes done with. CHAT_MORE: go on when more comes.
 static enum chat_stream_result rewrite_events(struct inference *in, struct str bytes, size_t *taken,
                                               struct buf *events) {
   *taken = 0;
-  if (in->dialect && in->dialect->frames == FRAMES_AWS) return translate_frames(in, bytes, taken, events);
+  if (in->dialect) return translate_events(in, bytes, taken, events);
   for (;;) {
     size_t used;
     struct sse_event event;
-    if (is_bare_json(in, str_skip(bytes, *taken))) return CHAT_MORE;  // once it is all there
     enum sse_result found = sse_next(&in->sse, str_skip(bytes, *taken), &used, &event);
     *taken += used;
     if (found == SSE_MORE) return CHAT_MORE;
     if (found == SSE_COMMENT || !event.data.len) continue;
-    enum chat_stream_result result = in->dialect ? translate_event(in, event.type, event.data, events)
-                                                 : chat_stream_event(in->stream, event.data, events);
+    enum chat_stream_result result = chat_stream_event(in->stream, event.data, events);
     if (result != CHAT_MORE) return result;
   }
 }
@@ -481,7 +436,7 @@ static void stream_bytes(struct request *r, const char *body, size_t n, bool end
   }
   size_t taken = 0;
   enum chat_stream_result result = rewrite_events(in, bytes, &taken, events);
-  if (result == CHAT_MORE && end) result = take_rest(in, str_skip(bytes, taken), events);
+  if (result == CHAT_MORE && end && in->dialect) result = translate_end(in, str_skip(bytes, taken), events);
   if (result == CHAT_BROKEN) {
     stream_lost(r, events, in->reply.fault, arena_str(&r->arena, str_from_cstr(in->reply.message)));
     return;
@@ -495,7 +450,7 @@ static void stream_bytes(struct request *r, const char *body, size_t n, bool end
   else
     buf_consume(&in->held, taken);
   if (!in->held.len) buf_free(&in->held);
-  if (in->held.failed || events->failed || in->sse.joined.failed) {
+  if (in->held.failed || events->failed || in->sse.joined.failed || dialect_stream_overflowed(&in->decoder)) {
     path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, "sent too large an event."));
     return;
   }

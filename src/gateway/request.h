@@ -12,7 +12,7 @@
 #include "llm/generation_id.h"
 #include "llm/record.h"
 #include "net/upstream.h"
-#include "provider/dialect.h"
+#include "provider/dialect_stream.h"
 #include "store/store.h"
 #include "surface/openai_chat.h"
 #include "wire/sse.h"
@@ -54,14 +54,14 @@ struct inference {
   struct translation translation;       // for the present target
   struct buf translated;                // its request's body
   struct chat_events *events;           // the client's side of its answer
-  void *decoder;                        // the provider's side of its stream
+  struct dialect_stream decoder;        // the provider's side of its stream
   struct str error_type;                // x-amzn-errortype
   struct stored_credential *waits_for;  // see credential.c
   struct request *next_waiting;
   struct file_fetch *file;  // see prepare.c
   unsigned file_count;
-  bool renewed;  // the present request has been sent again with a new credential
-  struct sse sse;
+  bool renewed;         // the present request has been sent again with a new credential
+  struct sse sse;       // of a stream that is spliced
   struct buf held;      // bytes of the reply that wait for more: a part of an event, a whole reply, an error
   struct buf early;     // events for the client that wait until the provider has really said something
   z_stream *inflate;    // the provider compressed without being asked

@@ -1,6 +1,6 @@
-// The golden cases of every dialect (tests/fuzz/corpus/dialects and translate): each stream cut behind each of its
-// events, and everything once more with its n-th allocation failing, for n = 1, 2, … until all goes well: no crash, no
-// leak (the sanitizers look), and nothing that passes for a good answer but differs from it.
+// The cases of every dialect (tests/golden, tests/fuzz/corpus/dialects and translate): each stream cut behind each of
+// its events, and everything once more with its n-th allocation failing, for n = 1, 2, … until all goes well: no crash,
+// no leak (the sanitizers look), and nothing that passes for a good answer but differs from it.
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 // cmocka wants the four above first
 #include <cmocka.h>
 
+#include "../surface/golden.h"
 #include "provider/dialect.h"
 #include "provider/table.h"
 #include "surface/openai_chat.h"
@@ -192,6 +193,63 @@ static void test_requests(void **state) {
   for_each("translate", check_request);
 }
 
+// --- tests/golden ---
+
+static const struct golden *golden;
+
+static struct str golden_answer(void) {
+  return golden->answer_tool ? str_from_cstr(golden->answer_tool) : (struct str){0};
+}
+
+static bool golden_as_request(const struct dialect *d, struct str in, struct buf *out) {
+  struct dialect_request r;
+  struct fault_note note;
+  (void)d;
+  bool ok = dialect_run_request(&golden->target, in, &r, &note, out);
+  dialect_request_free(&r);
+  return ok;
+}
+
+static bool golden_as_reply(const struct dialect *d, struct str in, struct buf *out) {
+  (void)d;
+  return dialect_run_reply(&golden->target, golden_answer(), in, out);
+}
+
+static bool golden_as_stream(const struct dialect *d, struct str in, struct buf *out) {
+  (void)d;
+  return dialect_run_stream(&golden->target, golden_answer(), in, in.len ? in.len : 1, out, NULL);
+}
+
+static void fail_golden(struct golden *g) {
+  static const struct {
+    const char *file;
+    run_fn *run;
+  } rows[] = {{"request.json", golden_as_request},
+              {"reply.json", golden_as_reply},
+              {"stream.sse", golden_as_stream},
+              {"stream.events", golden_as_stream}};
+  const struct dialect *d = dialect_of(&g->target.endpoint);
+  char name[1024];
+  golden = g;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct buf in, framed;
+    buf_init(&framed, GOLDEN_FILE_MAX);
+    golden_path(g, rows[i].file, name);
+    if (golden_read(g, rows[i].file, &in)) {
+      bool lines = strstr(rows[i].file, ".events") != NULL;
+      if (lines) frames_of_lines(buf_view(&in), &framed);
+      fail_each(d, buf_view(lines ? &framed : &in), rows[i].run, name);
+    }
+    buf_free(&in);
+    buf_free(&framed);
+  }
+}
+
+static void test_golden(void **state) {
+  (void)state;
+  assert_true(golden_each_dialect(fail_golden) > 0);
+}
+
 // Only what comes with the last event makes an answer complete.
 static void check_cuts(struct str in, const char *name) {
   const struct dialect *d = pick((unsigned char)in.ptr[0]);
@@ -214,6 +272,6 @@ static void test_every_cut_is_no_end(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_requests),
-                                     cmocka_unit_test(test_every_cut_is_no_end)};
+                                     cmocka_unit_test(test_every_cut_is_no_end), cmocka_unit_test(test_golden)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,7 +64,7 @@ static void fail_each(const struct golden *g, const char *file, run_fn *run) {
   struct buf in, good, out;
   fail_at = 0;
   buf_init(&good, GOLDEN_FILE_MAX);
-  if (golden_read(g->name, file, &in)) {
+  if (golden_read(g, file, &in)) {
     run(g, buf_view(&in), &good);
     for (unsigned long n = 1;; n++) {
       buf_init(&out, GOLDEN_FILE_MAX);

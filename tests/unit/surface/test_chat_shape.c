@@ -14,7 +14,7 @@ static size_t lengths[256], body_count;
 
 static void collect(struct golden *g) {
   struct buf in;
-  if (golden_read(g->name, "reply.json", &in) && body_count < 256) {
+  if (golden_read(g, "reply.json", &in) && body_count < 256) {
     bodies[body_count] = malloc(in.len);
     memcpy(bodies[body_count], in.ptr, in.len);
     lengths[body_count++] = in.len;

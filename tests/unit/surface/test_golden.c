@@ -11,34 +11,16 @@
 #include "chat_watch.h"
 #include "golden.h"
 
-static void write_expected(const char *name, const char *file, struct str text) {
-  char path[1024];
-  snprintf(path, sizeof path, "%s/%s/%s", golden_root, name, file);
-  FILE *f = fopen(path, "wb");
-  assert_non_null(f);
-  assert_int_equal(fwrite(text.ptr, 1, text.len, f), text.len);
-  fclose(f);
-}
-
-static void compare(const char *name, const char *file, struct str got) {
-  struct buf expected;
-  if (getenv("GOLDEN_WRITE")) write_expected(name, file, got);
-  if (!golden_read(name, file, &expected)) fail_msg("%s/%s is missing", name, file);
-  if (!str_eq(buf_view(&expected), got))
-    fail_msg("%s/%s\nexpected %.*s\ngot      %.*s", name, file, STR_ARGS(buf_view(&expected)), STR_ARGS(got));
-  buf_free(&expected);
-}
-
 static void check_request(struct golden *g) {
   struct buf in, out;
-  if (golden_read(g->name, "request.json", &in)) {
+  if (golden_read(g, "request.json", &in)) {
     buf_init(&out, GOLDEN_FILE_MAX);
     run_request(&g->target, buf_view(&in), &out);
     struct json_doc doc = {0};
     if (json_parse(&doc, buf_view(&out), 0) != JSON_OK)
       fail_msg("%s: not JSON: %.*s", g->name, STR_ARGS(buf_view(&out)));
     json_doc_free(&doc);
-    compare(g->name, "upstream.json", buf_view(&out));
+    golden_compare(g, "upstream.json", buf_view(&out));
     buf_free(&out);
   }
   buf_free(&in);
@@ -46,14 +28,14 @@ static void check_request(struct golden *g) {
 
 static void check_reply(struct golden *g) {
   struct buf in, out;
-  if (golden_read(g->name, "reply.json", &in)) {
+  if (golden_read(g, "reply.json", &in)) {
     struct watch watch = {0};
     buf_init(&out, GOLDEN_FILE_MAX);
     bool ok = run_reply(&g->target, buf_view(&in), &out);
     const char *complaint = ok ? watch_whole(&watch, buf_view(&out)) : NULL;
     if (complaint) fail_msg("%s: %s: %.*s", g->name, complaint, STR_ARGS(buf_view(&out)));
     if (ok) watch_texts_free(&watch.texts);
-    compare(g->name, "client.json", buf_view(&out));
+    golden_compare(g, "client.json", buf_view(&out));
     buf_free(&out);
   }
   buf_free(&in);
@@ -61,10 +43,10 @@ static void check_reply(struct golden *g) {
 
 static void check_error(struct golden *g) {
   struct buf in, out;
-  if (golden_read(g->name, "error.txt", &in)) {
+  if (golden_read(g, "error.txt", &in)) {
     buf_init(&out, GOLDEN_FILE_MAX);
     run_error(g->status, buf_view(&in), &out);
-    compare(g->name, "error.json", buf_view(&out));
+    golden_compare(g, "error.json", buf_view(&out));
     buf_free(&out);
   }
   buf_free(&in);
@@ -74,13 +56,13 @@ static void check_stream(struct golden *g) {
   struct buf in, out, again;
   buf_init(&out, GOLDEN_FILE_MAX);
   buf_init(&again, GOLDEN_FILE_MAX);
-  if (golden_read(g->name, "stream.sse", &in)) {
+  if (golden_read(g, "stream.sse", &in)) {
     struct watch watch = {0};
     run_stream(&g->target, buf_view(&in), in.len, &out, NULL);
     const char *complaint = watch_stream(&watch, buf_view(&out));
     if (complaint) fail_msg("%s: %s: %.*s", g->name, complaint, STR_ARGS(buf_view(&out)));
     watch_texts_free(&watch.texts);
-    compare(g->name, "client.sse", buf_view(&out));
+    golden_compare(g, "client.sse", buf_view(&out));
     for (size_t step = 1; step <= 7; step++) {
       buf_clear(&again);
       run_stream(&g->target, buf_view(&in), step, &again, NULL);
@@ -102,7 +84,7 @@ static void cut_stream(struct golden *g) {
   struct buf in, whole, out;
   buf_init(&whole, GOLDEN_FILE_MAX);
   buf_init(&out, GOLDEN_FILE_MAX);
-  if (golden_read(g->name, "stream.sse", &in)) {
+  if (golden_read(g, "stream.sse", &in)) {
     struct watch all = {0};
     run_stream(&g->target, buf_view(&in), in.len, &whole, NULL);
     assert_null(watch_stream(&all, buf_view(&whole)));
