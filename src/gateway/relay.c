@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "gateway/account.h"
 #include "gateway/gateway.h"
+#include "gateway/metadata.h"
 #include "gateway/path.h"
 #include "gateway/response.h"
 #include "gateway/sidecar.h"
@@ -242,6 +243,7 @@ static void whole_done(struct request *r, struct str body) {
   }
   in->first_ns = time_mono_ns();
   account(r, FAULT_NONE, (struct str){0});
+  metadata_add(r, out, STR(""), in->upstream_status);
   request_reply_json(r, 200, buf_view(out));
 }
 
@@ -306,6 +308,7 @@ void relay_error_end(struct request *r, enum fault fault, struct str message) {
   size_t piece = response_chunk_begin(r, out);
   if (!message.len) message = str_from_cstr(fault_row(fault)->message);
   chat_stream_error(out, &r->inference->reply, fault, message);
+  metadata_add(r, out, STR("\n\n"), 0);
   response_chunk_end(r, out, piece);
   exchange_cancel(&r->inference->exchange);
   stream_close(r, out);
@@ -377,6 +380,7 @@ static void stream_done(struct request *r, struct buf *events, bool saw_done) {
   }
   if (in->dialect) keep_reasoning(r);
   account(r, FAULT_NONE, (struct str){0});
+  metadata_add(r, events, STR("\n\ndata: [DONE]\n\n"), in->upstream_status);
   struct buf *out = worker_scratch(&r->worker->out);
   if (!in->head_sent) head_begin(r, out);
   size_t piece = response_chunk_begin(r, out);

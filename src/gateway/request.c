@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "gateway/account.h"
 #include "gateway/gateway.h"
+#include "gateway/metadata.h"
 #include "gateway/path.h"
 #include "gateway/prepare.h"
 #include "gateway/relay.h"
@@ -80,6 +81,12 @@ static struct str header_copy(struct request *r, const struct http_head *head, s
   if (!value.len) return (struct str){0};
   if (value.len > max) value.len = max;
   return arena_str(&r->arena, value);
+}
+
+static bool wants_metadata(const struct http_head *head) {
+  struct str value = http_field_get(head, STR("x-openrouter-metadata"));
+  if (!value.len) value = http_field_get(head, STR("x-openrouter-experimental-metadata"));
+  return str_eq_nocase(value, STR("enabled"));
 }
 
 static struct str credential(const struct http_head *head) {
@@ -223,6 +230,7 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
     r->app_title = header_copy(r, head, STR("x-openrouter-title"), 200);
     if (!r->app_title.len) r->app_title = header_copy(r, head, STR("x-title"), 200);
     r->session_id = header_copy(r, head, STR("x-session-id"), 256);
+    r->wants_metadata = wants_metadata(head);
     if (head->content_length > 0) r->body_expected = (uint64_t)head->content_length;
     return r;
   }
@@ -371,6 +379,8 @@ void request_chat(struct request *r) {
     path_fail(r, note.fault, note.message);
     return;
   }
+  if (r->wants_metadata)
+    in->requested = arena_str(&r->arena, in->chat.model.len ? in->chat.model : in->targets[0]->model->id);
   path_attempt_start(r);
 }
 
@@ -404,6 +414,7 @@ void request_reply_options(struct request *r) {
       r, 204, (struct str){0}, (struct str){0},
       STR("Access-Control-Allow-Methods: GET, POST, PATCH, DELETE, OPTIONS\r\n"
           "Access-Control-Allow-Headers: authorization, content-type, http-referer, x-title, x-openrouter-title, "
+          "x-openrouter-metadata, "
           "x-openrouter-categories, x-openrouter-metadata, x-session-id, x-api-key, x-stainless-lang, "
           "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, "
           "x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout\r\n"
@@ -448,6 +459,7 @@ void request_reply_fault(struct request *r, enum fault fault, struct str message
   }
   if (!message.len) message = str_from_cstr(fault_row(fault)->message);
   chat_error_write(body, fault, message, buf_view(&metadata));
+  metadata_add(r, body, STR(""), 0);
   buf_free(&metadata);
   reply_send(r, fault_row(fault)->status, STR("application/json"), buf_view(body), fault_fields(r, fault));
 }

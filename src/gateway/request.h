@@ -44,6 +44,7 @@ struct inference {
   bool chat_parsed;
   const struct endpoint *targets[REQUEST_TARGETS];  // in order
   unsigned target_count, target;                    // target: the present one
+  struct str requested;                             // the model the client named first; kept when it wants metadata
   struct attempt attempts[REQUEST_TARGETS];
   unsigned attempt_count;
   struct exchange exchange;
@@ -86,7 +87,8 @@ struct request {
   uint8_t access;    // enum route_access
   unsigned methods;  // of a path that does not take this method, see route_match
   bool has_key, key_is_management;
-  bool key_unknown;  // not in the keyring: the store is asked before the handler runs
+  bool wants_metadata;  // see metadata.h
+  bool key_unknown;     // not in the keyring: the store is asked before the handler runs
   uint8_t unknown_hash[32];
   char key_id[40];  // of the caller's key
   struct key_spend *key_spend;

@@ -1,0 +1,79 @@
+#include "gateway/metadata.h"
+
+#include "base/limits.h"
+#include "json/json.h"
+#include "provider/encode.h"
+
+static void write_endpoint(struct buf *out, const struct endpoint *e) {
+  if (out->ptr[out->len - 1] != '[') buf_char(out, ',');
+  buf_lit(out, "{\"provider\":");
+  json_write_str(out, e->provider->name);
+  buf_lit(out, ",\"model\":");
+  json_write_str(out, e->model->id);
+}
+
+static void write_available(const struct inference *in, struct buf *out) {
+  buf_printf(out, ",\"endpoints\":{\"total\":%u,\"available\":[", in->target_count);
+  for (unsigned i = 0; i < in->target_count; i++) {
+    write_endpoint(out, in->targets[i]);
+    buf_printf(out, ",\"selected\":%s}", i == in->target ? "true" : "false");
+  }
+  buf_lit(out, "]}");
+}
+
+static void write_attempts(const struct inference *in, unsigned status, struct buf *out) {
+  buf_lit(out, ",\"attempts\":[");
+  for (unsigned i = 0; i < in->attempt_count; i++) {
+    write_endpoint(out, in->attempts[i].endpoint);
+    buf_printf(out, ",\"status\":%u}", in->attempts[i].status);
+  }
+  if (status) {
+    write_endpoint(out, in->targets[in->target]);
+    buf_printf(out, ",\"status\":%u}", status);
+  }
+  buf_char(out, ']');
+}
+
+static void write_dropped(const struct translation *t, struct buf *out) {
+  if (!t->dropped_count) return;
+  buf_lit(out, ",\"dropped_parameters\":[");
+  for (unsigned i = 0; i < t->dropped_count; i++) {
+    if (i) buf_char(out, ',');
+    json_write_str(out, t->dropped[i]);
+  }
+  buf_char(out, ']');
+}
+
+static void write_all(const struct inference *in, unsigned status, struct buf *out) {
+  const struct endpoint *e = in->targets[in->target];
+  bool other = e->model != in->targets[0]->model;
+  buf_lit(out, ",\"openrouter_metadata\":{\"requested\":");
+  json_write_str(out, in->requested);
+  buf_printf(out, ",\"strategy\":\"%s\",\"region\":", other ? "fallback" : "direct");
+  if (e->region.len)
+    json_write_str(out, e->region);
+  else
+    buf_lit(out, "null");
+  struct buf summary;
+  buf_init(&summary, LIMIT_HEADER_LINE);
+  buf_printf(&summary, "available=%u, selected=%.*s", in->target_count, STR_ARGS(e->provider->name));
+  encode_plain(out, STR("summary"), buf_view(&summary));
+  if (summary.failed) out->failed = true;
+  buf_free(&summary);
+  buf_printf(out, ",\"attempt\":%u,\"is_byok\":false", in->attempt_count + (status != 0));
+  write_available(in, out);
+  write_attempts(in, status, out);
+  write_dropped(&in->translation, out);
+  buf_char(out, '}');
+}
+
+void metadata_add(struct request *r, struct buf *out, struct str tail, unsigned status) {
+  const struct inference *in = r->inference;
+  struct str end = str_from(out->ptr, out->len);
+  if (!r->wants_metadata || !in || !in->target_count || out->failed) return;
+  if (!str_ends(end, tail) || end.len == tail.len || end.ptr[end.len - tail.len - 1] != '}') return;
+  out->len -= tail.len + 1;
+  write_all(in, status, out);
+  buf_char(out, '}');
+  buf_str(out, tail);
+}
