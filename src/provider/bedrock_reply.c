@@ -7,70 +7,6 @@
 
 enum { BLOCKS_MAX = 4096 };
 
-// --- errors ---
-
-static enum fault fault_of_type(struct str type, enum fault otherwise) {
-  static const struct {
-    const char *type;
-    enum fault fault;
-  } rows[] = {{"AccessDeniedException", FAULT_UPSTREAM_AUTH},
-              {"UnrecognizedClientException", FAULT_UPSTREAM_AUTH},
-              {"InvalidSignatureException", FAULT_UPSTREAM_AUTH},
-              {"ExpiredTokenException", FAULT_UPSTREAM_AUTH},
-              {"IncompleteSignatureException", FAULT_UPSTREAM_AUTH},
-              {"IncompleteSignature", FAULT_UPSTREAM_AUTH},
-              {"MissingAuthenticationToken", FAULT_UPSTREAM_AUTH},
-              {"MissingAuthenticationTokenException", FAULT_UPSTREAM_AUTH},
-              {"ValidationException", FAULT_BAD_REQUEST},
-              {"ResourceNotFoundException", FAULT_UPSTREAM_MODEL},
-              {"ServiceQuotaExceededException", FAULT_UPSTREAM_BILLING},
-              {"ThrottlingException", FAULT_UPSTREAM_RATE},
-              {"ModelNotReadyException", FAULT_UPSTREAM_OVERLOAD},
-              {"ModelTimeoutException", FAULT_TIMEOUT},
-              {"ModelErrorException", FAULT_UPSTREAM_ERROR},
-              {"ModelStreamErrorException", FAULT_UPSTREAM_ERROR},
-              {"InternalServerException", FAULT_UPSTREAM_ERROR},
-              {"ServiceUnavailableException", FAULT_UPSTREAM_OVERLOAD}};
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    if (str_eq_nocase(type, str_from_cstr(rows[i].type))) return rows[i].fault;
-  return otherwise;
-}
-
-// "Name:http://…" and "namespace#Name".
-static struct str type_alone(struct str type) {
-  size_t hash = str_find_char(type, '#', 0);
-  if (hash != SIZE_MAX) type = str_skip(type, hash + 1);
-  size_t colon = str_find_char(type, ':', 0);
-  return colon == SIZE_MAX ? type : str_from(type.ptr, colon);
-}
-
-static bool says(struct str message, const char *words) {
-  return str_find(message, str_from_cstr(words), 0) != SIZE_MAX;
-}
-
-void bedrock_error(unsigned status, struct str type, struct str body, struct decode_failure *failure) {
-  struct json_doc doc = {0};
-  bool json = json_parse(&doc, body, 3) == JSON_OK;
-  uint32_t message = json ? json_get(&doc, 0, STR("message")) : JSON_NONE;
-  if (json && message == JSON_NONE) message = json_get(&doc, 0, STR("Message"));
-  type = type_alone(type);
-  if (!type.len && json) type = type_alone(decode_member(&doc, 0, STR("__type")));
-  if (!type.len && json) type = type_alone(decode_member(&doc, json_get(&doc, 0, STR("Output")), STR("__type")));
-  enum fault fault = status ? fault_of_status(status) : FAULT_UPSTREAM_ERROR;
-  if (status == 424) fault = FAULT_UPSTREAM_ERROR;
-  fault = fault_of_type(type, fault);
-  struct str words = json ? decode_inside(&doc, message) : body;
-  if (fault == FAULT_BAD_REQUEST && decode_is_context(words)) fault = FAULT_CONTEXT;
-  if (fault == FAULT_BAD_REQUEST && (says(words, "model identifier is invalid") || says(words, "on-demand throughput")))
-    fault = FAULT_UPSTREAM_MODEL;
-  if (fault == FAULT_UPSTREAM_RATE && says(words, "per day")) fault = FAULT_UPSTREAM_BILLING;
-  if (json)
-    decode_fail_json(failure, fault, &doc, message);
-  else
-    decode_fail(failure, fault, status ? (struct str){0} : body);  // HTML of a proxy is nothing to show
-  json_doc_free(&doc);
-}
-
 // --- blocks ---
 
 struct block {
@@ -195,7 +131,7 @@ bool bedrock_reply(struct str body, struct event_sink sink, struct decode_failur
     enum finish finish = finish_of(reason);
     ok = json_is(&doc, content, JSON_ARRAY);
     if (!ok) {
-      if (json_get(&doc, 0, STR("message")) != JSON_NONE)
+      if (bedrock_is_error(&doc))
         bedrock_error(0, (struct str){0}, body, failure);
       else
         decode_refuse(failure, "The provider's answer is JSON, but no message.");

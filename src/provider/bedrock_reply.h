@@ -1,6 +1,7 @@
 // AWS Bedrock Converse and ConverseStream, the provider's side: replies, events and errors.
 // Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html. Pure.
 #pragma once
+#include "json/json.h"
 #include "llm/event.h"
 
 bool bedrock_reply(struct str body, struct event_sink sink, struct decode_failure *failure);
@@ -12,3 +13,5 @@ enum decode_result bedrock_stream_event(struct bedrock_stream *s, struct str typ
                                         struct decode_failure *failure);
 // `type`: x-amzn-errortype or an exception's type, in any spelling. `status` 0: it came in a stream.
 void bedrock_error(unsigned status, struct str type, struct str body, struct decode_failure *failure);
+// Does an object without an answer say what went wrong?
+bool bedrock_is_error(const struct json_doc *doc);
