@@ -5,7 +5,8 @@
 #include "llm/event.h"
 
 bool bedrock_reply(struct str body, struct event_sink sink, struct decode_failure *failure);
-// A stream of messages, already checked (wire/aws_event_stream.h). DECODE_DONE once messageStop and metadata have come.
+// A stream of messages, already checked (wire/aws_event_stream.h). DECODE_DONE once messageStop and metadata have come;
+// of InvokeModel, whose messages are the model's own events, once that stream has ended.
 struct bedrock_stream;
 struct bedrock_stream *bedrock_stream_new(struct event_sink sink);
 void bedrock_stream_drop(struct bedrock_stream *s);
