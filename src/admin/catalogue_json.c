@@ -81,29 +81,39 @@ static void price_member(struct buf *out, struct str key, price_femto price) {
   buf_char(out, '"');
 }
 
+static void prices_members(struct buf *out, const struct pricing *p) {
+  for (const struct price_key *key = price_keys; key->name.len; key++) {
+    price_femto price = pricing_get(p, key);
+    if (price != PRICE_UNSET) price_member(out, key->name, price);
+  }
+}
+
+static void override_object(struct buf *out, const struct price_override *o) {
+  buf_char(out, '{');
+  if (o->min_prompt_tokens) number_member(out, STR("min_prompt_tokens"), o->min_prompt_tokens);
+  if (o->timed) {
+    number_member(out, STR("utc_start"), o->utc_start);
+    number_member(out, STR("utc_end"), o->utc_end);
+  }
+  prices_members(out, &o->prices);
+  buf_char(out, '}');
+}
+
 static void pricing_member(struct buf *out, const struct pricing *p) {
-  const struct {
-    struct str key;
-    price_femto price;
-  } optional[] = {
-      {STR("request"), p->request},
-      {STR("image"), p->image},
-      {STR("image_token"), p->image_token},
-      {STR("image_output"), p->image_output},
-      {STR("audio"), p->audio},
-      {STR("audio_output"), p->audio_output},
-      {STR("web_search"), p->web_search},
-      {STR("internal_reasoning"), p->internal_reasoning},
-      {STR("input_cache_read"), p->input_cache_read},
-      {STR("input_cache_write"), p->input_cache_write},
-      {STR("input_cache_write_1h"), p->input_cache_write_1h},
-  };
+  struct pricing told = *p;
+  if (told.prompt == PRICE_UNSET) told.prompt = 0;  // these two are always there
+  if (told.completion == PRICE_UNSET) told.completion = 0;
   json_write_key(out, STR("pricing"));
   buf_char(out, '{');
-  price_member(out, STR("prompt"), p->prompt == PRICE_UNSET ? 0 : p->prompt);
-  price_member(out, STR("completion"), p->completion == PRICE_UNSET ? 0 : p->completion);
-  for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
-    if (optional[i].price != PRICE_UNSET) price_member(out, optional[i].key, optional[i].price);
+  prices_members(out, &told);
+  if (p->override_count) {
+    json_write_key(out, STR("overrides"));
+    buf_char(out, '[');
+    for (size_t i = 0; i < p->override_count; i++) {
+      if (i) buf_char(out, ',');
+      override_object(out, &p->overrides[i]);
+    }
+    buf_char(out, ']');
   }
   buf_char(out, '}');
 }

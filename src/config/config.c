@@ -125,6 +125,29 @@ static void check_endpoint(struct reader *r, const struct id_set *known, const s
   }
 }
 
+#define OVERRIDES "models[].endpoints[].pricing.overrides[]"
+
+// What could not be read has been told, and must not be missed a second time.
+static bool overrides_are_read(const struct reader *r) {
+  for (size_t i = 0; i < r->problems->count; i++) {
+    if (str_starts(r->problems->items[i].text, STR(OVERRIDES))) return false;
+  }
+  return true;
+}
+
+// An entry that always applies, never applies or changes nothing is a slip of the pen.
+static void check_override(struct reader *r, const struct config_override *o) {
+  const struct price_key *key = price_keys;
+  while (key->name.len && pricing_get(&o->prices, key) == PRICE_UNSET) key++;
+  const char *trouble = NULL;
+  if (!key->name.len) trouble = "gives no price; add the prices that hold under its conditions";
+  if (!o->min_prompt_tokens && !o->has_start && !o->has_end)
+    trouble = "has no condition; add min_prompt_tokens, or utc_start and utc_end";
+  if (o->has_start != o->has_end) trouble = "utc_start and utc_end go together; give both";
+  if (o->has_start && o->has_end && o->utc_start == o->utc_end) trouble = "utc_start and utc_end are the same hour";
+  if (trouble) config_problem_add(r->arena, r->problems, o->line, o->column, OVERRIDES ": %s", trouble);
+}
+
 // Every endpoint stands at a provider of this file, or at the built-in one.
 static void check_endpoints(struct reader *r) {
   const struct config *c = r->config;
@@ -133,11 +156,17 @@ static void check_endpoints(struct reader *r) {
     value_no_memory(r);
     return;
   }
+  bool overrides_read = overrides_are_read(r);
   for (size_t i = 0; i < c->provider_count; i++) known.ids[known.count++] = c->providers[i].id;
   if (c->demo) known.ids[known.count++] = STR("demo");
   if (known.count) qsort(known.ids, known.count, sizeof *known.ids, compare_ids);
   for (size_t i = 0; i < c->model_count; i++) {
-    for (size_t k = 0; k < c->models[i].endpoint_count; k++) check_endpoint(r, &known, &c->models[i].endpoints[k]);
+    const struct config_model *model = &c->models[i];
+    for (size_t k = 0; k < model->endpoint_count; k++) check_endpoint(r, &known, &model->endpoints[k]);
+    for (size_t k = 0; overrides_read && k < model->endpoint_count; k++) {
+      const struct config_endpoint *endpoint = &model->endpoints[k];
+      for (size_t o = 0; o < endpoint->override_count; o++) check_override(r, &endpoint->overrides[o]);
+    }
   }
 }
 

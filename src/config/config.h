@@ -43,10 +43,20 @@ struct config_provider {
   unsigned line, column;                                                           // 0: not from a file
 };
 
+struct config_override {        // models[].endpoints[].pricing.overrides[]
+  uint64_t min_prompt_tokens;   // 0: not given
+  unsigned utc_start, utc_end;  // HHMM
+  bool has_start, has_end;
+  struct pricing prices;
+  unsigned line, column;
+};
+
 struct config_endpoint {
   struct str provider, model;
   uint64_t context_length, max_completion_tokens, max_prompt_tokens;  // 0: catalogue's
-  struct pricing pricing;                                             // PRICE_UNSET members: catalogue's
+  struct pricing pricing;             // PRICE_UNSET members: catalogue's; its overrides are these:
+  struct config_override *overrides;  // in order, the last that applies wins
+  size_t override_count;
   struct str api, quantization, region, data_policy;
   struct str_list supported_parameters, input_modalities, output_modalities;
   unsigned line, column;

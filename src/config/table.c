@@ -11,8 +11,13 @@
 #define ENDPOINT_AT(member) .at = offsetof(struct config_endpoint, member)
 #define TIMES(least) .type = SETTING_TIME, .min = (least), .max = 24 * 60 * 60 * 1000
 #define TOKENS .type = SETTING_COUNT, .min = 1, .max = 1000000000
+#define OVERRIDE_AT(member) .at = offsetof(struct config_override, member)
+#define PRICING "models[].endpoints[].pricing."
+#define OVERRIDES PRICING "overrides[]."
 #define PRICE(name, text) \
-  { "models[].endpoints[].pricing." #name, SETTING_PRICE, ENDPOINT_AT(pricing.name), .help = (text) }
+  { PRICING #name, SETTING_PRICE, ENDPOINT_AT(pricing.name), .help = (text) }
+#define OVERRIDE(name) \
+  { OVERRIDES #name, SETTING_PRICE, OVERRIDE_AT(prices.name), .help = "the same price under these conditions" }
 
 const struct setting settings[] = {
     {"server", SETTING_SECTION, .help = "how clients reach the gateway"},
@@ -144,16 +149,47 @@ const struct setting settings[] = {
     PRICE(prompt, "a token of the question"),
     PRICE(completion, "a token of the answer"),
     PRICE(request, "a request"),
-    PRICE(image, "an image in the question"),
-    PRICE(image_token, "a token of an image in the question"),
-    PRICE(image_output, "a token of an image in the answer"),
-    PRICE(audio, "a token of sound in the question"),
-    PRICE(audio_output, "a token of sound in the answer"),
-    PRICE(web_search, "a search"),
+    PRICE(image, "an image in the question, beside its tokens"),
+    PRICE(image_token, "a token of an image in the question; `prompt` when not given"),
+    PRICE(image_output, "a token of an image in the answer; `completion` when not given"),
+    PRICE(audio, "a token of sound in the question; `prompt` when not given"),
+    PRICE(audio_output, "a token of sound in the answer; `completion` when not given"),
+    PRICE(input_audio_cache, "a token of sound read from the provider's cache; `input_cache_read` when not given"),
+    PRICE(video, "a token of moving pictures in the question; `prompt` when not given"),
+    PRICE(video_output, "a token of moving pictures in the answer; `completion` when not given"),
+    PRICE(web_search, "a search that the provider made"),
     PRICE(internal_reasoning, "a token of reasoning; `completion` when not given"),
-    PRICE(input_cache_read, "a token read from the provider's cache; `prompt` when not given"),
+    PRICE(input_cache_read, "a token read from the provider's cache; the price of its kind when not given"),
     PRICE(input_cache_write, "a token written to it; `prompt` when not given"),
-    PRICE(input_cache_write_1h, "the same, kept for an hour"),
+    PRICE(input_cache_write_1h, "the same, kept for an hour; `input_cache_write` when not given"),
+    {PRICING "overrides[]", SETTING_SECTIONS, ENDPOINT_AT(overrides),
+     .count_at = offsetof(struct config_endpoint, override_count), .size = sizeof(struct config_override),
+     .place_at = offsetof(struct config_override, line),
+     .help = "prices that hold instead when all conditions of an entry are met; of several such entries the later one "
+             "wins, price by price"},
+    {OVERRIDES "min_prompt_tokens", SETTING_COUNT, OVERRIDE_AT(min_prompt_tokens), .min = 1, .max = 1000000000,
+     .help = "condition: the prompt, cached tokens included, has more tokens than this"},
+    {OVERRIDES "utc_start", SETTING_CLOCK, OVERRIDE_AT(utc_start),
+     .count_at = offsetof(struct config_override, has_start), .max = 2359,
+     .help = "condition: the request came at this hour of the day (UTC, HHMM: `1630`) or later"},
+    {OVERRIDES "utc_end", SETTING_CLOCK, OVERRIDE_AT(utc_end), .count_at = offsetof(struct config_override, has_end),
+     .max = 2400, .help = "condition: and before this one, which is the next day's when it is the smaller"},
+    OVERRIDE(prompt),
+    OVERRIDE(completion),
+    OVERRIDE(request),
+    OVERRIDE(image),
+    OVERRIDE(image_token),
+    OVERRIDE(image_output),
+    OVERRIDE(audio),
+    OVERRIDE(audio_output),
+    OVERRIDE(input_audio_cache),
+    OVERRIDE(video),
+    OVERRIDE(video_output),
+    OVERRIDE(web_search),
+    OVERRIDE(internal_reasoning),
+    OVERRIDE(input_cache_read),
+    OVERRIDE(input_cache_write),
+    OVERRIDE(input_cache_write_1h),
 };
 const size_t setting_count = sizeof settings / sizeof *settings;
 
@@ -175,6 +211,7 @@ static const struct {
     [SETTING_TIME] = {"a time", "time"},
     [SETTING_SIZE] = {"a size", "size"},
     [SETTING_COUNT] = {"a number", "number"},
+    [SETTING_CLOCK] = {"an hour of the day", "HHMM"},
     [SETTING_PRICE] = {"a decimal number", "decimal"},
     [SETTING_LIMIT] = {"a decimal number", "decimal"},
     [SETTING_TEXTS] = {"a list of words", "list"},

@@ -23,6 +23,7 @@ enum setting_type {
   SETTING_TIME,          // unsigned, milliseconds
   SETTING_SIZE,          // uint64_t, bytes
   SETTING_COUNT,         // uint64_t
+  SETTING_CLOCK,         // unsigned, HHMM, and the bool at count_at
   SETTING_PRICE,         // price_femto
   SETTING_LIMIT,         // money_pico, and the bool at count_at
   SETTING_TEXTS,         // struct str_list

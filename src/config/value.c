@@ -202,6 +202,17 @@ static void read_count(struct reader *r, const struct setting *setting, const st
   }
 }
 
+// An hour of the day as a number: 30 is 00:30.
+static void read_clock(struct reader *r, const struct setting *setting, const struct yaml_node *node, struct str text,
+                       void *at) {
+  uint64_t value;
+  if (str_to_u64(text, setting->max, &value) && value % 100 < 60) {
+    *(unsigned *)at = (unsigned)value;
+  } else {
+    bad(r, setting, node, "expected an hour of the day as HHMM, as in 30 (00:30) or 1630");
+  }
+}
+
 static void read_workers(struct reader *r, const struct setting *setting, const struct yaml_node *node, struct str text,
                          void *at) {
   uint64_t value;
@@ -270,14 +281,23 @@ static void read_shared_state(struct reader *r, const struct setting *setting, c
 typedef void (*scalar_reader)(struct reader *, const struct setting *, const struct yaml_node *, struct str, void *);
 
 static const scalar_reader scalar_readers[SETTING_TYPE_COUNT] = {
-    [SETTING_TEXT] = read_text,     [SETTING_ID] = read_id,
-    [SETTING_MODEL_ID] = read_id,   [SETTING_FILE] = read_file,
-    [SETTING_URL] = read_url,       [SETTING_SECRET] = read_secret,
-    [SETTING_SWITCH] = read_switch, [SETTING_WORKERS] = read_workers,
-    [SETTING_TIME] = read_time,     [SETTING_SIZE] = read_size,
-    [SETTING_COUNT] = read_count,   [SETTING_PRICE] = read_price,
-    [SETTING_LIMIT] = read_limit,   [SETTING_PROTOCOL] = read_protocol,
-    [SETTING_STORE] = read_store,   [SETTING_SHARED_STATE] = read_shared_state,
+    [SETTING_TEXT] = read_text,
+    [SETTING_ID] = read_id,
+    [SETTING_MODEL_ID] = read_id,
+    [SETTING_FILE] = read_file,
+    [SETTING_URL] = read_url,
+    [SETTING_SECRET] = read_secret,
+    [SETTING_SWITCH] = read_switch,
+    [SETTING_WORKERS] = read_workers,
+    [SETTING_TIME] = read_time,
+    [SETTING_SIZE] = read_size,
+    [SETTING_COUNT] = read_count,
+    [SETTING_CLOCK] = read_clock,
+    [SETTING_PRICE] = read_price,
+    [SETTING_LIMIT] = read_limit,
+    [SETTING_PROTOCOL] = read_protocol,
+    [SETTING_STORE] = read_store,
+    [SETTING_SHARED_STATE] = read_shared_state,
 };
 
 // A list's items, or the node itself when it stands alone.
@@ -389,5 +409,6 @@ void value_read(struct reader *r, const struct setting *setting, const struct ya
   if (!value_text(r, setting, node, &text)) return;
   scalar_readers[setting->type](r, setting, node, text, (char *)base + setting->at);
   // "given" beside the value.
-  if (setting->type == SETTING_LIMIT || setting->type == SETTING_PROTOCOL) *((bool *)base + setting->count_at) = true;
+  if (setting->type == SETTING_LIMIT || setting->type == SETTING_PROTOCOL || setting->type == SETTING_CLOCK)
+    *((bool *)base + setting->count_at) = true;
 }

@@ -63,7 +63,8 @@ static void estimate(struct request *r) {
   };
   in->reply.usage.total = in->reply.usage.prompt + in->reply.usage.completion;
   const struct endpoint *e = in->targets[in->target];
-  in->reply.cost = usage_cost(&in->reply.usage, &e->pricing);
+  in->reply.usage.images = in->reply.images;
+  in->reply.cost = usage_cost(&in->reply.usage, &e->pricing, in->reply.asked_at);
 }
 
 static void add_answer(struct request *r, struct record *row, enum fault fault) {

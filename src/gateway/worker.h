@@ -44,8 +44,7 @@ struct worker {
   struct client *clients;  // all open ones
   unsigned client_count;
   struct stored_credential *credentials;
-  int64_t aws_clock_s;  // how far AWS's clock is ahead of ours, once it refused a signature for its time
-  struct demo *demos;   // the demo provider's connections
+  struct demo *demos;  // the demo provider's connections
   bool draining;
   // blocks of requests that are over, to be used again; see request.c
   struct spare_blocks {

@@ -193,6 +193,15 @@ static void endpoint_push(struct builder *b, const struct endpoint *e, struct mo
   b->parameters |= parameters;
 }
 
+// Room for `count` overrides, which become those of `pricing`; NULL without memory, or when there are none.
+static struct price_override *overrides_room(struct builder *b, struct pricing *pricing, size_t count) {
+  struct price_override *room = count ? arena_zalloc(b->arena, count * sizeof *room) : NULL;
+  if (count && !room) b->failed = true;
+  pricing->overrides = room;
+  pricing->override_count = room ? count : 0;
+  return room;
+}
+
 static void endpoint_from_shipped(struct builder *b, const struct shipped_endpoint *row,
                                   const struct provider *provider, struct endpoint *out) {
   *out = (struct endpoint){
@@ -203,16 +212,50 @@ static void endpoint_from_shipped(struct builder *b, const struct shipped_endpoi
       .max_prompt_tokens = row->max_input,
       .supported_parameters = names_list(&b->lists, b->arena, row->parameters),
   };
-  shipped_pricing(row, &out->pricing);
+  struct price_override overrides[SHIPPED_OVERRIDES_MAX];
+  shipped_pricing(row, &out->pricing, overrides);
+  struct price_override *kept = overrides_room(b, &out->pricing, out->pricing.override_count);
+  if (kept) memcpy(kept, overrides, out->pricing.override_count * sizeof *kept);
 }
 
-static void pricing_override(struct pricing *base, const struct pricing *given) {
-  price_femto *to = (price_femto *)base;
-  const price_femto *from = (const price_femto *)given;
-  static_assert(sizeof *base % sizeof *to == 0, "a pricing is nothing but prices");
-  for (size_t i = 0; i < sizeof *base / sizeof *to; i++) {
-    if (from[i] != PRICE_UNSET) to[i] = from[i];
+// A price that the configuration gives holds whatever the prompt's size, unless its own overrides say otherwise.
+static void overrides_cut(struct builder *b, struct pricing *pricing, const struct pricing *given) {
+  const struct price_override *shipped = pricing->overrides;
+  size_t count = pricing->override_count;
+  struct price_override *kept = overrides_room(b, pricing, count);
+  pricing->override_count = 0;
+  for (size_t i = 0; kept && i < count; i++) {
+    struct price_override o = shipped[i];
+    bool any = false;
+    for (const struct price_key *key = price_keys; key->name.len; key++) {
+      if (pricing_get(given, key) != PRICE_UNSET) *pricing_at(&o.prices, key) = PRICE_UNSET;
+      any = any || pricing_get(&o.prices, key) != PRICE_UNSET;
+    }
+    if (any) kept[pricing->override_count++] = o;
   }
+}
+
+static void overrides_given(struct builder *b, struct pricing *pricing, const struct config_endpoint *given) {
+  struct price_override *own = overrides_room(b, pricing, given->override_count);
+  for (size_t i = 0; own && i < given->override_count; i++) {
+    const struct config_override *o = &given->overrides[i];
+    own[i] = (struct price_override){.min_prompt_tokens = o->min_prompt_tokens,
+                                     .timed = o->has_start || o->has_end,
+                                     .utc_start = (uint16_t)o->utc_start,
+                                     .utc_end = (uint16_t)o->utc_end,
+                                     .prices = o->prices};
+  }
+}
+
+// A list that prices question and answer is taken whole; a shorter one changes the catalogue's.
+static void pricing_given(struct builder *b, struct pricing *pricing, const struct config_endpoint *given) {
+  bool whole = given->pricing.prompt != PRICE_UNSET && given->pricing.completion != PRICE_UNSET;
+  if (whole) *pricing = PRICING_UNSET;
+  pricing_overlay(pricing, &given->pricing);
+  if (given->override_count)
+    overrides_given(b, pricing, given);
+  else
+    overrides_cut(b, pricing, &given->pricing);
 }
 
 static const struct shipped_endpoint *shipped_at(const struct shipped_model *model, struct str provider) {
@@ -252,7 +295,7 @@ static bool endpoint_from_config(struct builder *b, struct slot *slot, const str
   if (given->context_length) out->context_length = given->context_length;
   if (given->max_completion_tokens) out->max_completion_tokens = given->max_completion_tokens;
   if (given->max_prompt_tokens) out->max_prompt_tokens = given->max_prompt_tokens;
-  pricing_override(&out->pricing, &given->pricing);
+  pricing_given(b, &out->pricing, given);
   if (str_eq(given->api, STR("chat"))) out->api = API_CHAT;
   if (str_eq(given->api, STR("responses"))) out->api = API_RESPONSES;
   if (given->api.len && out->api == API_AUTO)

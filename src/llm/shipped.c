@@ -67,18 +67,44 @@ struct str shipped_modality(unsigned bit) {
   return bit < COUNT(shipped_modalities) ? str_from_cstr(shipped_modalities[bit]) : (struct str){0};
 }
 
-void shipped_pricing(const struct shipped_endpoint *endpoint, struct pricing *out) {
+// Decimals in the order of PRICES in scripts/catalogue, "-" for one not known: `text`, up to its end.
+static void prices_read(struct str text, struct pricing *out) {
   *out = PRICING_UNSET;
-  // In the order of PRICES in scripts/catalogue.
-  price_femto *const members[] = {
-      &out->prompt, &out->completion,   &out->input_cache_read,    &out->input_cache_write, &out->internal_reasoning,
-      &out->audio,  &out->audio_output, &out->input_cache_write_1h};
-  struct str rest = str_from_cstr(endpoint->prices), text;
-  for (size_t i = 0; str_split(&rest, ' ', &text); i++) {
+  price_femto *const members[] = {&out->prompt,
+                                  &out->completion,
+                                  &out->input_cache_read,
+                                  &out->input_cache_write,
+                                  &out->internal_reasoning,
+                                  &out->audio,
+                                  &out->audio_output,
+                                  &out->input_cache_write_1h,
+                                  &out->input_audio_cache,
+                                  &out->image_output,
+                                  &out->web_search};
+  struct str word;
+  for (size_t i = 0; str_split(&text, ' ', &word); i++) {
     assert(i < COUNT(members));
-    if (str_eq(text, STR("-"))) continue;
-    bool ok = price_parse(text, members[i]);
+    if (str_eq(word, STR("-"))) continue;
+    bool ok = price_parse(word, members[i]);
     assert(ok);
     (void)ok;
   }
+}
+
+// "0.1 0.2>200000 0.2 0.4": the prices, and behind each > a number of prompt tokens and the prices beyond it.
+void shipped_pricing(const struct shipped_endpoint *endpoint, struct pricing *out,
+                     struct price_override overrides[SHIPPED_OVERRIDES_MAX]) {
+  struct str rest = str_from_cstr(endpoint->prices), part, tokens;
+  str_split(&rest, '>', &part);
+  prices_read(part, out);
+  while (str_split(&rest, '>', &part)) {
+    assert(out->override_count < SHIPPED_OVERRIDES_MAX);
+    struct price_override *o = &overrides[out->override_count++];
+    *o = (struct price_override){0};
+    bool ok = str_split(&part, ' ', &tokens) && str_to_u64(tokens, UINT32_MAX, &o->min_prompt_tokens);
+    assert(ok);
+    (void)ok;
+    prices_read(part, &o->prices);
+  }
+  if (out->override_count) out->overrides = overrides;
 }

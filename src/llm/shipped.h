@@ -11,7 +11,7 @@
 struct shipped_endpoint {
   uint8_t provider;                         // see shipped_provider
   const char *upstream;                     // the provider's own name for the model
-  const char *prices;                       // decimals in a fixed order, "-" for one not known; see shipped_pricing
+  const char *prices;                       // decimals in a fixed order; see shipped_pricing
   uint32_t context, max_output, max_input;  // tokens; 0 unknown
   uint32_t parameters;                      // bits; see shipped_parameter
 };
@@ -41,4 +41,7 @@ struct str shipped_tokenizer(const struct shipped_model *model);
 struct str shipped_provider(unsigned number);
 struct str shipped_parameter(unsigned bit);
 struct str shipped_modality(unsigned bit);
-void shipped_pricing(const struct shipped_endpoint *endpoint, struct pricing *out);
+// The prices of a row; what becomes of them for long prompts goes to `overrides`, which *out then points to.
+enum { SHIPPED_OVERRIDES_MAX = 4 };
+void shipped_pricing(const struct shipped_endpoint *endpoint, struct pricing *out,
+                     struct price_override overrides[SHIPPED_OVERRIDES_MAX]);

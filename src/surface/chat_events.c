@@ -464,7 +464,10 @@ static void on_event(void *context, const struct event *event) {
     case EVENT_CITATION: on_citation(e, event); return;
     case EVENT_IMAGE: on_image(e, event); return;
     case EVENT_FINISH: on_finish(e, event); return;
-    case EVENT_USAGE: e->reply->usage = *event->usage; return;
+    case EVENT_USAGE:
+      e->reply->usage = *event->usage;
+      usage_settle(&e->reply->usage, 0);
+      return;
   }
 }
 
@@ -495,7 +498,7 @@ static void write_finish(struct chat_events *e, struct buf *out) {
 
 static void settle_usage(struct chat_events *e, uint64_t request_bytes) {
   if (!e->reply->usage.known) chat_usage_estimate(e->reply, request_bytes);
-  e->reply->cost = usage_cost(&e->reply->usage, &e->reply->endpoint->pricing);
+  chat_usage_price(e->reply);
 }
 
 static void write_list(struct buf *out, struct str name, const struct buf *list) {

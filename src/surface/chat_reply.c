@@ -91,7 +91,7 @@ static void write_all(struct chat_reply *reply, const struct json_doc *doc, cons
     usage = JSON_NONE;
     chat_usage_estimate(reply, reply->request_bytes);
   }
-  reply->cost = usage_cost(&reply->usage, &reply->endpoint->pricing);
+  chat_usage_price(reply);
   sample->usage = usage == top->usage ? usage : JSON_NONE;
   sample->usage_at = out->len;
   buf_char(out, ',');

@@ -225,6 +225,30 @@ static bool take_facts(struct chat_request *r, struct arena *arena, struct fault
   return true;
 }
 
+// Pictures among the parts of one message; the request's doc does not reach into them.
+static uint64_t images_in(struct json_doc *parts, struct str content) {
+  uint64_t n = 0;
+  if (json_parse(parts, content, 2) != JSON_OK) return 0;
+  for (uint32_t part = json_first(parts, 0); part != JSON_NONE; part = json_next(parts, 0, part)) {
+    uint32_t type = json_get(parts, part, STR("type"));
+    n += json_string_is(parts, type, STR("image_url")) || json_string_is(parts, type, STR("input_image"));
+  }
+  return n;
+}
+
+uint64_t chat_request_images(const struct chat_request *r) {
+  const struct json_doc *doc = &r->doc;
+  uint32_t messages = chat_member_at(r, CHAT_MEMBER_MESSAGES);
+  struct json_doc parts = {0};
+  uint64_t n = 0;
+  for (uint32_t m = json_first(doc, messages); m != JSON_NONE; m = json_next(doc, messages, m)) {
+    uint32_t content = json_get(doc, m, STR("content"));
+    if (json_is(doc, content, JSON_ARRAY)) n += images_in(&parts, json_raw(doc, content));
+  }
+  json_doc_free(&parts);
+  return n;
+}
+
 // --- the whole body ---
 
 // The key that came twice begins at error_at.

@@ -8,7 +8,7 @@ void chat_reply_init(struct chat_reply *reply, struct str generation_id, const s
   memset(reply, 0, sizeof *reply);
   reply->generation_id = generation_id;
   reply->endpoint = endpoint;
-  reply->created = created;
+  reply->created = reply->asked_at = created;
 }
 
 void chat_keep(char *into, size_t size, struct str text) {

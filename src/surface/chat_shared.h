@@ -58,6 +58,8 @@ uint32_t chat_usage_find(const struct json_doc *doc, const struct chat_top *top)
 // Reads a usage object in any spelling of the OpenAI-like services. False: it is none.
 bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct provider_quirks *quirks,
                      struct usage *out);
+// What reply->usage costs at its endpoint: reply->cost.
+void chat_usage_price(struct chat_reply *reply);
 // The estimate for an answer whose provider never told: four bytes a token.
 void chat_usage_estimate(struct chat_reply *reply, uint64_t request_bytes);
 // `"usage":{…}`: reply->usage and cost, and whatever else stood in the provider's object (JSON_NONE: nothing).

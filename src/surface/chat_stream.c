@@ -341,7 +341,7 @@ bool chat_stream_end(struct chat_stream *s, bool saw_done, uint64_t request_byte
   }
   write_missing_ends(s, out);
   if (!reply->usage.known) chat_usage_estimate(reply, request_bytes);
-  reply->cost = usage_cost(&reply->usage, &reply->endpoint->pricing);
+  chat_usage_price(reply);
   write_usage(s, out);
   buf_lit(out, "data: [DONE]\n\n");
   return true;

@@ -13,14 +13,6 @@ uint32_t chat_usage_find(const struct json_doc *doc, const struct chat_top *top)
   return json_is(doc, usage, JSON_OBJECT) ? usage : JSON_NONE;
 }
 
-// Some count reasoning beside completion_tokens instead of inside. The total tells which, where it is given.
-static uint64_t completion_of(const struct usage *u, const struct provider_quirks *quirks) {
-  if (!u->reasoning || u->total == u->prompt + u->completion) return u->completion;
-  bool outside =
-      quirks->reasoning_outside || u->reasoning > u->completion || u->total == u->prompt + u->completion + u->reasoning;
-  return outside ? u->completion + u->reasoning : u->completion;
-}
-
 bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct provider_quirks *quirks,
                      struct usage *out) {
   struct chat_members m, in, made;
@@ -28,6 +20,7 @@ bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct pr
   if (m.at[CHAT_WORD_PROMPT_TOKENS] == JSON_NONE && m.at[CHAT_WORD_COMPLETION_TOKENS] == JSON_NONE) return false;
   chat_members_read(&in, doc, m.at[CHAT_WORD_PROMPT_TOKENS_DETAILS]);
   chat_members_read(&made, doc, m.at[CHAT_WORD_COMPLETION_TOKENS_DETAILS]);
+  uint32_t cached = in.at[CHAT_WORD_CACHED_TOKENS_DETAILS], tools = m.at[CHAT_WORD_SERVER_TOOL_USE];
   struct usage u = {
       .known = true,
       .prompt = count_of(doc, m.at[CHAT_WORD_PROMPT_TOKENS]),
@@ -36,22 +29,33 @@ bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct pr
       .cached = count_of(doc, in.at[CHAT_WORD_CACHED_TOKENS]),
       .cache_write = count_of(doc, in.at[CHAT_WORD_CACHE_WRITE_TOKENS]),
       .audio_prompt = count_of(doc, in.at[CHAT_WORD_AUDIO_TOKENS]),
+      .image_prompt = count_of(doc, in.at[CHAT_WORD_IMAGE_TOKENS]),
+      .video_prompt = count_of(doc, in.at[CHAT_WORD_VIDEO_TOKENS]),
       .reasoning = count_of(doc, made.at[CHAT_WORD_REASONING_TOKENS]),
       .audio_completion = count_of(doc, made.at[CHAT_WORD_AUDIO_TOKENS]),
       .image_completion = count_of(doc, made.at[CHAT_WORD_IMAGE_TOKENS]),
+      .video_completion = count_of(doc, made.at[CHAT_WORD_VIDEO_TOKENS]),
+      .web_searches = count_of(doc, m.at[CHAT_WORD_NUM_SEARCH_QUERIES]),
   };
-  // Together, Moonshot, Hugging Face; DeepSeek; Perplexity:
+  if (UNLIKELY(cached != JSON_NONE)) {
+    u.audio_cached = count_of(doc, json_get(doc, cached, STR("audio_tokens")));
+    u.image_cached = count_of(doc, json_get(doc, cached, STR("image_tokens")));
+  }
+  if (UNLIKELY(tools != JSON_NONE)) u.web_searches = count_of(doc, json_get(doc, tools, STR("web_search_requests")));
+  // Together, Moonshot, Hugging Face; DeepSeek; Mistral; Perplexity:
   if (!u.cached) u.cached = count_of(doc, m.at[CHAT_WORD_CACHED_TOKENS]);
   if (!u.cached) u.cached = count_of(doc, m.at[CHAT_WORD_PROMPT_CACHE_HIT_TOKENS]);
+  if (!u.cached) u.cached = count_of(doc, m.at[CHAT_WORD_NUM_CACHED_TOKENS]);
   if (!u.reasoning) u.reasoning = count_of(doc, m.at[CHAT_WORD_REASONING_TOKENS]);
-  u.completion = completion_of(&u, quirks);
-  if (u.cached > u.prompt && quirks->cached_outside) u.prompt += u.cached;
-  if (u.cached > u.prompt) u.cached = u.prompt;
-  if (u.cache_write > u.prompt - u.cached) u.cache_write = u.prompt - u.cached;
-  if (u.reasoning > u.completion) u.reasoning = u.completion;
-  if (u.total < u.prompt + u.completion) u.total = u.prompt + u.completion;
+  usage_settle(&u, (quirks->cached_outside ? USAGE_CACHED_OUTSIDE : 0u) |
+                       (quirks->reasoning_outside ? USAGE_REASONING_OUTSIDE : 0u));
   *out = u;
   return true;
+}
+
+void chat_usage_price(struct chat_reply *reply) {
+  reply->usage.images = reply->images;
+  reply->cost = usage_cost(&reply->usage, &reply->endpoint->pricing, reply->asked_at);
 }
 
 void chat_usage_estimate(struct chat_reply *reply, uint64_t request_bytes) {
@@ -111,6 +115,12 @@ static void write_cost(const struct cost *cost, struct buf *out) {
   buf_char(out, '}');
 }
 
+static void count_if(struct buf *out, struct str name, uint64_t count) {
+  if (!count) return;
+  json_write_key(out, name);
+  buf_u64(out, count);
+}
+
 void chat_usage_write(const struct chat_reply *reply, const struct json_doc *doc, uint32_t usage, struct buf *out) {
   static const struct json_doc nothing;
   if (!doc) doc = &nothing;
@@ -128,12 +138,15 @@ void chat_usage_write(const struct chat_reply *reply, const struct json_doc *doc
     buf_u64(out, u->cache_write);
     buf_lit(out, ",\"audio_tokens\":");
     buf_u64(out, u->audio_prompt);
+    count_if(out, STR("video_tokens"), u->video_prompt);
+    count_if(out, STR("image_tokens"), u->image_prompt);
     buf_lit(out, "},\"completion_tokens_details\":{\"reasoning_tokens\":");
     buf_u64(out, u->reasoning);
     buf_lit(out, ",\"image_tokens\":");
     buf_u64(out, u->image_completion);
     buf_lit(out, ",\"audio_tokens\":");
     buf_u64(out, u->audio_completion);
+    count_if(out, STR("video_tokens"), u->video_completion);
     buf_char(out, '}');
     if (u->web_searches) {
       buf_lit(out, ",\"server_tool_use\":{\"web_search_requests\":");

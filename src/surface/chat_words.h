@@ -36,21 +36,26 @@
   X(COST_DETAILS, "cost_details")                       \
   X(TOTAL_TOKENS, "total_tokens")                       \
   X(AUDIO_TOKENS, "audio_tokens")                       \
+  X(VIDEO_TOKENS, "video_tokens")                       \
   X(IMAGE_TOKENS, "image_tokens")                       \
   X(FINISH_REASON, "finish_reason")                     \
   X(FUNCTION_CALL, "function_call")                     \
   X(PROMPT_TOKENS, "prompt_tokens")                     \
   X(CACHED_TOKENS, "cached_tokens")                     \
   X(EXECUTED_TOOLS, "executed_tools")                   \
+  X(SERVER_TOOL_USE, "server_tool_use")                 \
   X(REASONING_TOKENS, "reasoning_tokens")               \
   X(REASONING_CONTENT, "reasoning_content")             \
   X(REASONING_DETAILS, "reasoning_details")             \
   X(COMPLETION_TOKENS, "completion_tokens")             \
+  X(NUM_CACHED_TOKENS, "num_cached_tokens")             \
   X(SYSTEM_FINGERPRINT, "system_fingerprint")           \
   X(CACHE_WRITE_TOKENS, "cache_write_tokens")           \
+  X(NUM_SEARCH_QUERIES, "num_search_queries")           \
   X(OPENROUTER_METADATA, "openrouter_metadata")         \
   X(NATIVE_FINISH_REASON, "native_finish_reason")       \
   X(PROMPT_TOKENS_DETAILS, "prompt_tokens_details")     \
+  X(CACHED_TOKENS_DETAILS, "cached_tokens_details")     \
   X(PROMPT_CACHE_HIT_TOKENS, "prompt_cache_hit_tokens") \
   X(COMPLETION_TOKENS_DETAILS, "completion_tokens_details")
 

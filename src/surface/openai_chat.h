@@ -44,6 +44,9 @@ struct fault_note {
 bool chat_request_parse(struct chat_request *r, struct str body, struct arena *arena, struct fault_note *note);
 void chat_request_free(struct chat_request *r);
 
+// How many pictures its messages hold.
+uint64_t chat_request_images(const struct chat_request *r);
+
 // The body for one endpoint: `model` becomes the endpoint's own name (added when absent); gateway-only members
 // (provider, models, route, plugins, transforms, usage, preset, session_id, trace, debug, cache_control at top level,
 // ...) and what the quirks deny are cut out; max_tokens is renamed as the quirks say; a stream gets "stream_options"
@@ -72,6 +75,8 @@ struct chat_reply {
   struct str generation_id;  // "gen-…"
   const struct endpoint *endpoint;
   uint64_t created;        // unix seconds; becomes the provider's own when it gives one
+  uint64_t asked_at;       // unix seconds, when the request came: prices may depend on the hour
+  uint64_t images;         // pictures in the request, where they have a price; 0 when nobody set it
   uint64_t request_bytes;  // length of the request body: base of an estimate; 0 when nobody set it
   // found in the reply
   struct usage usage;

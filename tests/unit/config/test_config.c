@@ -265,6 +265,41 @@ static void test_every_form(void **state) {
   expect_str(endpoints[1].region, "eu-west-1");
 }
 
+static void test_price_overrides(void **state) {
+  (void)state;
+  parse_good(
+      "demo: on\n"
+      "models:\n"
+      "  - id: a\n"
+      "    endpoints:\n"
+      "      - provider: demo\n"
+      "        pricing:\n"
+      "          prompt: 3e-6\n"
+      "          input_audio_cache: 1e-7\n"
+      "          video: 2e-7\n"
+      "          overrides:\n"
+      "            - {min_prompt_tokens: 200000, prompt: \"0.000006\", audio_output: 0}\n"
+      "            - {utc_start: 1630, utc_end: 0030, completion: 1e-6}\n"
+      "            - {utc_start: 0, utc_end: 2400, min_prompt_tokens: 1, request: 1}\n");
+  const struct config_endpoint *e = &config.models[0].endpoints[0];
+  assert_true(e->pricing.input_audio_cache == 100000000);
+  assert_true(e->pricing.video == 200000000);
+  assert_int_equal(e->override_count, 3);
+  const struct config_override *o = e->overrides;
+  assert_int_equal(o[0].min_prompt_tokens, 200000);
+  assert_false(o[0].has_start || o[0].has_end);
+  assert_true(o[0].prices.prompt == 6000000000);
+  assert_true(o[0].prices.audio_output == 0);
+  assert_true(o[0].prices.completion == PRICE_UNSET);
+  assert_int_equal(o[0].line, 11);
+  assert_int_equal(o[0].column, 15);
+  assert_true(o[1].has_start && o[1].has_end);
+  assert_int_equal(o[1].utc_start, 1630);
+  assert_int_equal(o[1].utc_end, 30);
+  assert_int_equal(o[1].min_prompt_tokens, 0);
+  assert_int_equal(o[2].utc_end, 2400);
+}
+
 static void write_file(const char *path, const char *text);
 
 static void test_other_protocols(void **state) {
@@ -394,6 +429,21 @@ static const struct bad_case bad[] = {
     {"models: [{id: a, endpoints: [{provider: demo, pricing: {prompt: -1}}]}]\n", 1, 65, "not negative, as in"},
     {"models: [{id: a, endpoints: [{provider: demo, pricing: {prompt: 0.0000000000000001}}]}]\n", 1, 65, "at most 15"},
     {"models: [{id: a, endpoints: [{provider: demo, pricing: {promt: 1}}]}]\n", 1, 57, "did you mean 'prompt'?"},
+#define OVERRIDE_ENTRY(text) "models: [{id: a, endpoints: [{provider: demo, pricing: {overrides: [" text "]}}]}]\n"
+    {OVERRIDE_ENTRY("{min_prompt_tokens: 1, prompt: -1}"), 1, 100, "overrides[].prompt: expected USD"},
+    {OVERRIDE_ENTRY("{min_prompt_tokens: many, prompt: 1}"), 1, 89, "expected a whole number"},
+    {OVERRIDE_ENTRY("{min_prompt_tokens: 0, prompt: 1}"), 1, 89, "must be between 1 and"},
+    {OVERRIDE_ENTRY("{utc_start: 1260, utc_end: 1, prompt: 1}"), 1, 81, "expected an hour of the day as HHMM"},
+    {OVERRIDE_ENTRY("{utc_start: 2400, utc_end: 1, prompt: 1}"), 1, 81, "got '2400'"},
+    {OVERRIDE_ENTRY("{utc_start: 1, utc_end: 2401, prompt: 1}"), 1, 93, "got '2401'"},
+    {OVERRIDE_ENTRY("{utc_start: '10:30', utc_end: 1, prompt: 1}"), 1, 81, "got '10:30'"},
+    {OVERRIDE_ENTRY("{utc_start: 130, prompt: 1}"), 1, 69, "overrides[]: utc_start and utc_end go together"},
+    {OVERRIDE_ENTRY("{utc_start: 130, utc_end: 130, prompt: 1}"), 1, 69, "are the same hour"},
+    {OVERRIDE_ENTRY("{prompt: 1}"), 1, 69, "has no condition"},
+    {OVERRIDE_ENTRY("{min_prompt_tokens: 5}"), 1, 69, "gives no price"},
+    {OVERRIDE_ENTRY("{min_prompt_tokens: 5, promt: 1}"), 1, 92, "did you mean 'prompt'?"},
+    {OVERRIDE_ENTRY("7"), 1, 69, "expected a mapping of settings"},
+    {"models: [{id: a, endpoints: [{provider: demo, pricing: {overrides: 7}}]}]\n", 1, 68, "expected a list"},
     {"models: [{id: a, endpoints: [{provider: demo, supported_parameters: [a b]}]}]\n", 1, 70, "expected words"},
     // references
     {"data_dir: ${TEST_UNSET}\n", 1, 11, "the environment variable TEST_UNSET is not set"},
@@ -596,6 +646,7 @@ int main(void) {
       TEST(test_example),
       TEST(test_json),
       TEST(test_every_form),
+      TEST(test_price_overrides),
       TEST(test_other_protocols),
       TEST(test_bad),
       TEST(test_all_at_once_in_order),
