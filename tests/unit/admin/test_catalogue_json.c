@@ -29,6 +29,7 @@ static int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);
   static struct config_provider providers[100];
   static struct config_endpoint endpoints[1];
+  static struct config_override overrides[2];
   static struct config_model models[1];
   static struct str output[] = {{"embeddings", 10}};
   struct config config = {.demo = true, .providers = providers, .models = models, .model_count = 1};
@@ -43,6 +44,14 @@ static int setup(void **state) {
                                     .description = STR("tab\there \xFF"),
                                     .endpoints = endpoints,
                                     .endpoint_count = 1};
+  endpoints[0].overrides = overrides;
+  endpoints[0].override_count = 2;
+  overrides[0] = (struct config_override){.min_prompt_tokens = 200000, .prices = PRICING_UNSET};
+  overrides[0].prices.prompt = 6000000000;
+  overrides[0].prices.input_audio_cache = 1;
+  overrides[1] = (struct config_override){.has_start = true, .utc_start = 1630, .has_end = true, .utc_end = 30};
+  overrides[1].prices = PRICING_UNSET;
+  overrides[1].prices.completion = 0;
   struct config_problems problems = {0};
   if (!catalogue_build(&f->arena, &config, &f->catalogue, &problems)) return -1;
   buf_init(&f->out, TEXT_MAX);
@@ -206,8 +215,30 @@ static void check_model(struct fixture *f, uint32_t model) {
   CHECK(f, pricing, pricing_rules);
   for (uint32_t key = json_first(&f->doc, pricing); key != JSON_NONE;) {
     uint32_t value = json_next(&f->doc, pricing, key);
-    assert_true(json_is(&f->doc, value, JSON_STRING));
+    bool overrides = json_string_is(&f->doc, key, STR("overrides"));
+    assert_true(json_is(&f->doc, value, overrides ? JSON_ARRAY : JSON_STRING));
     key = json_next(&f->doc, pricing, value);
+  }
+}
+
+static void test_overrides(void **state) {
+  struct fixture *f = *state;
+  const char *const both[] = {
+      "\"overrides\":[{\"min_prompt_tokens\":200000,\"prompt\":\"0.000006\","
+      "\"input_audio_cache\":\"0.000000000000001\"},"
+      "{\"utc_start\":1630,\"utc_end\":30,\"completion\":\"0\"}]}",
+      "\"overrides\":[{\"min_prompt_tokens\":200000,\"prompt\":\"0.0000025\","
+      "\"completion\":\"0.000015\",\"input_cache_read\":\"0.00000025\"}]}"};
+  const struct str ids[] = {STR("own \"model\""), STR("google/gemini-2.5-pro")};
+  for (size_t i = 0; i < 2; i++) {
+    buf_clear(&f->out);
+    assert_true(model_json(&f->out, &f->catalogue, ids[i]));
+    if (str_find(buf_view(&f->out), str_from_cstr(both[i]), 0) == SIZE_MAX)
+      fail_msg("%.*s", STR_ARGS(buf_view(&f->out)));
+    buf_clear(&f->out);
+    assert_true(endpoints_json(&f->out, &f->catalogue, ids[i]));
+    if (str_find(buf_view(&f->out), str_from_cstr(both[i]), 0) == SIZE_MAX)
+      fail_msg("%.*s", STR_ARGS(buf_view(&f->out)));
   }
 }
 
@@ -421,6 +452,7 @@ static void test_small_buffers_fail(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_every_model_of_the_list),
+      TEST(test_overrides),
       TEST(test_one_model),
       TEST(test_awkward_text),
       TEST(test_endpoints),

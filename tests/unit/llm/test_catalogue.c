@@ -188,6 +188,52 @@ static void test_configuration_overrides_rows(void **state) {
   assert_int_equal(m->input_modalities.count, 3);
 }
 
+// A price of the configuration holds for long prompts, too; a whole list of prices leaves nothing of the catalogue's.
+static void test_steps_and_the_configuration(void **state) {
+  struct fixture *f = *state;
+  struct config_provider provider = with_key(STR("google-ai-studio"));
+  struct config_override given = {.min_prompt_tokens = 9, .has_start = true, .has_end = true, .utc_start = 1630};
+  given.prices = PRICING_UNSET;
+  given.prices.completion = 4;
+  struct config_endpoint endpoints[] = {endpoint(STR("google-ai-studio"), STR("gemini-2.5-pro")),
+                                        endpoint(STR("google-ai-studio"), STR("gemini-2.5-pro")),
+                                        endpoint(STR("google-ai-studio"), STR("gemini-2.5-pro")),
+                                        endpoint(STR("google-ai-studio"), STR("gemini-2.5-pro")),
+                                        endpoint(STR("google-ai-studio"), STR("gemini-2.5-pro"))};
+  endpoints[1].pricing.prompt = 7;
+  endpoints[2].pricing.prompt = endpoints[2].pricing.completion = 7;
+  endpoints[3].overrides = &given;
+  endpoints[3].override_count = 1;
+  endpoints[4].pricing.prompt = endpoints[4].pricing.input_cache_read = 7;
+  struct config_model model = {.id = STR("google/gemini-2.5-pro"), .endpoints = endpoints, .endpoint_count = 5};
+  f->config.providers = &provider;
+  f->config.provider_count = 1;
+  f->config.models = &model;
+  f->config.model_count = 1;
+  assert_true(build(f));
+  const struct endpoint *e = catalogue_find(&f->catalogue, model.id)->endpoints;
+  assert_int_equal(e[0].pricing.override_count, 1);
+  assert_int_equal(e[0].pricing.overrides[0].min_prompt_tokens, 200000);
+  assert_int_equal(e[0].pricing.overrides[0].prices.prompt, 2500000000);
+  assert_int_equal(e[1].pricing.override_count, 1);
+  assert_true(e[1].pricing.overrides[0].prices.prompt == PRICE_UNSET);
+  assert_int_equal(e[1].pricing.overrides[0].prices.completion, 15000000000);
+  assert_int_equal(e[1].pricing.input_cache_read, 125000000);
+  assert_int_equal(e[2].pricing.override_count, 0);
+  assert_true(e[2].pricing.input_cache_read == PRICE_UNSET);
+  assert_int_equal(e[3].pricing.override_count, 1);
+  assert_int_equal(e[3].pricing.prompt, 1250000000);
+  const struct price_override *o = e[3].pricing.overrides;
+  assert_true(o->timed);
+  assert_int_equal(o->min_prompt_tokens, 9);
+  assert_int_equal(o->utc_start, 1630);
+  assert_int_equal(o->utc_end, 0);
+  assert_int_equal(o->prices.completion, 4);
+  assert_true(o->prices.prompt == PRICE_UNSET);
+  assert_int_equal(e[4].pricing.override_count, 1);
+  assert_true(e[4].pricing.overrides[0].prices.input_cache_read == PRICE_UNSET);
+}
+
 static void test_own_id_of_a_known_offer(void **state) {
   struct fixture *f = *state;
   struct config_provider provider = with_key(STR("openai"));
@@ -347,6 +393,7 @@ int main(void) {
       TEST(test_providers_only_bring_all_their_models),
       TEST(test_configuration_overrides_rows),
       TEST(test_own_id_of_a_known_offer),
+      TEST(test_steps_and_the_configuration),
       TEST(test_model_without_endpoints_gets_the_shipped_ones),
       TEST(test_local_servers_are_free),
       TEST(test_problems_all_at_once),

@@ -1,6 +1,8 @@
 // scripts/catalogue makes of three small sources exactly the table that is expected of it, in any locale and every
 // time. The sources in tests/unit/llm/catalogue hold one of each: a model with all facts, one that is deprecated,
-// without price, too old, no chat model, an alias, a variant, an unknown reseller, numbers with exponents.
+// without price, too old, no chat model, an alias, a variant, an unknown reseller, numbers with exponents, prices of
+// long prompts (in order, none that the context cannot hold); fill.json completes what costs the same, and nothing
+// else.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,8 +54,8 @@ static void test_small_sources(void **state) {
   assert_int_equal(run(&expected, "cat '" SOURCE "expected.inc'", h, __FILE__), 0);
   int status = run(&got,
                    "LC_ALL=C python3 '" SCRIPT "' --date 2026-04-01 '" SOURCE "models.dev.json' '" SOURCE
-                   "openrouter.json' '" SOURCE "litellm.json'",
-                   h, __FILE__, h, __FILE__, h, __FILE__, h, __FILE__);
+                   "openrouter.json' '" SOURCE "litellm.json' --fill '" SOURCE "fill.json'",
+                   h, __FILE__, h, __FILE__, h, __FILE__, h, __FILE__, h, __FILE__);
   assert_int_equal(status, 0);
   assert_true(expected.len > 1000);
   if (!str_eq(buf_view(&expected), buf_view(&got))) {
