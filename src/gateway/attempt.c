@@ -1,6 +1,7 @@
 // One try of one endpoint: what it is asked (spliced, or translated into its dialect), what that needs first
 // (prepare.c), and where the path goes when it fails.
 #define _GNU_SOURCE
+#include "base/log.h"
 #include "base/time.h"
 #include "gateway/credential.h"
 #include "gateway/gateway.h"
@@ -33,6 +34,11 @@ static struct request *request_of(struct exchange *x) {
   return in->request;
 }
 
+// What AWS's clock says: a signature is good for five minutes only.
+static uint64_t aws_unix_s(const struct worker *w) {
+  return (uint64_t)((int64_t)(time_unix_us() / 1000000) + w->aws_clock_s);
+}
+
 static void sign(struct request *r, const struct head_target *target, struct str path, struct buf *fields) {
   struct inference *in = r->inference;
   const struct provider *p = in->targets[in->target]->provider;
@@ -45,7 +51,7 @@ static void sign(struct request *r, const struct head_target *target, struct str
                           .region = p->region,
                           .service = STR("bedrock"),
                           .body = buf_view(&in->translated),
-                          .unix_s = time_unix_us() / 1000000};
+                          .unix_s = aws_unix_s(r->worker)};
   aws_sign(&call, &credentials, &r->arena, fields);
 }
 
@@ -188,6 +194,7 @@ void path_attempt_start(struct request *r) {
   in->attempt_ns = in->attempt_count ? time_mono_ns() : r->ready_ns;
   in->head_ns = 0;
   in->upstream_status = 0;
+  in->upstream_unix_s = 0;
   chat_reply_init(&in->reply, str_from_cstr(r->generation_id), e, r->arrived_us / 1000000);
   in->reply.request_bytes = r->body_len;
   if (pricing_has_images(&e->pricing)) in->reply.images = chat_request_images(&in->chat);
@@ -228,6 +235,26 @@ static void attempt_send(struct request *r) {
   // The exchange may have failed already, and the request with it: nothing is touched here.
 }
 
+// A signature was refused, and the clock of the one who refused it is far from the one it was made by: that clock is
+// believed from now on, and the same target is asked once more.
+static bool correct_clock(struct request *r) {
+  static const char *const types[] = {"InvalidSignature", "SignatureDoesNotMatch", "RequestExpired",
+                                      "RequestTimeTooSkewed"};
+  enum { APART_S = 240 };
+  struct inference *in = r->inference;
+  const struct provider *p = in->targets[in->target]->provider;
+  bool refused = in->upstream_status == 403 && !in->error_type.len;
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    refused |= in->upstream_status / 100 == 4 && str_starts_nocase(in->error_type, str_from_cstr(types[i]));
+  if (p->protocol != PROTOCOL_BEDROCK || p->key_count || !refused || !in->upstream_unix_s || in->spoken) return false;
+  int64_t apart = in->upstream_unix_s - (int64_t)aws_unix_s(r->worker);
+  if (in->renewed || (apart > -APART_S && apart < APART_S)) return false;
+  log_warn("provider %.*s: its clock is %lld s apart from ours: its time is signed", STR_ARGS(p->id), (long long)apart);
+  r->worker->aws_clock_s += apart;
+  in->renewed = true;
+  return true;
+}
+
 // A fetched credential was refused: perhaps it ran out early. The same target is asked once more, with a new one.
 static bool renew_credential(struct request *r) {
   struct inference *in = r->inference;
@@ -243,7 +270,7 @@ void path_attempt_failed(struct request *r, enum fault fault, struct str message
   struct inference *in = r->inference;
   exchange_cancel(&in->exchange);
   prepare_cancel(r);
-  if (renew_credential(r)) {
+  if (correct_clock(r) || renew_credential(r)) {
     relay_reset(in);
     path_attempt_start(r);
     return;

@@ -25,7 +25,7 @@ struct stored_credential {
   struct arena arena;       // of the values
   struct credential value;
   bool has_value;
-  uint64_t expires_s, failed_s;
+  uint64_t expires_s, failed_s, asked_s;
   char why[200];
 };
 
@@ -93,7 +93,7 @@ static bool read_aws(struct stored_credential *c, struct str body) {
   aws->secret_access_key = arena_str(&c->arena, aws->secret_access_key);
   aws->session_token = arena_str(&c->arena, aws->session_token);
   json_doc_free(&doc);
-  if (!ok) snprintf(c->why, sizeof c->why, "the container's endpoint gave no credentials");
+  if (!ok) snprintf(c->why, sizeof c->why, "the container's endpoint gave no credentials (status %u)", c->fetch.status);
   return ok;
 }
 
@@ -159,7 +159,7 @@ static void on_fetched(struct fetch *f) {
 
 // --- asking ---
 
-// The container's token changes: it is read anew each time.
+// The container's token changes: it is read anew each time. The file goes before the variable.
 static struct str container_token(const struct provider *p, struct arena *arena) {
   if (!p->aws_container_token_file.len) return p->aws_container_token;
   char *path = str_dup(p->aws_container_token_file), *text = arena_alloc(arena, TOKEN_FILE_MAX);
@@ -175,6 +175,7 @@ static bool ask(struct stored_credential *c, const struct provider *p) {
   struct arena arena = {0};
   struct str url = p->aws_container_url, form = {0}, why = {0}, fields = {0};
   bool ok = true;
+  c->asked_s = now_s();
   c->fetch.done = on_fetched;
   c->fetch.body_max = BODY_MAX;
   c->fetch.timeout_ms = TIMEOUT_MS;
@@ -184,6 +185,11 @@ static bool ask(struct stored_credential *c, const struct provider *p) {
     if (!ok) snprintf(c->why, sizeof c->why, "%.*s", (int)(why.len < 190 ? why.len : 190), why.ptr);
   } else {
     struct str token = container_token(p, &arena);
+    ok = token.len || !p->aws_container_token_file.len;
+    if (!ok) snprintf(c->why, sizeof c->why, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read, or is empty");
+    for (size_t i = 0; i < token.len && ok; i++) ok = token.ptr[i] >= ' ';
+    if (!ok && token.len)
+      snprintf(c->why, sizeof c->why, "the container's authorization token has a line break inside");
     if (token.len) fields = arena_printf(&arena, "\r\nAuthorization: %.*s", STR_ARGS(token));
   }
   if (ok) {
@@ -210,6 +216,7 @@ enum credential_state credential_get(struct request *r, const struct provider *p
   uint64_t now = now_s();
   bool usable = c->has_value && now < c->expires_s, early = c->has_value && now + EARLY_S >= c->expires_s;
   bool lately_failed = c->failed_s && now - c->failed_s < AGAIN_S;
+  if (usable && early) early = now - c->asked_s >= AGAIN_S;             // some are never good for longer
   if ((!usable || early) && !c->fetching && !lately_failed) ask(c, p);  // may be answered at once
   usable = c->has_value && now < c->expires_s;
   if (usable) {

@@ -81,14 +81,19 @@ static bool is_type(struct str content_type, struct str type) {
 
 enum { WAIT_UNCLEAR_S = 60, WAIT_MAX_S = 86400 };
 
-// Seconds until a moment written as HTTP does: "Mon, 23 Nov 2026 16:02:41 GMT".
-static unsigned seconds_until(struct str date) {
+// A moment written as HTTP does: "Mon, 23 Nov 2026 16:02:41 GMT". 0: it is none.
+static int64_t moment(struct str date) {
   char text[32];
   struct tm tm = {0};
   snprintf(text, sizeof text, "%.*s", STR_ARGS(date));
   const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-  if (!end || *end) return WAIT_UNCLEAR_S;
-  int64_t seconds = (int64_t)timegm(&tm) - (int64_t)(time_unix_us() / 1000000);
+  return !end || *end ? 0 : (int64_t)timegm(&tm);
+}
+
+// Seconds until such a moment.
+static unsigned seconds_until(struct str date) {
+  int64_t then = moment(date), seconds = then - (int64_t)(time_unix_us() / 1000000);
+  if (!then) return WAIT_UNCLEAR_S;
   return seconds < 1 ? 1 : seconds > WAIT_MAX_S ? WAIT_MAX_S : (unsigned)seconds;
 }
 
@@ -160,6 +165,7 @@ static bool take_head(struct request *r, const struct http_head *head) {
   struct str type = http_field_get(head, STR("content-type"));
   if (head->status != 200) {
     in->retry_after_s = retry_after(head);
+    in->upstream_unix_s = moment(http_field_get(head, STR("date")));
     in->error_type = arena_str(&r->arena, http_field_get(head, STR("x-amzn-errortype")));
     r->state = REQUEST_ERROR;
     in->held.max = ERROR_BODY_MAX;

@@ -70,9 +70,10 @@ struct inference {
   uint64_t head_ns;     // the provider's first byte
   uint64_t first_ns;    // our first byte of the answer
   uint16_t upstream_status;
-  unsigned retry_after_s;  // as the provider asked
-  bool head_sent;          // the client has the status line (and perhaps comments)
-  bool spoken;             // the client has some of the answer: no fallback any more
+  int64_t upstream_unix_s;  // of an error: the provider's clock; 0: it did not say
+  unsigned retry_after_s;   // as the provider asked
+  bool head_sent;           // the client has the status line (and perhaps comments)
+  bool spoken;              // the client has some of the answer: no fallback any more
   bool recorded;
 };
 

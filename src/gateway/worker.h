@@ -44,7 +44,8 @@ struct worker {
   struct client *clients;  // all open ones
   unsigned client_count;
   struct stored_credential *credentials;
-  struct demo *demos;  // the demo provider's connections
+  int64_t aws_clock_s;  // how far AWS's clock is ahead of ours, once it refused a signature for its time
+  struct demo *demos;   // the demo provider's connections
   bool draining;
   // blocks of requests that are over, to be used again; see request.c
   struct spare_blocks {

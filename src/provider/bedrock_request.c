@@ -169,7 +169,8 @@ static bool media_block(struct writer *w, const struct part *p) {
 static bool goes_back(const struct writer *w, const struct part *p) {
   if (p->kind != PART_REASONING) return false;
   if (w->family->is_claude) return reasoning_is_of(p, format) && (p->encrypted.len || p->signature.len);
-  return w->family->deepseek && p->text.len && !p->signature.len && (!p->format.len || reasoning_is_of(p, "unknown"));
+  return w->family->deepseek && p->text.len && !p->signature.len &&
+         (!p->format.len || reasoning_is_of(p, "amazon-bedrock-v1"));
 }
 
 static void reasoning_block(struct writer *w, const struct part *p) {

@@ -170,7 +170,7 @@ static enum decode_result bedrock_event(void *state, struct str type, struct str
   .reply = bedrock_reply, .stream_new = bedrock_new, .stream_drop = bedrock_drop, .stream_event = bedrock_event, \
   .error = bedrock_error
 
-static const struct dialect bedrock = {BEDROCK};
+static const struct dialect bedrock = {BEDROCK, .reasoning_format = "amazon-bedrock-v1"};
 static const struct dialect bedrock_claude = {BEDROCK, .reasoning_format = "anthropic-claude-v1"};
 
 // --- Cohere ---

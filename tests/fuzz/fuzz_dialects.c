@@ -1,16 +1,17 @@
-// Any bytes as what a provider sends, in each dialect: a stream (an event a line; for Bedrock also frames), a whole
-// reply, the body of an error. What comes out for the client must be JSON, and a stream that is done must have an end.
+// Any bytes as what a provider sends, in each dialect: a stream as it comes (server-sent events or frames), one of an
+// event a line, a whole reply, the body of an error. What comes out for the client must be JSON and the same however
+// the bytes are divided, and a stream that is done must have an end.
 //
-// First byte: the dialect. Second: the HTTP status of the error, above 400.
+// First byte: the dialect, unless SIGNALBOX_FUZZ_DIALECT names one by its number. Second: the HTTP status of the error,
+// above 400. Without a dialect of one's own, tests/fuzz/recorded_corpus makes inputs of recorded traffic.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "json/json.h"
-#include "provider/dialect.h"
+#include "provider/dialect_stream.h"
 #include "provider/table.h"
 #include "surface/openai_chat.h"
-#include "wire/aws_event_stream.h"
 
 static void require(bool condition) {
   if (!condition) abort();
@@ -61,40 +62,61 @@ static enum decode_result lines(const struct dialect *d, void *state, struct str
   return result;
 }
 
-static enum decode_result frames(const struct dialect *d, void *state, struct str bytes,
-                                 struct decode_failure *failure) {
+// The bytes in two pieces, divided at `at`.
+static enum decode_result feed(const struct dialect *d, struct event_sink sink, struct str bytes, size_t at,
+                               struct decode_failure *failure) {
+  struct dialect_stream stream;
+  size_t taken = 0;
   enum decode_result result = DECODE_MORE;
-  struct aws_event event;
-  for (size_t taken; result == DECODE_MORE && aws_event_next(bytes, &taken, &event) == AWS_EVENT_FOUND;
-       bytes = str_skip(bytes, taken))
-    result = d->stream_event(state, event.type, event.payload, failure);
+  require(dialect_stream_begin(&stream, d, sink, 1 << 24));
+  if (at) result = dialect_stream_feed(&stream, str_from(bytes.ptr, at), &taken, failure);
+  bytes = str_skip(bytes, taken);
+  if (result == DECODE_MORE) result = dialect_stream_feed(&stream, bytes, &taken, failure);
+  if (result == DECODE_MORE) result = dialect_stream_finish(&stream, str_skip(bytes, taken), failure);
+  require(result != DECODE_MORE);
+  dialect_stream_drop(&stream);
   return result;
 }
 
-static void stream(const struct dialect *d, struct str bytes, bool framed) {
+static enum decode_result feed_lines(const struct dialect *d, struct event_sink sink, struct str bytes,
+                                     struct decode_failure *failure) {
+  void *state = d->stream_new(sink);
+  enum decode_result result = lines(d, state, bytes, failure);
+  if (result == DECODE_MORE && d->stream_end) result = d->stream_end(state);
+  d->stream_drop(state);
+  return result;
+}
+
+// `at`: SIZE_MAX: an event a line.
+static void stream(const struct dialect *d, struct str bytes, size_t at, struct buf *out) {
   struct chat_reply reply;
-  struct buf out;
   struct decode_failure failure = {0};
   chat_reply_init(&reply, STR("gen-1"), &endpoint, 1);
-  buf_init(&out, SIZE_MAX / 2);
+  buf_init(out, SIZE_MAX / 2);
   struct chat_events *e = chat_events_new(
       &reply,
       (struct chat_events_options){
           .stream = true, .reasoning_format = d->reasoning_format, .answer_tool = STR("answer"), .collect = true});
-  void *state = d->stream_new(chat_events_sink(e));
-  chat_events_into(e, &out);
-  enum decode_result result = framed ? frames(d, state, bytes, &failure) : lines(d, state, bytes, &failure);
-  if (result == DECODE_MORE && d->stream_end) result = d->stream_end(state);
+  chat_events_into(e, out);
+  enum decode_result result = at == SIZE_MAX ? feed_lines(d, chat_events_sink(e), bytes, &failure)
+                                             : feed(d, chat_events_sink(e), bytes, at, &failure);
   require((result == DECODE_FAILED) == (failure.fault != FAULT_NONE));
   if (result == DECODE_DONE) {
-    require(chat_events_end(e, 10, &out));
+    require(chat_events_end(e, 10, out));
     require(reply.finish_reason[0]);
     require(reply.usage.cached + reply.usage.cache_write <= reply.usage.prompt);
   }
-  check_events(buf_view(&out));
-  d->stream_drop(state);
+  check_events(buf_view(out));
   chat_events_drop(e);
-  buf_free(&out);
+}
+
+static void streams(const struct dialect *d, struct str bytes) {
+  struct buf out[3];
+  stream(d, bytes, SIZE_MAX, &out[0]);
+  stream(d, bytes, 0, &out[1]);
+  stream(d, bytes, bytes.len / 3, &out[2]);
+  require(str_eq(buf_view(&out[1]), buf_view(&out[2])));
+  for (int i = 0; i < 3; i++) buf_free(&out[i]);
 }
 
 static void whole(const struct dialect *d, struct str bytes) {
@@ -120,10 +142,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 2) return 0;
   struct str bytes = str_from((const char *)data + 2, size - 2);
   struct decode_failure failure = {0};
-  pick(data[0]);
+  const char *only = getenv("SIGNALBOX_FUZZ_DIALECT");
+  pick(only ? (uint8_t)atoi(only) : data[0]);
   const struct dialect *d = dialect_of(&endpoint);
-  stream(d, bytes, false);
-  if (d->frames == FRAMES_AWS) stream(d, bytes, true);
+  streams(d, bytes);
   whole(d, bytes);
   d->error(400 + data[1], (struct str){"", 0}, bytes, &failure);
   require(failure.fault != FAULT_NONE && failure.message[0]);

@@ -1,0 +1,165 @@
+"""Amazon Bedrock behind the gateway: who asks, by whose clock, and what is not asked in the usual way."""
+
+import email.utils
+import pathlib
+import time
+import unittest
+
+import harness
+import test_dialects
+from test_dialects import AWS, Mock, gateway_for
+from upstream import KEEP, reply
+
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+NOVA = "us.amazon.nova-pro-v1:0"
+
+
+def tearDownModule():
+    harness.finish()
+
+
+def fields_of(request):
+    return {name.lower(): value for name, value in request.fields}
+
+
+def signed_at(request):
+    text = fields_of(request)["x-amz-date"]
+    return time.mktime(time.strptime(text, "%Y%m%dT%H%M%SZ")) - time.timezone
+
+
+def refusal(kind, message, status="403 X", ahead=0):
+    date = email.utils.formatdate(time.time() + ahead, usegmt=True)
+    return lambda r: r.send(reply({"message": message}, status, x_amzn_errortype=kind + ":http://x/", date=date)) or KEEP
+
+
+class Clock(unittest.TestCase):
+    def test_a_clock_that_is_wrong_is_corrected_once(self):
+        mock = Mock()
+        gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, AWS)})
+        mock.next = refusal("InvalidSignatureException", "Signature expired: 1 is now earlier than 2", ahead=3000)
+        self.assertEqual(gateway.chat("Hi", model="b/nova").status, 200)
+        first, second = mock.requests
+        self.assertAlmostEqual(signed_at(first), time.time(), delta=60)
+        self.assertAlmostEqual(signed_at(second), time.time() + 3000, delta=60)
+        test_dialects.Dialects.check_signature(self, second, AWS["aws_secret_access_key"])
+        # It stays so, and is corrected again when the clocks meet.
+        self.assertEqual(gateway.chat("Hi", model="b/nova").status, 200)
+        self.assertAlmostEqual(signed_at(mock.requests[-1]), time.time() + 3000, delta=60)
+        mock.next = refusal("RequestExpired", "Request has expired.", "400 X")
+        self.assertEqual(gateway.chat("Hi", model="b/nova").status, 200)
+        self.assertAlmostEqual(signed_at(mock.requests[-1]), time.time(), delta=60)
+
+    def test_a_signature_that_is_wrong_is_not_the_clocks_fault(self):
+        mock = Mock()
+        gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, AWS)})
+        for kind, ahead in (("InvalidSignatureException", 100), ("AccessDeniedException", 3000)):
+            mock.next = refusal(kind, "no", ahead=ahead)
+            before = len(mock.requests)
+            self.assertEqual(gateway.chat("Hi", model="b/nova").status, 502)
+            self.assertEqual(len(mock.requests), before + 1)
+
+    def test_a_clock_that_stays_wrong_is_an_error(self):
+        mock = Mock()
+        gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, AWS)})
+        answers = []
+
+        def refuse(request):
+            answers.append(request)
+            mock.next = refuse
+            return refusal("InvalidSignatureException", "no", ahead=9000 * len(answers))(request)
+
+        mock.next = refuse
+        self.assertEqual(gateway.chat("Hi", model="b/nova").status, 502)
+        self.assertEqual(len(answers), 2)
+
+
+class Credentials(unittest.TestCase):
+    def check(self, env, **provider):
+        """What `signalbox check` says of a provider in these surroundings."""
+        folder = pathlib.Path(harness.temp_dir())
+        text = harness.yaml({"providers": [{"id": "b", "protocol": "bedrock"} | provider], "models": []})
+        (folder / "c.yaml").write_text(text + "\n")
+        empty = {"AWS_SHARED_CREDENTIALS_FILE": str(folder / "none"), "AWS_CONFIG_FILE": str(folder / "none")}
+        done = harness.cli("check", "-c", str(folder / "c.yaml"), env=empty | env, status=None)
+        return done.returncode, done.stdout + done.stderr
+
+    def files(self, credentials, config):
+        folder = pathlib.Path(harness.temp_dir())
+        (folder / "credentials").write_text(credentials)
+        (folder / "config").write_text(config)
+        return {"AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"), "AWS_CONFIG_FILE": str(folder / "config")}
+
+    def test_profiles_that_want_more_than_keys(self):
+        for key in ("role_arn = arn:aws:iam::1:role/x\nsource_profile = default", "sso_session = s", "credential_process = /bin/x",
+                    "web_identity_token_file = /t"):
+            env = self.files("[default]\naws_access_key_id=A\naws_secret_access_key=S\n", f"[profile work]\nregion=eu-west-1\n{key}\n")
+            status, text = self.check(env | {"AWS_PROFILE": "work"})
+            self.assertEqual(status, 1, text)
+            self.assertIn(key.split()[0], text)
+            self.assertEqual(self.check(env | {"AWS_REGION": "eu-west-1"})[0], 0)
+            # Keys of the environment or the configuration need no profile.
+            self.assertEqual(self.check(env | {"AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "S"})[0], 0)
+        status, text = self.check(env | {"AWS_PROFILE": "wrok", "AWS_REGION": "eu-west-1"})
+        self.assertEqual(status, 1)
+        self.assertIn("wrok", text)
+
+    def test_spellings_of_the_files(self):
+        env = self.files("# c\n[other]\naws_access_key_id=NO\naws_secret_access_key=NO\n[two words]\n  AWS_ACCESS_KEY_ID = AKIDTWO\r\n"
+                         "  aws_secret_access_key = two=\n  aws_session_token=t\n",
+                         "[profile  other]\nregion = no\n[profile \"two words\"]\ns3 =\n  region = nested\nregion = eu-north-1\n")
+        mock = Mock()
+        gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, {})}, env=env | {"AWS_PROFILE": "two words"})
+        self.assertEqual(gateway.chat("Hi", model="b/nova").status, 200)
+        fields = test_dialects.Dialects.check_signature(self, mock.requests[0], "two=", "t")
+        self.assertIn("AKIDTWO/", fields["authorization"])
+        self.assertIn("/eu-north-1/bedrock/", fields["authorization"])
+
+    def test_containers_are_asked_at_allowed_hosts_only(self):
+        for url, good in (("http://127.0.0.1:9/x", True), ("http://localhost/x", True), ("http://[::1]:9/x", True),
+                          ("http://169.254.170.23/v1/credentials", True), ("http://[fd00:ec2::23]/v1", True),
+                          ("https://creds.example/x", True), ("http://creds.example/x", False), ("http://127.0.0.1.example/x", False),
+                          ("http://169.254.170.2@evil.example/x", False), ("http://169.254.169.254/x", False), ("ftp://127.0.0.1/x", False)):
+            status, text = self.check({"AWS_CONTAINER_CREDENTIALS_FULL_URI": url}, region="eu-west-1")
+            self.assertEqual(status, 0 if good else 1, (url, text))
+            if not good:
+                self.assertIn("AWS_CONTAINER_CREDENTIALS_FULL_URI", text)
+
+    def test_a_containers_token_is_read_anew_from_its_file(self):
+        mock = Mock()
+        token = pathlib.Path(harness.temp_dir()) / "token"
+        token.write_text("first\n")
+        gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, {"region": "eu-west-1"})},
+                              env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{mock.port}/creds",
+                                   "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)})
+        # Credentials that will run out within minutes are used, but not asked for again with each request.
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+        mock.next = lambda r: r.send(reply({"AccessKeyId": "ASIASOON", "SecretAccessKey": "s", "Token": "t", "Expiration": soon})) or KEEP
+        for _ in range(2):
+            self.assertEqual(gateway.chat("Hi", model="b/nova").status, 200)
+            self.assertIn("ASIASOON", fields_of(mock.requests[-1])["authorization"])
+        # Refused ones are asked for again for the same request.
+        token.write_text("second\n")
+        mock.next = refusal("ExpiredTokenException", "The security token included in the request is expired")
+        self.assertEqual(gateway.chat("Hi", model="b/nova").status, 200)
+        self.assertEqual([r.all("authorization") for r in mock.requests if r.target == "/creds"], [["first"], ["second"]])
+        self.assertIn("ASIAFETCHED", fields_of(mock.requests[-1])["authorization"])
+
+    def test_a_token_that_would_split_the_head(self):
+        mock = Mock()
+        token = pathlib.Path(harness.temp_dir()) / "token"
+        gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, {"region": "eu-west-1"})},
+                              env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{mock.port}/creds",
+                                   "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)})
+        response = gateway.chat("Hi", model="b/nova")
+        self.assertEqual(response.status, 502)
+        self.assertIn("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", response.json["error"]["message"])
+        self.assertEqual(mock.requests, [])
+
+    def test_the_region_of_the_host_is_signed(self):
+        status, text = self.check({"AWS_REGION": "us-east-1"}, base_url="https://vpce-1.bedrock-runtime.eu-west-3.vpce.amazonaws.com",
+                                  aws_access_key_id="A", aws_secret_access_key="S")
+        self.assertEqual(status, 0, text)
+
+
+if __name__ == "__main__":
+    unittest.main()
