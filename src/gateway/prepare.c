@@ -32,7 +32,8 @@ static struct part *next_file(const struct inference *in) {
   for (size_t i = 0; i < c->turn_count; i++)
     for (size_t p = 0; p < c->turns[i].count; p++) {
       struct part *part = &c->turns[i].parts[p];
-      bool media = part->kind == PART_IMAGE || part->kind == PART_FILE || part->kind == PART_VIDEO;
+      bool media =
+          part->kind == PART_IMAGE || part->kind == PART_FILE || part->kind == PART_VIDEO || part->kind == PART_AUDIO;
       if (media && is_web(part->url) && !part->data.len && !is_theirs(in->dialect, part->url)) return part;
     }
   return NULL;

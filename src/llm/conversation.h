@@ -44,6 +44,7 @@ struct part {
   struct str encrypted;   // inside: reasoning only its provider can read; opaque
   struct str format;      // whose signature, encrypted or tool it is: "anthropic-claude-v1"; empty: unknown
   bool summary;           // the reasoning's text is a summary of it
+  struct str native;      // JSON: the part as one provider knows it; the text says the same to all others
 };
 
 struct turn {

@@ -48,10 +48,24 @@ static bool read_media(struct reading *r, uint32_t part, struct str member, enum
   return media_url(p, url) || message_wrong(r, ": a data URL must be of the form data:TYPE;base64,DATA.");
 }
 
+// Mistral's way: a string, base64 or a URL, that does not say its format.
+static bool read_bare_audio(struct reading *r, uint32_t part, struct part *p) {
+  if (!reading_plain(r, part, STR("input_audio"), &p->data)) return false;
+  bool mp3 = str_starts(p->data, STR("SUQz")) || str_starts(p->data, STR("//"));
+  if (str_find(p->data, STR("://"), 0) != SIZE_MAX || str_starts_nocase(p->data, STR("data:"))) {
+    struct str url = p->data;
+    p->data = (struct str){0};
+    if (!media_url(p, url)) return message_wrong(r, ": a data URL must be of the form data:TYPE;base64,DATA.");
+  }
+  if (!p->media_type.len) p->media_type = mp3 ? STR("audio/mp3") : STR("audio/wav");
+  return p->data.len || p->url.len || message_wrong(r, ": input_audio is empty.");
+}
+
 static bool read_audio(struct reading *r, uint32_t part, struct part *p) {
   uint32_t audio = json_get(r->doc, part, STR("input_audio"));
   struct str format;
   p->kind = PART_AUDIO;
+  if (json_is(r->doc, audio, JSON_STRING)) return read_bare_audio(r, part, p);
   if (!reading_plain(r, audio, STR("data"), &p->data) || !reading_plain(r, audio, STR("format"), &format)) return false;
   if (!p->data.len) return message_wrong(r, ": input_audio needs \"data\" (base64) and \"format\".");
   if (str_starts_nocase(p->data, STR("data:")) && !media_url(p, p->data))
@@ -83,6 +97,7 @@ static bool read_file(struct reading *r, uint32_t part, struct part *p) {
       !reading_plain(r, file, STR("file_data"), &data))
     return false;
   if (!data.len && !reading_plain(r, file, STR("file_url"), &data)) return false;
+  if (!data.len && !p->id.len && !reading_plain(r, part, STR("file_id"), &p->id)) return false;  // Mistral's way
   if (!data.len && !p->id.len) return message_wrong(r, ": a file part needs \"file_data\" (a data URL or a URL).");
   if (!data.len) return true;
   bool url = str_starts_nocase(data, STR("http://")) || str_starts_nocase(data, STR("https://"));
@@ -93,6 +108,31 @@ static bool read_file(struct reading *r, uint32_t part, struct part *p) {
   }
   if (!p->media_type.len) p->media_type = type_of_name(p->name);
   return true;
+}
+
+// Mistral's way of a file.
+static bool read_document_url(struct reading *r, uint32_t part, struct part *p) {
+  struct str url;
+  p->kind = PART_FILE;
+  if (!reading_plain(r, part, STR("document_url"), &url) || !reading_plain(r, part, STR("document_name"), &p->name))
+    return false;
+  if (!url.len || !media_url(p, url))
+    return message_wrong(r, ": document_url must be a URL, or data:TYPE;base64,DATA.");
+  if (!p->media_type.len) p->media_type = type_of_name(p->name);
+  return true;
+}
+
+// Cohere's documents: for all others the text that their data is.
+static bool read_document(struct reading *r, uint32_t part, uint32_t data, struct part *p) {
+  struct buf text;
+  p->kind = PART_TEXT;
+  p->native = json_raw(r->doc, part);
+  if (json_is(r->doc, data, JSON_STRING)) return p->text = chat_inside(r->doc, data), true;
+  buf_init(&text, LIMIT_REPLY_BODY);
+  json_write_str(&text, json_raw(r->doc, data));
+  if (!text.failed) p->text = arena_str(r->arena, str_from(text.ptr + 1, text.len - 2));
+  buf_free(&text);
+  return p->text.ptr || reading_no_memory(r);
 }
 
 static bool read_part(struct reading *r, uint32_t part, struct part *p) {
@@ -108,6 +148,9 @@ static bool read_part(struct reading *r, uint32_t part, struct part *p) {
     return read_media(r, part, type, PART_VIDEO, p);
   if (str_eq(type, STR("input_audio"))) return read_audio(r, part, p);
   if (str_eq(type, STR("file"))) return read_file(r, part, p);
+  if (str_eq(type, STR("document_url"))) return read_document_url(r, part, p);
+  uint32_t data = json_get(r->doc, json_get(r->doc, part, STR("document")), STR("data"));
+  if (str_eq(type, STR("document")) && data != JSON_NONE) return read_document(r, part, data, p);
   if (str_eq(type, STR("refusal"))) {
     p->kind = PART_REFUSAL;
     p->text = reading_inside(r, part, STR("refusal"));
@@ -122,8 +165,33 @@ static bool read_part(struct reading *r, uint32_t part, struct part *p) {
 
 // --- the parts of a turn ---
 
+static bool join(struct reading *r, struct str *to, struct str more) {
+  if (!more.len) return true;
+  if (!to->len) return *to = more, true;
+  char *both = arena_alloc(r->arena, to->len + more.len);
+  if (!both) return reading_no_memory(r);
+  memcpy(both, to->ptr, to->len);
+  memcpy(both + to->len, more.ptr, more.len);
+  *to = str_from(both, to->len + more.len);
+  return true;
+}
+
+// Reasoning among the content, a string (Cohere) or a list of texts (Mistral).
+static bool read_thinking(struct reading *r, uint32_t part, struct turn *t) {
+  uint32_t thinking = json_get(r->doc, part, STR("thinking"));
+  struct part *p = &t->parts[t->count];
+  *p = (struct part){.kind = PART_REASONING, .text = chat_inside(r->doc, thinking)};
+  p->signature = reading_inside(r, part, STR("signature"));
+  for (uint32_t c = json_is(r->doc, thinking, JSON_ARRAY) ? json_first(r->doc, thinking) : JSON_NONE; c != JSON_NONE;
+       c = json_next(r->doc, thinking, c))
+    if (!join(r, &p->text, reading_inside(r, c, STR("text")))) return false;
+  if (p->text.len || p->signature.len) t->count++;
+  return true;
+}
+
 static bool read_content(struct reading *r, uint32_t message, struct turn *t) {
   uint32_t content = json_get(r->doc, message, STR("content"));
+  bool told = t->count != 0;  // the reasoning, in members of its own
   if (json_is(r->doc, content, JSON_STRING)) {
     if (chat_has_text(r->doc, content))
       t->parts[t->count++] = (struct part){.kind = PART_TEXT, .text = chat_inside(r->doc, content)};
@@ -133,6 +201,10 @@ static bool read_content(struct reading *r, uint32_t message, struct turn *t) {
   for (uint32_t c = json_first(r->doc, content); c != JSON_NONE; c = json_next(r->doc, content, c)) {
     struct part *p = &t->parts[t->count];
     if (!json_is(r->doc, c, JSON_OBJECT)) return message_wrong(r, ".content must hold objects.");
+    if (t->role == ROLE_ASSISTANT && json_string_is(r->doc, json_get(r->doc, c, STR("type")), STR("thinking"))) {
+      if (!told && !read_thinking(r, c, t)) return false;
+      continue;
+    }
     if (!read_part(r, c, p)) return false;
     bool empty = (p->kind == PART_TEXT || p->kind == PART_REFUSAL) && !p->text.len;
     if (empty && p->cache && t->count) p[-1].cache = p->cache;
@@ -141,17 +213,6 @@ static bool read_content(struct reading *r, uint32_t message, struct turn *t) {
     else
       t->count++;
   }
-  return true;
-}
-
-static bool join(struct reading *r, struct str *to, struct str more) {
-  if (!more.len) return true;
-  if (!to->len) return *to = more, true;
-  char *both = arena_alloc(r->arena, to->len + more.len);
-  if (!both) return reading_no_memory(r);
-  memcpy(both, to->ptr, to->len);
-  memcpy(both + to->len, more.ptr, more.len);
-  *to = str_from(both, to->len + more.len);
   return true;
 }
 
@@ -205,6 +266,7 @@ static bool read_reasoning(struct reading *r, uint32_t message, struct turn *t) 
   if (t->count != before) return true;
   struct str text = reading_inside(r, message, STR("reasoning"));
   if (!text.len) text = reading_inside(r, message, STR("reasoning_content"));
+  if (!text.len) text = reading_inside(r, message, STR("tool_plan"));
   if (text.len) t->parts[t->count++] = (struct part){.kind = PART_REASONING, .text = text};
   return true;
 }
