@@ -72,6 +72,20 @@ bool encode_number_is(struct str number, double value) {
   return number.len && value_of(number) == value;
 }
 
+// What the client calls a number that the provider calls `key`.
+static struct str member_of(struct str key) {
+  static const char *const rows[][2] = {{"p", "top_p"},
+                                        {"topP", "top_p"},
+                                        {"k", "top_k"},
+                                        {"topK", "top_k"},
+                                        {"random_seed", "seed"},
+                                        {"presencePenalty", "presence_penalty"},
+                                        {"frequencyPenalty", "frequency_penalty"}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (str_eq(key, str_from_cstr(rows[i][0]))) return str_from_cstr(rows[i][1]);
+  return key;
+}
+
 void encode_number(struct buf *out, struct str key, struct str number, double min, double max, struct translation *t) {
   if (!number.len) return;
   double value = value_of(number);
@@ -80,8 +94,8 @@ void encode_number(struct buf *out, struct str key, struct str number, double mi
     buf_str(out, number);
     return;
   }
-  buf_printf(out, "%g", value < min ? min : max);
-  translation_drop(t, key);
+  buf_printf(out, "%.16g", value < min ? min : max);
+  translation_drop(t, member_of(key));
 }
 
 // --- texts ---
@@ -270,15 +284,38 @@ struct str encode_unbase64(struct str text, struct arena *arena) {
   return str_from((char *)bytes, n);
 }
 
-struct str encode_text_file(const struct part *part, struct arena *arena) {
-  struct str bytes = encode_unbase64(part->data, arena), made = {0};
+static struct str inside_of(struct str plain, struct arena *arena) {
+  struct str made = {0};
   struct buf text;
-  if (!bytes.ptr || !is_utf8(bytes)) return (struct str){0};
   buf_init(&text, LIMIT_REPLY_BODY);
-  json_write_str(&text, bytes);
-  if (!text.failed) made = arena_str(arena, str_from(text.ptr + 1, text.len - 2));
+  json_write_str(&text, plain);
+  if (text.failed)
+    arena->failed = true;
+  else
+    made = arena_str(arena, str_from(text.ptr + 1, text.len - 2));
   buf_free(&text);
   return made;
+}
+
+struct str encode_text_file(const struct part *part, struct arena *arena) {
+  struct str bytes = encode_unbase64(part->data, arena);
+  if (!bytes.ptr || !is_utf8(bytes)) return (struct str){0};
+  return inside_of(bytes, arena);
+}
+
+static bool is_text_type(struct str type) {
+  static const char *const types[] = {"application/json", "application/xml", "application/yaml", "application/x-yaml"};
+  if (str_starts(type, STR("text/")) || str_ends(type, STR("+json")) || str_ends(type, STR("+xml"))) return true;
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if (str_eq(type, str_from_cstr(types[i]))) return true;
+  return false;
+}
+
+struct str encode_file_as_text(const struct part *part, struct arena *arena) {
+  if (part->kind != PART_FILE || !part->data.len || !is_text_type(encode_media_type(part))) return (struct str){0};
+  struct str text = encode_text_file(part, arena), name = inside_of(part->name, arena);
+  if (!text.ptr || !part->name.len || !name.ptr) return text;
+  return arena_printf(arena, "%.*s:\\n\\n%.*s", STR_ARGS(name), STR_ARGS(text));
 }
 
 bool encode_parse(struct json_doc *doc, struct str text, unsigned depth, struct translation *t) {
@@ -303,6 +340,12 @@ bool encode_done(const struct translation *t, const struct buf *out) {
 static const struct encode_native *find_native(const struct encode_native *known, size_t count, struct str name) {
   for (size_t i = 0; i < count; i++)
     if (str_eq(name, str_from_cstr(known[i].name))) return &known[i];
+  return NULL;
+}
+
+const struct extra *encode_extra_find(const struct conversation *c, struct str name) {
+  for (size_t i = 0; i < c->extra_count; i++)
+    if (str_eq(c->extra[i].name, name)) return &c->extra[i];
   return NULL;
 }
 

@@ -52,6 +52,8 @@ struct str encode_base64(struct str bytes, struct arena *arena);
 struct str encode_unbase64(struct str text, struct arena *arena);
 // A text file's characters as an inside; {NULL,0}: not UTF-8, or no memory.
 struct str encode_text_file(const struct part *part, struct arena *arena);
+// A file part of a kind that is text as an inside, below its name; {NULL,0}: it is none, or no memory.
+struct str encode_file_as_text(const struct part *part, struct arena *arena);
 
 // Parses a JSON text of the request; false: it is none, or memory is out, which is noted.
 bool encode_parse(struct json_doc *doc, struct str text, unsigned depth, struct translation *t);
@@ -67,6 +69,8 @@ struct encode_native {
 // Writes the members of the request that only this provider knows; all others are noted as lost.
 void encode_extra(struct buf *out, const struct conversation *c, struct translation *t,
                   const struct encode_native *known, size_t count);
+// The member of this name among them; NULL: not given.
+const struct extra *encode_extra_find(const struct conversation *c, struct str name);
 // What a dialect has no place for at all: noted as lost, where the client asked for it.
 void encode_note_extra(const struct conversation *c, struct translation *t);
 void encode_note_native_tools(const struct conversation *c, struct translation *t);
