@@ -7,36 +7,15 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <dirent.h>
-#include <libfyaml.h>
-#include <openssl/evp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "chat_run.h"
 #include "chat_watch.h"
-
-// libfyaml itself loses a little when it looks up a path.
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_options(void);
-const char *__lsan_default_suppressions(void) {
-  return "leak:libfyaml.so\n";
-}
-const char *__lsan_default_options(void) {
-  return "print_suppressions=0";
-}
+#include "recorded.h"
 
 static const char *const folders[] = {"openai-chat", "openai-compatible", "groq",       "deepseek",
                                       "xai",         "perplexity",        "openrouter", "synthetic"};
 
 static unsigned requests, wholes, streams, errors;
 static const char *current;  // the file at hand
-
-static const char *root(void) {
-  const char *named = getenv("SIGNALBOX_RECORDED");
-  return named ? named : "../shared/fixtures";
-}
 
 // --- one recorded exchange ---
 
@@ -145,7 +124,6 @@ static void check_error(unsigned status, struct str body) {
 static void check_response(unsigned status, struct str body) {
   struct target t;
   target_init(&t, provider_of(current));
-  if (str_starts(body, STR("H4sI"))) return;  // gzip in base64; the gateway never asks for it
   if (status >= 400)
     check_error(status, body);
   else if (str_starts(body, STR("data:")) || str_starts(body, STR(":")) || str_starts(body, STR("event:")))
@@ -154,161 +132,26 @@ static void check_response(unsigned status, struct str body) {
     check_whole(&t, body);
 }
 
-// --- files ---
-
-static struct str file_read(const char *path) {
-  struct buf text;
-  buf_init(&text, 1 << 26);
-  FILE *f = fopen(path, "rb");
-  assert_non_null(f);
-  for (size_t n = 1; n;) {
-    assert_true(buf_reserve(&text, 1 << 16));
-    n = fread(text.ptr + text.len, 1, 1 << 16, f);
-    text.len += n;
-  }
-  fclose(f);
-  return buf_view(&text);
-}
-
-static char *scalar(struct fy_node *node, const char *path, size_t *len) {
-  struct fy_node *found = node ? fy_node_by_path(node, path, FY_NT, FYNWF_DONT_FOLLOW) : NULL;
-  const char *text = found && fy_node_is_scalar(found) ? fy_node_get_scalar(found, len) : NULL;
-  return text ? str_dup(str_from(text, *len)) : NULL;
-}
-
-// A body: text as it was, base64 of it, or JSON that was taken apart and is put together again.
-static char *body_of(struct fy_node *message, size_t *len) {
-  static const char *const texts[] = {"/body/string", "/body"};
-  struct fy_node *parsed = fy_node_by_path(message, "/parsed_body", FY_NT, FYNWF_DONT_FOLLOW);
-  if (parsed) {
-    char *json = fy_emit_node_to_string(parsed, FYECF_MODE_JSON_ONELINE | FYECF_WIDTH_INF);
-    *len = json ? strlen(json) : 0;
-    return json;
-  }
-  char *packed = scalar(message, "/body/base64_string", len);
-  if (packed) {
-    for (size_t i = *len, to = *len = 0; to < i; to++)
-      if ((unsigned char)packed[to] > ' ') packed[(*len)++] = packed[to];
-    unsigned char *plain = malloc(*len + 4);
-    int n = EVP_DecodeBlock(plain, (unsigned char *)packed, (int)*len);
-    while (n > 0 && *len && packed[*len - 1] == '=') n--, --*len;
-    free(packed);
-    *len = n > 0 ? (size_t)n : 0;
-    return (char *)plain;
-  }
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    char *text = scalar(message, texts[i], len);
-    if (text) return text;
-  }
-  return NULL;
-}
-
-static void check_interaction(struct fy_node *node) {
-  static const char *const codes[] = {"/response/status/code", "/response/code"};
-  size_t len = 0;
-  char *uri = scalar(node, "/request/uri", &len);
-  if (!uri) uri = scalar(node, "/request/url", &len);
-  bool ours = uri && strstr(uri, "/chat/completions");
-  free(uri);
-  if (!ours) return;
-  unsigned status = 200;
-  for (int i = 0; i < 2; i++) {
-    char *code = scalar(node, codes[i], &len);
-    if (code) status = (unsigned)strtoul(code, NULL, 10);
-    free(code);
-  }
-  struct fy_node *request = fy_node_by_path(node, "/request", FY_NT, FYNWF_DONT_FOLLOW);
-  char *body = body_of(request, &len);
-  struct target t;
-  target_init(&t, provider_of(current));
-  if (body && status == 200 && len && body[0] == '{') check_request(&t, str_from(body, len));
-  free(body);
-  body = body_of(fy_node_by_path(node, "/response", FY_NT, FYNWF_DONT_FOLLOW), &len);
-  if (body) check_response(status, str_from(body, len));
-  free(body);
-}
-
-static void check_yaml(void) {
-  struct fy_document *doc = fy_document_build_from_file(NULL, current);
-  if (!doc) fail_msg("%s cannot be read", current);
-  struct fy_node *list = fy_node_by_path(fy_document_root(doc), "/interactions", FY_NT, FYNWF_DONT_FOLLOW);
-  if (!list) list = fy_node_by_path(fy_document_root(doc), "/http_interactions", FY_NT, FYNWF_DONT_FOLLOW);
-  for (int i = 0; list && i < fy_node_sequence_item_count(list); i++)
-    check_interaction(fy_node_sequence_get_by_index(list, i));
-  fy_document_destroy(doc);
-}
-
-// One payload a line.
-static void check_lines(struct str text) {
-  struct buf events;
-  struct str line;
-  buf_init(&events, 1 << 26);
-  while (str_split(&text, '\n', &line)) {
-    if (!line.len) continue;
-    buf_lit(&events, "data: ");
-    buf_str(&events, line);
-    buf_lit(&events, "\n\n");
-  }
-  buf_lit(&events, "data: [DONE]\n\n");
-  check_response(200, buf_view(&events));
-  buf_free(&events);
-}
-
-// A status line, fields, a blank line, the body.
-static void check_http(struct str text) {
-  size_t line = str_find_char(text, ' ', 0), body = str_find(text, STR("\n\n"), 0);
-  if (body == SIZE_MAX) body = str_find(text, STR("\r\n\r\n"), 0) + 2;
-  check_response((unsigned)strtoul(text.ptr + line, NULL, 10), str_skip(text, body + 2));
-}
-
-static void check_file(void) {
-  struct str name = str_from_cstr(current);
+static void on_exchange(const struct recorded *r) {
+  current = r->file;
   bool other = strstr(current, "/synthetic/") && !strstr(current, "openai-chat") && !strstr(current, "vllm") &&
                !strstr(current, "html") && !strstr(current, "openai-4") && !strstr(current, "openai-5") &&
                !strstr(current, "gemini-openai");
   if (other || strstr(current, "responses") || strstr(current, "lmstudio")) return;
-  if (str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml"))) {
-    check_yaml();
-    return;
-  }
-  struct str text = file_read(current);
-  if (str_ends(name, STR(".chunks.txt"))) check_lines(text);
-  if (str_ends(name, STR(".sse"))) check_response(200, text);
-  if (str_ends(name, STR(".http"))) check_http(text);
-  if (str_ends(name, STR(".json"))) check_response(str_ends(name, STR("error.json")) ? 400 : 200, text);
-  free((char *)text.ptr);
-}
-
-static void check_folder(const char *path) {
-  struct dirent **entries = NULL;
-  int n = scandir(path, &entries, NULL, alphasort);
-  for (int i = 0; i < n; i++) {
-    char inner[4096];
-    snprintf(inner, sizeof inner, "%s/%s", path, entries[i]->d_name);
-    if (entries[i]->d_name[0] == '.') {
-    } else if (entries[i]->d_type == DT_DIR) {
-      check_folder(inner);
-    } else {
-      current = inner;
-      check_file();
-    }
-    free(entries[i]);
-  }
-  free(entries);
+  if (r->url && !strstr(r->url, "/chat/completions")) return;
+  struct target t;
+  target_init(&t, provider_of(current));
+  if (r->status == 200 && str_starts(r->request, STR("{"))) check_request(&t, r->request);
+  if (r->reply.len) check_response(r->status, r->reply);
 }
 
 static void test_recorded(void **state) {
   (void)state;
-  DIR *there = opendir(root());
-  if (!there) {
-    printf("# no recordings at %s\n", root());
-    skip();
-  }
-  closedir(there);
+  if (!recorded_there()) skip();
   for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
     char path[1024];
-    snprintf(path, sizeof path, "%s/%s", root(), folders[i]);
-    check_folder(path);
+    snprintf(path, sizeof path, "%s/%s", recorded_root(), folders[i]);
+    recorded_each(path, on_exchange);
   }
   printf("# %u requests, %u whole replies, %u streams, %u errors\n", requests, wholes, streams, errors);
   assert_true(requests + wholes + streams + errors > 0);
