@@ -38,7 +38,9 @@ class Answer:
     def cost(self):
         """Exactly, in dollars."""
         price = {name: decimal.Decimal(value) for name, value in PRICES.items()}
-        prompt, completion = self.billed or (self.prompt, self.completion)
+        if self.billed:  # these counts have no parts
+            return self.billed[0] * price["prompt"] + self.billed[1] * price["completion"]
+        prompt, completion = self.prompt, self.completion
         cached = min(self.cached, prompt)
         written = min(self.written, prompt - cached)
         return (cached * price["input_cache_read"] + written * price["input_cache_write"]
