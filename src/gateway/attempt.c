@@ -114,7 +114,7 @@ static bool on_build(struct exchange *x, struct buf *out, struct buf_hole *hole)
   head_write(out, e->provider, &target, &length_at);
   buf_free(&azure);
   body_at = out->len;
-  if (!chat_request_build_around(&in->chat, e, out, hole)) return false;
+  if (!chat_request_build_around(&in->chat, e, NULL, out, hole)) return false;
   head_length(out, length_at, out->len - body_at + hole->bytes.len);
   if (!r->sent_ns) r->sent_ns = time_mono_ns();
   return true;
@@ -203,7 +203,8 @@ void path_attempt_start(struct request *r) {
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
   in->dialect = dialect_of(e);
   if (!in->dialect) {
-    in->translation.dropped_count = chat_request_dropped(&in->chat, e, in->translation.dropped, TRANSLATION_DROPS);
+    in->translation = (struct translation){.arena = &r->arena};
+    chat_request_lost(&in->chat, e, &in->translation);
     if (may_be_asked(r, &note))
       attempt_send(r);
     else

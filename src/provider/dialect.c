@@ -282,7 +282,7 @@ static const struct dialect responses = {
 // Chat is spliced, and so preferred where both are served.
 static bool wants_responses(const struct endpoint *e) {
   if (e->api != API_AUTO) return e->api == API_RESPONSES;
-  return e->provider->quirks->openai_models && openai_model_only_responses(e->upstream_model);
+  return e->provider->quirks->openai_models && openai_model_only_responses(openai_model_name(e));
 }
 
 // --- the table ---

@@ -14,10 +14,13 @@ void head_write(struct buf *out, const struct provider *provider, const struct h
   buf_str(out, target->host);
   if (target->key.len) {
     const char *field = provider->quirks->auth_header;
+    // Azure's keys have a field of their own; tokens of Entra ID, which are JSON web tokens, are bearer tokens.
+    if (provider->protocol == PROTOCOL_AZURE && str_starts(target->key, STR("eyJ"))) field = NULL;
     if (field) {
       buf_lit(out, "\r\n");
       buf_str(out, str_from_cstr(field));
-      buf_lit(out, ": ");
+      // One that holds its scheme already is written as it is.
+      buf_str(out, str_find_char(str_from_cstr(field), ':', 0) == SIZE_MAX ? STR(": ") : STR(" "));
     } else {
       buf_lit(out, "\r\nAuthorization: Bearer ");
     }

@@ -1,62 +1,98 @@
 // The request side of openai_chat.h, second half: the body for one endpoint. Only what must change does; all other
 // bytes are copied as they came, so that key order, number spelling and white space reach the provider untouched.
 #include "provider/openai_models.h"
-#include "surface/chat_members.h"
-#include "surface/chat_shared.h"
-
-struct splice {
-  const struct chat_request *r;
-  const struct endpoint *e;
-  const struct provider_quirks *quirks;
-  bool reasons;     // one of OpenAI's models that will reason: it refuses to be steered by sampling
-  bool openrouter;  // the provider is OpenRouter and knows its own extras
-  struct buf *out;
-  struct buf_hole *hole;  // NULL: everything is copied
-  uint32_t at;            // bytes of the body copied or skipped
-};
+#include "provider/quirks.h"
+#include "surface/chat_splice.h"
 
 enum { HOLE_MIN = 16 * 1024 };  // below, a copy is cheaper than one more part to send
 
-static void copy_to(struct splice *s, uint32_t to) {
+void splice_copy(struct splice *s, size_t to) {
   if (to <= s->at) return;
   struct str run = str_from(s->r->body.ptr + s->at, to - s->at);
-  s->at = to;
+  s->at = (uint32_t)to;
   if (s->hole && !s->hole->bytes.len && run.len >= HOLE_MIN)
     *s->hole = (struct buf_hole){s->out->len, run};
   else
     buf_str(s->out, run);
 }
 
-static bool denied(const struct splice *s, struct str name) {
-  if (!s->quirks->deny) return false;
-  for (const char *const *row = s->quirks->deny; *row; row++)
-    if (str_eq(str_from_cstr(*row), name)) return true;
+void splice_replace(struct splice *s, size_t from, size_t to, struct str with) {
+  splice_copy(s, from);
+  buf_str(s->out, with);
+  s->at = (uint32_t)to;
+}
+
+void splice_lost(struct splice *s, struct str name) {
+  if (s->lost) translation_drop(s->lost, name);
+}
+
+void walk_keep(struct splice *s, struct walk *w, uint32_t value) {
+  (void)s;
+  w->kept_end = w->base + w->doc->nodes[value].end;
+}
+
+void walk_cut(struct splice *s, struct walk *w, uint32_t value, uint32_t next) {
+  const struct json_node *nodes = w->doc->nodes;
+  if (w->kept_end) {
+    splice_copy(s, w->kept_end);  // it goes with the comma before it
+    s->at = (uint32_t)(w->base + nodes[value].end);
+  } else {
+    splice_copy(s, w->base + nodes[w->within].start + 1);  // it goes with the comma behind it
+    s->at = (uint32_t)(w->base + (next == JSON_NONE ? nodes[value].end : nodes[next].start));
+  }
+}
+
+bool walk_end(struct splice *s, struct walk *w) {
+  splice_copy(s, w->kept_end ? w->kept_end : w->base + w->doc->nodes[w->within].start + 1);
+  return w->kept_end != 0;
+}
+
+// --- which members go ---
+
+static bool listed(const char *const *list, struct str name) {
+  for (; list && *list; list++)
+    if (str_eq(str_from_cstr(*list), name)) return true;
   return false;
 }
 
-static bool key_denied(const struct splice *s, uint32_t key) {
-  if (!s->quirks->deny) return false;
-  for (const char *const *row = s->quirks->deny; *row; row++)
-    if (json_string_is(&s->r->doc, key, str_from_cstr(*row))) return true;
+static bool key_listed(const struct splice *s, const char *const *list, uint32_t key) {
+  for (; list && *list; list++)
+    if (json_string_is(&s->r->doc, key, str_from_cstr(*list))) return true;
   return false;
+}
+
+bool splice_denies(const struct splice *s, struct str name) {
+  return listed(s->quirks.deny, name);
+}
+
+// A value that says no more than its absence would. What is then left out is no loss.
+static bool is_usual(const struct splice *s, enum chat_member_id id, uint32_t value) {
+  const struct json_doc *doc = &s->r->doc;
+  double n;
+  enum json_type type = json_type(doc, value);
+  if (type == JSON_NULL || type == JSON_FALSE) return true;
+  if (type >= JSON_ARRAY) return json_first(doc, value) == JSON_NONE;
+  if (json_double(doc, value, &n)) {
+    bool one = id == CHAT_MEMBER_N || id == CHAT_MEMBER_REPETITION_PENALTY || id == CHAT_MEMBER_TEMPERATURE ||
+               id == CHAT_MEMBER_TOP_P;
+    return n == (one ? 1 : 0);
+  }
+  if (type == JSON_TRUE) return id == CHAT_MEMBER_PARALLEL_TOOL_CALLS;
+  if (id == CHAT_MEMBER_VERBOSITY) return json_string_is(doc, value, STR("medium"));
+  if (id == CHAT_MEMBER_TOOL_CHOICE) return json_string_is(doc, value, STR("auto"));
+  return id == CHAT_MEMBER_SERVICE_TIER &&
+         (json_string_is(doc, value, STR("auto")) || json_string_is(doc, value, STR("default")));
 }
 
 // The client may give the limit under both names; the provider gets it under the one it knows.
 static enum chat_action max_tokens_action(const struct splice *s, uint32_t key, uint32_t value) {
   const struct json_doc *doc = &s->r->doc;
-  if (!s->quirks->max_tokens_field) return CHAT_PASS;
-  struct str field = str_from_cstr(s->quirks->max_tokens_field);
+  if (!s->quirks.max_tokens_field) return CHAT_PASS;
+  struct str field = str_from_cstr(s->quirks.max_tokens_field);
   bool given = json_is(doc, value, JSON_NUMBER);
   if (json_string_is(doc, key, field)) return given ? CHAT_PASS : CHAT_CUT;
-  return given && !json_is(doc, json_get(doc, 0, field), JSON_NUMBER) && !denied(s, field) ? CHAT_MAX_TOKENS : CHAT_CUT;
-}
-
-static enum chat_action reasoning_action(const struct splice *s, uint32_t value) {
-  const struct json_doc *doc = &s->r->doc;
-  if (s->openrouter) return CHAT_PASS;
-  bool effort = chat_has_text(doc, json_get(doc, value, STR("effort")));
-  bool beside = json_is(doc, chat_member_at(s->r, CHAT_MEMBER_REASONING_EFFORT), JSON_STRING);
-  return effort && !beside && !denied(s, STR("reasoning_effort")) ? CHAT_REASONING : CHAT_CUT;
+  return given && !json_is(doc, json_get(doc, 0, field), JSON_NUMBER) && !splice_denies(s, field) ? CHAT_MAX_TOKENS
+                                                                                                  : CHAT_CUT;
 }
 
 static bool is_sampling(enum chat_member_id id) {
@@ -67,75 +103,149 @@ static bool is_sampling(enum chat_member_id id) {
     case CHAT_MEMBER_PRESENCE_PENALTY:
     case CHAT_MEMBER_LOGIT_BIAS:
     case CHAT_MEMBER_LOGPROBS:
-    case CHAT_MEMBER_TOP_LOGPROBS:
-    case CHAT_MEMBER_STOP: return true;
+    case CHAT_MEMBER_TOP_LOGPROBS: return true;
     default: return false;
   }
 }
 
-static bool will_reason(const struct chat_request *r, const struct endpoint *e) {
+static struct str effort_of(const struct chat_request *r) {
   const struct json_doc *doc = &r->doc;
-  if (!e->provider->quirks->openai_models) return false;
   struct str effort = chat_inside(doc, chat_member_at(r, CHAT_MEMBER_REASONING_EFFORT));
-  if (!effort.len) effort = chat_inside(doc, json_get(doc, chat_member_at(r, CHAT_MEMBER_REASONING), STR("effort")));
-  return openai_model_reasons(e->upstream_model, effort);
+  uint32_t reasoning = chat_member_at(r, CHAT_MEMBER_REASONING);
+  if (!effort.len) effort = chat_inside(doc, json_get(doc, reasoning, STR("effort")));
+  if (!effort.len && json_type(doc, json_get(doc, reasoning, STR("enabled"))) == JSON_FALSE) effort = STR("none");
+  bool on = json_type(doc, json_get(doc, reasoning, STR("enabled"))) == JSON_TRUE ||
+            json_is(doc, json_get(doc, reasoning, STR("max_tokens")), JSON_NUMBER);
+  return !effort.len && on ? STR("medium") : effort;
 }
 
-// What happens to one member at this endpoint.
-static enum chat_action action_of(const struct splice *s, enum chat_member_id id, uint32_t key, uint32_t value) {
-  if (key_denied(s, key)) return CHAT_CUT;
+// Models that reason take no samplings of the client's, but for the usual temperature, and some no stops.
+static bool is_refused(const struct splice *s, enum chat_member_id id, uint32_t value) {
+  if (!s->reasons) return false;
+  if (id == CHAT_MEMBER_STOP) return s->refuses_stop;
+  return is_sampling(id) && !(id == CHAT_MEMBER_TEMPERATURE && is_usual(s, id, value));
+}
+
+// Members that only say where the prompt may be kept: without them it costs more, and nothing else changes.
+static bool is_about_cache(const struct splice *s, enum chat_member_id id) {
+  if (s->quirks.gateway || s->quirks.marks == MARKS_AS_SENT) return false;
+  if (id == CHAT_MEMBER_PROMPT_CACHE_OPTIONS)
+    return s->quirks.marks != MARKS_BREAKPOINT || !openai_model_has_breakpoints(openai_model_name(s->e));
+  return id == CHAT_MEMBER_PROMPT_CACHE_KEY && s->quirks.strict && !s->quirks.openai_models;
+}
+
+static bool too_hot(const struct splice *s, enum chat_member_id id, uint32_t value) {
+  double n;
+  return id == CHAT_MEMBER_TEMPERATURE && s->quirks.temperature_max && json_double(&s->r->doc, value, &n) &&
+         n > s->quirks.temperature_max;
+}
+
+static enum chat_action logprobs_action(const struct splice *s, enum chat_member_id id, uint32_t value) {
+  if (id == CHAT_MEMBER_TOP_LOGPROBS) return CHAT_CUT;  // it has become the other's number
+  return json_type(&s->r->doc, value) == JSON_TRUE ? CHAT_REWRITE : CHAT_CUT;
+}
+
+// What happens to one member at this endpoint. What is lost by it is noted.
+static enum chat_action action_of(struct splice *s, enum chat_member_id id, uint32_t key, uint32_t value) {
+  const struct json_doc *doc = &s->r->doc;
+  bool foreign = s->quirks.strict && id == CHAT_MEMBER_COUNT && !key_listed(s, s->quirks.know, key) &&
+                 key_listed(s, provider_foreign, key);
+  if (foreign || key_listed(s, s->quirks.deny, key) || is_refused(s, id, value)) {
+    if (!is_usual(s, id, value)) splice_lost(s, chat_inside(doc, key));
+    return CHAT_CUT;
+  }
   if (id == CHAT_MEMBER_COUNT) return CHAT_PASS;
-  if (s->reasons && is_sampling(id)) return CHAT_CUT;
+  if (is_about_cache(s, id)) return CHAT_CUT;
   enum chat_action action = (enum chat_action)chat_member_row(id)->action;
-  switch (action) {
-    case CHAT_CUT_PASS: return s->openrouter ? CHAT_PASS : CHAT_CUT;
-    case CHAT_STREAM_OPTIONS: return s->r->stream && !s->quirks->no_stream_options ? CHAT_STREAM_OPTIONS : CHAT_CUT;
-    case CHAT_MAX_TOKENS: return max_tokens_action(s, key, value);
-    case CHAT_REASONING: return reasoning_action(s, value);
+  switch (id) {
+    case CHAT_MEMBER_MESSAGES: return CHAT_REWRITE;
+    case CHAT_MEMBER_REASONING:
+    case CHAT_MEMBER_REASONING_EFFORT: return s->wish_as_sent ? CHAT_PASS : s->wish.len ? CHAT_REWRITE : CHAT_CUT;
+    case CHAT_MEMBER_TOOLS: return s->no_tools ? CHAT_CUT : CHAT_REWRITE;
+    case CHAT_MEMBER_TOOL_CHOICE: return s->no_tools || chat_choice_is_cut(s, value) ? CHAT_CUT : CHAT_PASS;
+    case CHAT_MEMBER_PARALLEL_TOOL_CALLS: return s->no_tools ? CHAT_CUT : CHAT_PASS;
+    case CHAT_MEMBER_RESPONSE_FORMAT: return CHAT_REWRITE;
+    case CHAT_MEMBER_LOGPROBS:
+    case CHAT_MEMBER_TOP_LOGPROBS:
+      if (s->quirks.counted_logprobs) return logprobs_action(s, id, value);
+      break;
+    case CHAT_MEMBER_TEMPERATURE:
+      if (!too_hot(s, id, value)) break;
+      splice_lost(s, STR("temperature"));
+      return CHAT_REWRITE;
     default: break;
   }
-  // A null beside the effort we write would be the same key twice.
-  if (id == CHAT_MEMBER_REASONING_EFFORT && json_type(&s->r->doc, value) == JSON_NULL) return CHAT_CUT;
-  return action;
+  switch (action) {
+    case CHAT_CUT_PASS: return s->openrouter || key_listed(s, s->quirks.know, key) ? CHAT_PASS : CHAT_CUT;
+    case CHAT_STREAM_OPTIONS: return s->r->stream && !s->quirks.no_stream_options ? CHAT_STREAM_OPTIONS : CHAT_CUT;
+    case CHAT_MAX_TOKENS: return max_tokens_action(s, key, value);
+    default: return action;
+  }
 }
 
-static void replace(struct splice *s, uint32_t from, uint32_t to, struct str with) {
-  copy_to(s, s->r->doc.nodes[from].start);
-  buf_str(s->out, with);
-  s->at = s->r->doc.nodes[to].end;
+static size_t start_of(const struct splice *s, uint32_t node) {
+  return s->r->doc.nodes[node].start;
+}
+
+static size_t end_of(const struct splice *s, uint32_t node) {
+  return s->r->doc.nodes[node].end;
 }
 
 static void write_stream_options(struct splice *s, uint32_t value) {
   const struct json_doc *doc = &s->r->doc;
   uint32_t include = json_get(doc, value, STR("include_usage"));
   if (!json_is(doc, value, JSON_OBJECT)) {
-    replace(s, value, value, STR("{\"include_usage\":true}"));
+    splice_replace(s, start_of(s, value), end_of(s, value), STR("{\"include_usage\":true}"));
   } else if (include != JSON_NONE) {
-    replace(s, include, include, STR("true"));
+    splice_replace(s, start_of(s, include), end_of(s, include), STR("true"));
   } else {
-    copy_to(s, doc->nodes[value].start + 1);
+    splice_copy(s, start_of(s, value) + 1);
     buf_lit(s->out, "\"include_usage\":true");
     if (json_first(doc, value) != JSON_NONE) buf_char(s->out, ',');
   }
 }
 
-static void apply(struct splice *s, enum chat_action action, uint32_t key, uint32_t value) {
+// A member that becomes another one, or whose inside changes. False: it is left out after all.
+static bool rewrite(struct splice *s, enum chat_member_id id, uint32_t key, uint32_t value) {
   const struct json_doc *doc = &s->r->doc;
+  uint64_t n;
+  switch (id) {
+    case CHAT_MEMBER_MESSAGES: chat_turns_splice(s); return true;
+    case CHAT_MEMBER_TOOLS: return !json_is(doc, value, JSON_ARRAY) || (chat_tools_splice(s, value), true);
+    case CHAT_MEMBER_RESPONSE_FORMAT: chat_format_splice(s, value); return true;
+    case CHAT_MEMBER_TEMPERATURE:
+      splice_replace(s, start_of(s, value), end_of(s, value), (struct str){0});
+      buf_u64(s->out, s->quirks.temperature_max);
+      return true;
+    case CHAT_MEMBER_LOGPROBS:
+      if (!json_u64(doc, chat_member_at(s->r, CHAT_MEMBER_TOP_LOGPROBS), 20, &n) || !n) n = 1;
+      splice_replace(s, start_of(s, value), end_of(s, value), (struct str){0});
+      buf_u64(s->out, n);
+      return true;
+    default: break;
+  }
+  // The first of the members that ask for reasoning stands for all.
+  if (s->wish_written) return false;
+  s->wish_written = true;
+  splice_replace(s, start_of(s, key), end_of(s, value), buf_view(&s->wish));
+  return true;
+}
+
+// False: it is left out.
+static bool apply(struct splice *s, enum chat_action action, enum chat_member_id id, uint32_t key, uint32_t value) {
   switch (action) {
+    case CHAT_CUT: return false;
     case CHAT_MODEL:
-      replace(s, value, value, (struct str){0});
+      splice_replace(s, start_of(s, value), end_of(s, value), (struct str){0});
       json_write_str(s->out, s->e->upstream_model);
-      return;
+      return true;
     case CHAT_MAX_TOKENS:
-      replace(s, key, key, (struct str){0});
-      json_write_str(s->out, str_from_cstr(s->quirks->max_tokens_field));
-      return;
-    case CHAT_STREAM_OPTIONS: write_stream_options(s, value); return;
-    case CHAT_REASONING:
-      replace(s, key, value, STR("\"reasoning_effort\":"));
-      buf_str(s->out, json_raw(doc, json_get(doc, value, STR("effort"))));
-      return;
-    default: return;
+      splice_replace(s, start_of(s, key), end_of(s, key), (struct str){0});
+      json_write_str(s->out, str_from_cstr(s->quirks.max_tokens_field));
+      return true;
+    case CHAT_STREAM_OPTIONS: write_stream_options(s, value); return true;
+    case CHAT_REWRITE: return rewrite(s, id, key, value);
+    default: return true;
   }
 }
 
@@ -147,57 +257,73 @@ static void write_added(struct splice *s, bool more) {
     json_write_str(s->out, s->e->upstream_model);
     more = true;
   }
-  if (s->r->stream && !s->quirks->no_stream_options && chat_member_at(s->r, CHAT_MEMBER_STREAM_OPTIONS) == JSON_NONE) {
+  if (s->r->stream && !s->quirks.no_stream_options && chat_member_at(s->r, CHAT_MEMBER_STREAM_OPTIONS) == JSON_NONE) {
     if (more) buf_char(s->out, ',');
     buf_lit(s->out, "\"stream_options\":{\"include_usage\":true}");
+    more = true;
   }
+  // GLM models forget what is between tags unless they are told not to.
+  if (s->tagged && json_get(&s->r->doc, 0, STR("clear_thinking")) == JSON_NONE) {
+    if (more) buf_char(s->out, ',');
+    buf_lit(s->out, "\"clear_thinking\":false");
+  }
+}
+
+// False: out of memory.
+static bool splice_begin(struct splice *s, const struct chat_request *r, const struct endpoint *e) {
+  const struct json_doc *doc = &r->doc;
+  s->r = r;
+  s->e = e;
+  s->quirks = quirks_of(e);
+  s->openrouter = str_eq(e->provider->id, STR("openrouter"));
+  if (s->quirks.openai_models) {
+    struct str model = openai_model_name(e), effort = effort_of(r);
+    s->reasons = openai_model_reasons(model, effort);
+    s->refuses_stop = openai_model_refuses_stop(model, effort);
+  }
+  if (s->quirks.auto_while_thinks) s->thinks = quirks_model_thinks(e);
+  // Who may not be told to leave the tools alone is not told of them; and a choice among none is refused.
+  s->no_tools = !chat_tools_any(s, chat_member_at(r, CHAT_MEMBER_TOOLS)) ||
+                (s->quirks.auto_choice && json_string_is(doc, chat_member_at(r, CHAT_MEMBER_TOOL_CHOICE), STR("none")));
+  return chat_wish_make(s);
 }
 
 bool chat_request_build(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out) {
-  return chat_request_build_around(r, endpoint, out, NULL);
+  return chat_request_build_around(r, endpoint, NULL, out, NULL);
 }
 
-bool chat_request_build_around(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out,
-                               struct buf_hole *hole) {
+bool chat_request_build_around(const struct chat_request *r, const struct endpoint *endpoint,
+                               const struct chat_file *files, struct buf *out, struct buf_hole *hole) {
   const struct json_doc *doc = &r->doc;
-  struct splice s = {.r = r, .e = endpoint, .quirks = endpoint->provider->quirks, .out = out, .hole = hole};
-  s.reasons = will_reason(r, endpoint);
-  s.openrouter = str_eq(endpoint->provider->id, STR("openrouter"));
-  uint32_t kept_end = 0;  // where the last member that stays ends; 0: none so far
+  struct splice s = {.out = out, .hole = hole, .files = files};
+  struct walk w = {.doc = doc};
+  bool ok = splice_begin(&s, r, endpoint);
   size_t n = 0;
   for (uint32_t key = json_first(doc, 0); key != JSON_NONE; n++) {
     uint32_t value = json_next(doc, 0, key), next = json_next(doc, 0, value);
-    enum chat_action action = action_of(&s, chat_member_nth(r, n, key), key, value);
-    if (action != CHAT_CUT) {
-      apply(&s, action, key, value);
-      kept_end = doc->nodes[value].end;
-    } else if (kept_end) {
-      copy_to(&s, kept_end);  // it goes with the comma before it
-      s.at = doc->nodes[value].end;
-    } else {
-      copy_to(&s, doc->nodes[0].start + 1);  // it goes with the comma behind it
-      s.at = next == JSON_NONE ? doc->nodes[value].end : doc->nodes[next].start;
-    }
+    enum chat_member_id id = chat_member_nth(r, n, key);
+    if (apply(&s, action_of(&s, id, key, value), id, key, value))
+      walk_keep(&s, &w, value);
+    else
+      walk_cut(&s, &w, value, next);
     key = next;
   }
-  copy_to(&s, kept_end ? kept_end : doc->nodes[0].start + 1);
-  write_added(&s, kept_end != 0);
-  copy_to(&s, (uint32_t)r->body.len);
-  return !out->failed;
+  write_added(&s, walk_end(&s, &w));
+  splice_copy(&s, r->body.len);
+  buf_free(&s.wish);
+  return ok && !out->failed;
 }
 
-unsigned chat_request_dropped(const struct chat_request *r, const struct endpoint *endpoint, struct str *names,
-                              unsigned max) {
+void chat_request_lost(const struct chat_request *r, const struct endpoint *endpoint, struct translation *t) {
   const struct json_doc *doc = &r->doc;
-  struct splice s = {.r = r, .e = endpoint, .quirks = endpoint->provider->quirks, .reasons = will_reason(r, endpoint)};
-  unsigned found = 0;
+  struct splice s = {.lost = t};
   size_t n = 0;
-  if (!s.quirks->deny && !s.reasons) return 0;
-  for (uint32_t key = json_first(doc, 0); key != JSON_NONE && found < max; n++) {
+  if (!splice_begin(&s, r, endpoint)) t->no_memory = true;
+  for (uint32_t key = json_first(doc, 0); key != JSON_NONE; n++) {
     uint32_t value = json_next(doc, 0, key);
-    bool refused = key_denied(&s, key) || (s.reasons && is_sampling(chat_member_nth(r, n, key)));
-    if (refused && json_type(doc, value) != JSON_NULL) names[found++] = chat_inside(doc, key);
+    enum chat_member_id id = chat_member_nth(r, n, key);
+    action_of(&s, id, key, value);
     key = json_next(doc, 0, value);
   }
-  return found;
+  buf_free(&s.wish);
 }

@@ -9,7 +9,7 @@ enum chat_action {
   CHAT_MODEL,           // becomes the endpoint's name
   CHAT_MAX_TOKENS,      // renamed where a provider knows only the other spelling
   CHAT_STREAM_OPTIONS,  // must ask for usage
-  CHAT_REASONING,       // OpenRouter's object; others know reasoning_effort
+  CHAT_REWRITE,         // its inside, or all of it, may be said otherwise
 };
 
 // Sets of types: bits of enum json_type.
@@ -55,7 +55,7 @@ struct chat_member {
   X(MODELS, "models", CHAT_CUT, CHAT_ARRAY, CHAT_STRING, 16, false, CHAT_FREE, 0, 0)                                  \
   X(USER, "user", CHAT_PASS, CHAT_STRING, 0, 0, false, CHAT_FREE, 0, 0)                                               \
   X(USAGE, "usage", CHAT_CUT_PASS, CHAT_OBJECT, 0, 0, false, CHAT_FREE, 0, 0)                                         \
-  X(REASONING, "reasoning", CHAT_REASONING, CHAT_OBJECT, 0, 0, false, CHAT_FREE, 0, 0)                                \
+  X(REASONING, "reasoning", CHAT_REWRITE, CHAT_OBJECT, 0, 0, false, CHAT_FREE, 0, 0)                                  \
   X(REASONING_EFFORT, "reasoning_effort", CHAT_PASS, CHAT_STRING, 0, 0, false, CHAT_FREE, 0, 0)                       \
   X(TOP_P, "top_p", CHAT_PASS, CHAT_NUMBER, 0, 0, false, CHAT_ABOVE, 0, 1)                                            \
   X(TOP_K, "top_k", CHAT_PASS, CHAT_NUMBER, 0, 0, true, CHAT_AT_LEAST, 0, 0)                                          \
@@ -102,6 +102,18 @@ enum chat_member_id {
 };
 const struct chat_member *chat_member_row(enum chat_member_id id);
 enum chat_member_id chat_member_find(const struct json_doc *doc, uint32_t key);
+
+// What the messages have in them that may have to change for a provider.
+enum {
+  CHAT_ODD_PARTS = 1,        // content that is an array
+  CHAT_ODD_RESULT = 1 << 1,  // the same in a tool's message
+  CHAT_ODD_DEVELOPER = 1 << 2,
+  CHAT_ODD_SYSTEM = 1 << 3,  // a system's message that is not the first
+  CHAT_ODD_REPEAT = 1 << 4,  // two of the user's or the assistant's in a row
+  CHAT_ODD_NAME = 1 << 5,
+  CHAT_ODD_CALLS = 1 << 6,
+  CHAT_ODD_OTHER = 1 << 7,  // members beside role, content, name and those of tool calls
+};
 
 // What one walk over a request's members finds, for all who ask for a member later.
 struct chat_index {

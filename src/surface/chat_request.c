@@ -115,20 +115,66 @@ static bool check_no_messages(const struct json_doc *doc, struct fault_note *not
   return false;
 }
 
-static bool check_messages(const struct json_doc *doc, uint32_t messages, struct arena *arena,
-                           struct fault_note *note) {
+// The members of a message that matter here, and what is unusual about it.
+struct seen {
+  uint32_t role, content;
+  unsigned odd;
+};
+
+static struct seen look_at(const struct json_doc *doc, uint32_t message) {
+  struct seen seen = {JSON_NONE, JSON_NONE, 0};
+  for (uint32_t key = json_first(doc, message); key != JSON_NONE;) {
+    uint32_t value = json_next(doc, message, key);
+    if (json_string_is(doc, key, STR("role")))
+      seen.role = value;
+    else if (json_string_is(doc, key, STR("content")))
+      seen.content = value;
+    else if (json_string_is(doc, key, STR("name")))
+      seen.odd |= CHAT_ODD_NAME;
+    else if (json_string_is(doc, key, STR("tool_calls")))
+      seen.odd |= CHAT_ODD_CALLS;
+    else if (!json_string_is(doc, key, STR("tool_call_id")))
+      seen.odd |= CHAT_ODD_OTHER;
+    key = json_next(doc, message, value);
+  }
+  return seen;
+}
+
+// `before`: the role of the message before, or JSON_NONE.
+static unsigned oddities(const struct json_doc *doc, const struct seen *seen, uint32_t before) {
+  unsigned odd = seen->odd;
+  bool parts = json_is(doc, seen->content, JSON_ARRAY);
+  struct str role = chat_inside(doc, seen->role);
+  if (parts) odd |= CHAT_ODD_PARTS;
+  if (str_eq(role, STR("user")) || str_eq(role, STR("assistant"))) {
+    if (str_eq(chat_inside(doc, before), role)) odd |= CHAT_ODD_REPEAT;
+  } else if (str_eq(role, STR("tool"))) {
+    if (parts) odd |= CHAT_ODD_RESULT;
+  } else {
+    if (before != JSON_NONE) odd |= CHAT_ODD_SYSTEM;
+    if (str_eq(role, STR("developer"))) odd |= CHAT_ODD_DEVELOPER;
+  }
+  return odd;
+}
+
+static bool check_messages(struct chat_request *r, uint32_t messages, struct arena *arena, struct fault_note *note) {
+  const struct json_doc *doc = &r->doc;
   struct str param = STR("messages");
+  uint32_t before = JSON_NONE;
   if (json_type(doc, messages) == JSON_NULL) return check_no_messages(doc, note);
   unsigned n = 0;
   for (uint32_t m = json_first(doc, messages); m != JSON_NONE; m = json_next(doc, messages, m), n++) {
-    if (!chat_has_text(doc, json_get(doc, m, STR("role"))))
+    struct seen seen = look_at(doc, m);
+    if (!chat_has_text(doc, seen.role))
       return refuse(
           note, param,
           arena_printf(arena, "messages[%u] needs a \"role\": system, developer, user, assistant or tool.", n));
-    enum json_type content = json_type(doc, json_get(doc, m, STR("content")));
+    enum json_type content = json_type(doc, seen.content);
     if (content != JSON_NULL && content != JSON_STRING && content != JSON_ARRAY)
       return refuse(note, param,
                     arena_printf(arena, "messages[%u].content must be a string, an array of parts or null.", n));
+    r->odd |= (uint8_t)oddities(doc, &seen, before);
+    before = seen.role;
   }
   return n ? true : refuse(note, param, STR("\"messages\" is empty: at least one message is needed."));
 }
@@ -218,6 +264,10 @@ static bool take_facts(struct chat_request *r, struct arena *arena, struct fault
   r->stream = json_type(doc, chat_member_at(r, CHAT_MEMBER_STREAM)) == JSON_TRUE;
   r->require_parameters =
       json_type(doc, json_get(doc, chat_member_at(r, CHAT_MEMBER_PROVIDER), STR("require_parameters"))) == JSON_TRUE;
+  uint32_t reasoning = chat_member_at(r, CHAT_MEMBER_REASONING);
+  r->hides_reasoning =
+      json_type(doc, json_get(doc, reasoning, STR("exclude"))) == JSON_TRUE ||
+      (reasoning == JSON_NONE && json_type(doc, chat_member_at(r, CHAT_MEMBER_INCLUDE_REASONING)) == JSON_FALSE);
   r->has_tools = json_first(doc, chat_member_at(r, CHAT_MEMBER_TOOLS)) != JSON_NONE;
   uint32_t cap = chat_member_at(r, CHAT_MEMBER_MAX_COMPLETION_TOKENS);
   if (!json_is(doc, cap, JSON_NUMBER)) cap = chat_member_at(r, CHAT_MEMBER_MAX_TOKENS);
@@ -306,7 +356,7 @@ bool chat_request_parse(struct chat_request *r, struct str body, struct arena *a
   *r = (struct chat_request){.body = body};
   *note = (struct fault_note){0};
   return parse(r, arena, note) && check_members(r, arena, note) &&
-         check_messages(&r->doc, chat_member_at(r, CHAT_MEMBER_MESSAGES), arena, note) && check_logit_bias(r, note) &&
+         check_messages(r, chat_member_at(r, CHAT_MEMBER_MESSAGES), arena, note) && check_logit_bias(r, note) &&
          check_metadata(r, note) && check_reasoning(r, note) && take_facts(r, arena, note);
 }
 

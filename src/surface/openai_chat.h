@@ -26,6 +26,8 @@ struct chat_request {
   unsigned model_count;
   bool stream;
   bool has_tools;
+  bool hides_reasoning;     // the client does not want to see it
+  uint8_t odd;              // what the messages have in them: CHAT_ODD_… of chat_members.h
   bool require_parameters;  // provider.require_parameters: a provider that cannot take all of it is not asked
   uint64_t max_tokens;      // 0: not given
   struct str user, session_id;
@@ -47,18 +49,25 @@ void chat_request_free(struct chat_request *r);
 // How many pictures its messages hold.
 uint64_t chat_request_images(const struct chat_request *r);
 
+// A file that the request names by URL and the gateway has fetched, since the provider would not. A list, newest first.
+struct chat_file {
+  const struct chat_file *next;
+  struct str url, media_type, data;  // data: base64
+};
+
 // The body for one endpoint: `model` becomes the endpoint's own name (added when absent); gateway-only members
 // (provider, models, route, plugins, transforms, usage, preset, session_id, trace, debug, cache_control at top level,
 // ...) and what the quirks deny are cut out; max_tokens is renamed as the quirks say; a stream gets "stream_options"
-// with include_usage true, keeping the client's other options. All other bytes stay as they were. False: out of memory.
+// with include_usage true, keeping the client's other options. Where the service is known to want them otherwise,
+// messages, tools, formats and what is said of reasoning are changed, too (provider/table.h). All other bytes stay as
+// they were. False: out of memory.
 bool chat_request_build(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out);
-// The names of the client's members that this leaves out because the endpoint would refuse them, at most `max`; how
-// many.
-unsigned chat_request_dropped(const struct chat_request *r, const struct endpoint *endpoint, struct str *names,
-                              unsigned max);
-// The same, but the first long run of unchanged bytes is not copied: *hole (zeroed) says what belongs where.
-bool chat_request_build_around(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out,
-                               struct buf_hole *hole);
+// Notes the client's members that this leaves out because the endpoint would refuse them, or brings into its range.
+void chat_request_lost(const struct chat_request *r, const struct endpoint *endpoint, struct translation *t);
+// The same, but the first long run of unchanged bytes is not copied: *hole (zeroed) says what belongs where. `files`
+// are put in place of their URLs.
+bool chat_request_build_around(const struct chat_request *r, const struct endpoint *endpoint,
+                               const struct chat_file *files, struct buf *out, struct buf_hole *hole);
 
 // The request in the common form, for providers of another dialect; it points into the body and the arena. False: *note
 // says what has no meaning there.

@@ -33,7 +33,9 @@ static void build(const struct chat_request *r, const char *provider) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const char *const providers[] = {"openai", "deepseek", "groq", "perplexity", "openrouter", "cerebras"};
+  static const char *const providers[] = {"openai", "deepseek", "groq",   "perplexity", "openrouter", "cerebras",
+                                          "azure",  "alibaba",  "vllm",   "z-ai",       "snowflake",  "together",
+                                          "ollama", "lmstudio", "nobody", "minimax"};
   struct arena arena = {0};
   struct chat_request r;
   struct fault_note note;

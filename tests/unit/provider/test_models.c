@@ -8,7 +8,9 @@
 
 #include "llm/conversation.h"
 #include "provider/claude.h"
+#include "provider/efforts.h"
 #include "provider/openai_models.h"
+#include "provider/table.h"
 
 static const struct {
   const char *name, *takes;  // b budget, a adaptive, e effort, x xhigh, s sampling, o one of them, f forced, t while it
@@ -88,6 +90,41 @@ static void test_openais(void **state) {
   }
 }
 
+// Levels of reasoning: the one wished for, and the one the model takes ("-": none is told).
+static void test_efforts(void **state) {
+  (void)state;
+  static const struct {
+    const char *vendor, *model, *wished, *told;
+  } rows[] = {{"openai", "gpt-5.1", "minimal", "low"},
+              {"openai", "gpt-5.1", "none", "none"},
+              {"openai", "gpt-5-mini", "none", "minimal"},
+              {"openai", "gpt-5-mini", "xhigh", "high"},
+              {"openai", "gpt-5.6-sol", "max", "max"},
+              {"openai", "gpt-5-chat-latest", "low", "-"},
+              {"openai", "gpt-5.2-chat-latest", "low", "-"},
+              {"openai", "ft:gpt-4o-mini:us:x", "high", "-"},
+              {"openai", "o3", "max", "high"},
+              {"groq", "openai/gpt-oss-20b", "max", "high"},
+              {"groq", "llama-3.3-70b", "low", "-"},
+              {"xai", "grok-3-mini-fast", "medium", "low"},
+              {"xai", "grok-4.6", "max", "xhigh"},
+              {"xai", "grok-4.3", "none", "none"},
+              {"xai", "grok-4-1-fast", "low", "-"},
+              {"deepseek", "deepseek-v4-flash", "minimal", "low"},
+              {"z-ai", "glm-5.3", "medium", "low"},
+              {"z-ai", "glm-4.7", "high", "-"}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const struct provider_row *row = provider_row_find(str_from_cstr(rows[i].vendor));
+    struct provider provider = {.id = str_from_cstr(row->id), .quirks = &row->quirks};
+    struct endpoint e = {.provider = &provider, .upstream_model = str_from_cstr(rows[i].model)};
+    struct efforts can = efforts_of(&e);
+    assert_true(can.known);
+    const char *got = effort_word(efforts_nearest(can.set, effort_of_word(str_from_cstr(rows[i].wished))));
+    if (strcmp(*got ? got : "-", rows[i].told) != 0)
+      fail_msg("%s %s: %s became %s", rows[i].vendor, rows[i].model, rows[i].wished, got);
+  }
+}
+
 static void test_budgets(void **state) {
   (void)state;
   assert_int_equal(effort_budget(EFFORT_UNSET, 10000), 0);
@@ -102,6 +139,6 @@ static void test_budgets(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_claudes), cmocka_unit_test(test_openais),
-                                     cmocka_unit_test(test_budgets)};
+                                     cmocka_unit_test(test_efforts), cmocka_unit_test(test_budgets)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

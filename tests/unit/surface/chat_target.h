@@ -18,6 +18,7 @@ static inline void target_init(struct target *t, const char *provider) {
   *t = (struct target){
       .provider = {.id = str_from_cstr(provider),
                    .name = str_from_cstr(row ? row->name : provider),
+                   .protocol = row ? row->protocol : PROTOCOL_OPENAI,
                    .quirks = row ? &row->quirks : &plain},
       .model = {.id = STR("maker/model")},
       .endpoint = {.upstream_model = STR("their-model"), .pricing = PRICING_UNSET},
