@@ -134,6 +134,11 @@ static void on_image(struct chat_events *e, const struct event *event) {
   chunk_end(e);
 }
 
+// A provider's own JSON, on one line.
+static void own_json(struct buf *out, struct str json) {
+  for (size_t i = 0; i < json.len; i++) buf_char(out, json.ptr[i] == '\n' || json.ptr[i] == '\r' ? ' ' : json.ptr[i]);
+}
+
 static void on_logprobs(struct chat_events *e, const struct event *event) {
   if (!e->options.stream) {
     if (e->logprobs.len) buf_char(&e->logprobs, ',');
@@ -142,12 +147,12 @@ static void on_logprobs(struct chat_events *e, const struct event *event) {
   }
   chunk_begin(e);
   buf_lit(e->out, "\"content\":\"\"},\"logprobs\":{\"content\":[");
-  buf_str(e->out, event->json);
+  own_json(e->out, event->json);
   buf_lit(e->out, "],\"refusal\":null");
   chunk_end(e);
 }
 
-// A source that cannot be looked up: told as the provider tells it, on one line.
+// A source that cannot be looked up: told as the provider tells it.
 static void on_own_citation(struct chat_events *e, struct str json) {
   struct buf *out = e->options.stream ? e->out : &e->citations;
   if (e->options.stream) {
@@ -156,7 +161,7 @@ static void on_own_citation(struct chat_events *e, struct str json) {
   } else if (out->len) {
     buf_char(out, ',');
   }
-  for (size_t i = 0; i < json.len; i++) buf_char(out, json.ptr[i] == '\n' || json.ptr[i] == '\r' ? ' ' : json.ptr[i]);
+  own_json(out, json);
   if (!e->options.stream) return;
   buf_char(out, ']');
   chunk_end(e);
