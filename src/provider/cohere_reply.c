@@ -98,7 +98,8 @@ static void give_usage(struct event_sink sink, const struct json_doc *doc, uint3
   uint32_t tokens = json_get(doc, usage, STR("tokens")), billed = json_get(doc, usage, STR("billed_units"));
   struct usage u = {.known = json_is(doc, tokens, JSON_OBJECT) || json_is(doc, billed, JSON_OBJECT)};
   if (!u.known) return;
-  u.prompt = round_count(doc, tokens, STR("input_tokens")) + round_count(doc, tokens, STR("image_tokens"));
+  u.image_prompt = round_count(doc, tokens, STR("image_tokens"));
+  u.prompt = round_count(doc, tokens, STR("input_tokens")) + u.image_prompt;
   u.completion = round_count(doc, tokens, STR("output_tokens"));
   u.reasoning = round_count(doc, tokens, STR("reasoning_tokens"));
   u.cached = round_count(doc, usage, STR("cached_tokens"));
@@ -109,9 +110,6 @@ static void give_usage(struct event_sink sink, const struct json_doc *doc, uint3
     u.prompt = u.billed_prompt;
     u.completion = u.billed_completion;
   }
-  if (u.cached > u.prompt) u.cached = u.prompt;
-  if (u.reasoning > u.completion) u.completion += u.reasoning;
-  u.total = u.prompt + u.completion;
   decode_give(sink, (struct event){.kind = EVENT_USAGE, .usage = &u});
 }
 
