@@ -354,6 +354,7 @@ void encode_extra(struct buf *out, const struct conversation *c, struct translat
   for (size_t i = 0; i < c->extra_count; i++) {
     const struct extra *extra = &c->extra[i];
     const struct encode_native *row = find_native(known, count, extra->name);
+    if (row && row->native && !*row->native) continue;
     if (row)
       encode_json(out, str_from_cstr(row->native ? row->native : row->name), extra->json);
     else if (!extra->idle)

@@ -62,7 +62,8 @@ bool encode_is_object(struct str inside, struct translation *t, struct str *obje
 // Is the request whole? The last question of every encoder: builders, arena and parsers remember what they could not
 // do.
 bool encode_done(const struct translation *t, const struct buf *out);
-// What a client calls a member that only this provider knows, and what the provider does; NULL: the same.
+// What a client calls a member that only this provider knows, and what the provider does; NULL: the same;
+// "": the dialect writes it by itself.
 struct encode_native {
   const char *name, *native;
 };

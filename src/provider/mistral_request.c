@@ -1,5 +1,6 @@
 #include "provider/mistral_request.h"
 
+#include "provider/decode.h"
 #include "provider/encode.h"
 #include "provider/steps.h"
 
@@ -18,6 +19,24 @@ static bool has(struct str name, const char *word) {
   return str_find(name, str_from_cstr(word), 0) != SIZE_MAX;
 }
 
+// The month a name ends with, "2506"; 0: none.
+static unsigned month_of(struct str name) {
+  unsigned month = 0;
+  if (name.len < 5 || name.ptr[name.len - 5] != '-') return 0;
+  for (size_t i = name.len - 4; i < name.len; i++) {
+    if (name.ptr[i] < '0' || name.ptr[i] > '9') return 0;
+    month = month * 10 + (unsigned)(name.ptr[i] - '0');
+  }
+  return month;
+}
+
+// Small and medium models think on demand since March 2026.
+static bool is_hybrid(struct str name) {
+  bool family = has(name, "mistral-small") || has(name, "mistral-medium") || has(name, "mistral-large-4");
+  unsigned month = month_of(name);
+  return family && (!month || month >= 2603);
+}
+
 static void text_part(struct writer *w, struct str before, struct str text, struct str after) {
   encode_element(w->out);
   buf_lit(w->out, "\"type\":\"text\",\"text\":\"");
@@ -27,16 +46,28 @@ static void text_part(struct writer *w, struct str before, struct str text, stru
   buf_lit(w->out, "\"}");
 }
 
+static void image_part(struct writer *w, const struct part *p) {
+  bool detail = str_eq(p->detail, STR("auto")) || str_eq(p->detail, STR("low")) || str_eq(p->detail, STR("high"));
+  buf_lit(w->out, "\"type\":\"image_url\"");
+  if (!detail) {
+    encode_media_url(w->out, STR("image_url"), p, w->t->arena);
+    return;
+  }
+  encode_object(w->out, STR("image_url"));
+  encode_media_url(w->out, STR("url"), p, w->t->arena);
+  encode_plain(w->out, STR("detail"), p->detail);
+  buf_char(w->out, '}');
+}
+
 static bool media_part(struct writer *w, const struct part *p) {
+  struct str text = encode_file_as_text(p, w->t->arena);
+  if (text.ptr) return text_part(w, STR(""), text, STR("")), true;
   encode_element(w->out);
   switch (p->kind) {
-    case PART_IMAGE:
-      buf_lit(w->out, "\"type\":\"image_url\"");
-      encode_media_url(w->out, STR("image_url"), p, w->t->arena);
-      break;
+    case PART_IMAGE: image_part(w, p); break;
     case PART_AUDIO:
       buf_lit(w->out, "\"type\":\"input_audio\"");
-      encode_plain(w->out, STR("input_audio"), p->data);
+      encode_plain(w->out, STR("input_audio"), p->data.len ? p->data : p->url);
       break;
     case PART_FILE:
       if (p->id.len && !p->data.len && !p->url.len) {
@@ -287,7 +318,9 @@ static void write_reasoning(struct writer *w) {
     encode_plain(w->out, STR("reasoning_effort"), high ? STR("high") : STR("none"));
     if (effort != EFFORT_NONE && effort != EFFORT_HIGH) translation_drop(w->t, STR("reasoning"));
   } else if (w->magistral) {
-    if (effort != EFFORT_NONE) buf_lit(w->out, ",\"prompt_mode\":\"reasoning\"");
+    // Its prompt makes it think, or is left out.
+    if (!encode_extra_find(c, STR("prompt_mode")))
+      encode_json(w->out, STR("prompt_mode"), effort == EFFORT_NONE ? STR("null") : STR("\"reasoning\""));
   } else if (effort != EFFORT_NONE) {
     translation_drop(w->t, STR("reasoning"));
   }
@@ -319,9 +352,31 @@ static void write_parameters(struct writer *w) {
   if (c->prompt_cache_key.len) encode_plain(w->out, STR("prompt_cache_key"), c->prompt_cache_key);
 }
 
+// What the client expects to be said: a string, of which some clients make parts.
+static void write_prediction(struct writer *w) {
+  const struct extra *prediction = encode_extra_find(w->c, STR("prediction"));
+  struct json_doc doc = {0};
+  if (!prediction || prediction->idle || !encode_parse(&doc, prediction->json, 3, w->t)) return;
+  uint32_t content = json_get(&doc, 0, STR("content"));
+  buf_lit(w->out, ",\"prediction\":{\"type\":\"content\",\"content\":\"");
+  if (json_is(&doc, content, JSON_STRING)) buf_str(w->out, decode_inside(&doc, content));
+  for (uint32_t c = json_is(&doc, content, JSON_ARRAY) ? json_first(&doc, content) : JSON_NONE; c != JSON_NONE;
+       c = json_next(&doc, content, c))
+    buf_str(w->out, decode_inside(&doc, json_get(&doc, c, STR("text"))));
+  buf_lit(w->out, "\"}");
+  json_doc_free(&doc);
+}
+
+static void write_extra(struct writer *w) {
+  static const struct encode_native known[] = {{"safe_prompt", NULL},         {"prompt_mode", NULL},
+                                               {"guardrails", NULL},          {"document_image_limit", NULL},
+                                               {"document_page_limit", NULL}, {"prediction", ""}};
+  write_prediction(w);
+  encode_extra(w->out, w->c, w->t, known, sizeof known / sizeof *known);
+}
+
 static void note_lost(struct writer *w) {
   const struct conversation *c = w->c;
-  encode_note_extra(c, w->t);
   encode_note_native_tools(c, w->t);
   encode_note_web_search(c, w->t);
   encode_note_logprobs(c, w->t);
@@ -333,7 +388,7 @@ static void note_lost(struct writer *w) {
 
 bool mistral_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out) {
   struct writer w = {.c = c, .t = t, .out = out};
-  w.hybrid = has(e->upstream_model, "mistral-small") || has(e->upstream_model, "mistral-medium");
+  w.hybrid = is_hybrid(e->upstream_model);
   w.magistral = has(e->upstream_model, "magistral");
   if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
   note_lost(&w);
@@ -345,6 +400,7 @@ bool mistral_request(const struct conversation *c, const struct endpoint *e, str
   write_format(&w);
   write_parameters(&w);
   write_reasoning(&w);
+  write_extra(&w);
   buf_char(out, '}');
   return encode_done(t, out);
 }

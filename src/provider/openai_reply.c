@@ -1,5 +1,6 @@
 #include "provider/openai_reply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,38 +52,92 @@ static enum fault fault_of_words(struct str code, struct str type, struct str me
   return open && decode_is_context(message) ? FAULT_CONTEXT : fault;
 }
 
+// A code that is an HTTP status, as a number or its digits; 0: it is none.
+static unsigned status_of(const struct json_doc *doc, uint32_t code) {
+  uint64_t n = 0;
+  struct str digits = decode_inside(doc, code);
+  if (json_u64(doc, code, 599, &n) && n >= 400) return (unsigned)n;
+  if (digits.len != 3 || digits.ptr[0] < '4' || digits.ptr[0] > '5') return 0;
+  for (size_t i = 0; i < 3; i++) {
+    if (digits.ptr[i] < '0' || digits.ptr[i] > '9') return 0;
+    n = n * 10 + (unsigned)(digits.ptr[i] - '0');
+  }
+  return (unsigned)n;
+}
+
+// The words of an error: a string, or an object or a list with one somewhere inside. Details of a request that does
+// not fit echo it: only what is wrong with the first member is taken.
+static uint32_t words_of(const struct json_doc *doc, uint32_t value) {
+  static const struct str names[] = {{"message", 7}, {"msg", 3}, {"detail", 6}, {"error", 5}};
+  for (unsigned level = 0; level < 4; level++) {
+    if (json_is(doc, value, JSON_STRING)) return value;
+    if (json_is(doc, value, JSON_ARRAY)) {
+      value = json_first(doc, value);
+      continue;
+    }
+    uint32_t found = JSON_NONE;
+    for (size_t i = 0; found == JSON_NONE && i < sizeof names / sizeof *names; i++)
+      found = json_get(doc, value, names[i]);
+    value = found;
+  }
+  return json_is(doc, value, JSON_STRING) ? value : JSON_NONE;
+}
+
+// Which member of the request the first detail is about, by its name; empty: none is named.
+static struct str place_of(const struct json_doc *doc, uint32_t error) {
+  uint32_t detail = json_get(doc, error, STR("detail"));
+  if (detail == JSON_NONE) detail = json_get(doc, json_get(doc, error, STR("message")), STR("detail"));
+  uint32_t loc = json_get(doc, json_is(doc, detail, JSON_ARRAY) ? json_first(doc, detail) : JSON_NONE, STR("loc"));
+  struct str name = {0};
+  for (uint32_t l = json_is(doc, loc, JSON_ARRAY) ? json_first(doc, loc) : JSON_NONE; l != JSON_NONE;
+       l = json_next(doc, loc, l))
+    if (json_is(doc, l, JSON_STRING)) name = decode_inside(doc, l);
+  return str_eq(name, STR("body")) ? (struct str){0} : name;
+}
+
+static void add_place(struct decode_failure *failure, struct str place) {
+  size_t have = strlen(failure->message), room = sizeof failure->message - have;
+  if (place.len && place.len < 64 && place.len + 4 < room)
+    snprintf(failure->message + have, room, " (%.*s)", STR_ARGS(place));
+}
+
+// `error`: the object with code and type; `status` 0: it was told in an answer.
 static void error_read(const struct json_doc *doc, uint32_t error, unsigned status, struct decode_failure *failure) {
-  uint32_t message = json_get(doc, error, STR("message"));
-  // Some put an object there, or a list of what is wrong.
-  if (json_is(doc, message, JSON_OBJECT)) message = json_get(doc, message, STR("detail"));
-  if (json_is(doc, message, JSON_ARRAY)) message = json_get(doc, json_first(doc, message), STR("msg"));
+  uint32_t words = words_of(doc, error), holder = json_is(doc, error, JSON_OBJECT) ? error : 0;
+  uint32_t code = json_get(doc, holder, STR("code"));
+  if (!status) status = status_of(doc, code);
   enum fault fault = status ? fault_of_status(status) : FAULT_UPSTREAM_ERROR;
-  fault = fault_of_words(decode_member(doc, error, STR("code")), decode_member(doc, error, STR("type")),
-                         decode_inside(doc, message), fault);
-  decode_fail_json(failure, fault, doc, message);
+  struct str message = decode_inside(doc, words);
+  fault = fault_of_words(decode_inside(doc, code), decode_member(doc, holder, STR("type")), message, fault);
+  bool busy = fault == FAULT_UPSTREAM_RATE && str_find(message, STR("apacity exceeded"), 0) != SIZE_MAX;
+  decode_fail_json(failure, busy ? FAULT_UPSTREAM_OVERLOAD : fault, doc, words);
+  add_place(failure, place_of(doc, holder));
+}
+
+// Where an error is told: in a member, or by the whole object.
+static uint32_t error_in(const struct json_doc *doc) {
+  uint32_t error = json_get(doc, 0, STR("error"));
+  if (json_type(doc, error) != JSON_NULL) return error;
+  bool told = json_get(doc, 0, STR("message")) != JSON_NONE || json_get(doc, 0, STR("detail")) != JSON_NONE;
+  return told && json_get(doc, 0, STR("choices")) == JSON_NONE ? 0 : JSON_NONE;
 }
 
 void openai_error(unsigned status, struct str body, struct decode_failure *failure) {
   struct json_doc doc = {0};
-  bool json = json_parse(&doc, body, 5) == JSON_OK;
-  uint32_t error = json ? json_get(&doc, 0, STR("error")) : JSON_NONE;
-  uint32_t detail = json ? json_get(&doc, 0, STR("detail")) : JSON_NONE;
-  if (json_is(&doc, error, JSON_OBJECT)) {
-    error_read(&doc, error, status, failure);
-  } else if (json && json_get(&doc, 0, STR("message")) != JSON_NONE) {
-    error_read(&doc, 0, status, failure);
-  } else {
-    // The details echo the request: only the first sentence of what is wrong is shown.
-    if (json_is(&doc, detail, JSON_ARRAY)) detail = json_get(&doc, json_first(&doc, detail), STR("msg"));
-    uint32_t words = json_is(&doc, error, JSON_STRING) ? error : detail;
-    enum fault fault = fault_of_words(decode_member(&doc, json ? 0 : JSON_NONE, STR("code")), (struct str){0},
-                                      decode_inside(&doc, words), fault_of_status(status));
-    decode_fail_json(failure, fault, &doc, words);
-  }
+  uint32_t error = json_parse(&doc, body, 5) == JSON_OK ? error_in(&doc) : JSON_NONE;
+  error_read(&doc, error, status, failure);
   json_doc_free(&doc);
 }
 
 // --- usage and finish ---
+
+// Mistral counts sound beside the prompt; the total tells. Older replies only say how long it was.
+static void settle_audio(struct usage *u, bool seconds) {
+  uint64_t inside = u->prompt + u->completion, gap = u->total > inside ? u->total - inside : 0;
+  if (!gap || (u->audio_prompt ? gap != u->audio_prompt : !seconds)) return;
+  u->audio_prompt = gap;
+  u->prompt += gap;
+}
 
 static void take_usage(struct openai_stream *s, const struct json_doc *doc, uint32_t usage) {
   if (!json_is(doc, usage, JSON_OBJECT)) return;
@@ -98,12 +153,7 @@ static void take_usage(struct openai_stream *s, const struct json_doc *doc, uint
                     .audio_prompt = decode_count_or_0(doc, in, STR("audio_tokens")),
                     .reasoning = decode_count_or_0(doc, out, STR("reasoning_tokens"))};
   if (!u.cached) u.cached = decode_count_or_0(doc, usage, STR("num_cached_tokens"));
-  // Mistral counts audio beside the prompt.
-  if (u.audio_prompt && u.total == u.prompt + u.completion + u.audio_prompt) u.prompt += u.audio_prompt;
-  if (u.cached > u.prompt) u.cached = u.prompt;
-  if (u.cache_write > u.prompt - u.cached) u.cache_write = u.prompt - u.cached;
-  if (u.reasoning > u.completion) u.completion += u.reasoning;
-  if (u.total < u.prompt + u.completion) u.total = u.prompt + u.completion;
+  settle_audio(&u, decode_count_or_0(doc, usage, STR("prompt_audio_seconds")) != 0);
   s->usage = u;
 }
 
@@ -151,9 +201,29 @@ static void give(struct openai_stream *s, enum event_kind kind, struct str text)
   decode_give_text(s->sink, kind, s->block, text);
 }
 
+static void give_source(struct openai_stream *s, struct str url, struct str title) {
+  if (str_starts_nocase(url, STR("http://")) || str_starts_nocase(url, STR("https://")))
+    decode_give(s->sink, (struct event){.kind = EVENT_CITATION, .block = s->block, .url = url, .title = title});
+}
+
+// Mistral: what the text before comes from. Numbers are of what its own tools found: only addresses mean something
+// here.
+static void take_reference(struct openai_stream *s, const struct json_doc *doc, uint32_t chunk) {
+  uint32_t ids = json_get(doc, chunk, STR("reference_ids"));
+  give_source(s, decode_member(doc, chunk, STR("url")), decode_member(doc, chunk, STR("title")));
+  for (uint32_t id = json_is(doc, ids, JSON_ARRAY) ? json_first(doc, ids) : JSON_NONE; id != JSON_NONE;
+       id = json_next(doc, ids, id))
+    give_source(s, decode_inside(doc, id), (struct str){0});
+}
+
 // Mistral: text and thinking as chunks of a list.
 static void take_chunk(struct openai_stream *s, const struct json_doc *doc, uint32_t chunk) {
   uint32_t thinking = json_get(doc, chunk, STR("thinking"));
+  struct str type = decode_member(doc, chunk, STR("type"));
+  if (str_eq(type, STR("reference")) || str_eq(type, STR("tool_reference"))) {
+    take_reference(s, doc, chunk);
+    return;
+  }
   give(s, EVENT_TEXT, decode_member(doc, chunk, STR("text")));
   if (json_is(doc, thinking, JSON_STRING)) give(s, EVENT_REASONING, decode_inside(doc, thinking));
   for (uint32_t t = json_is(doc, thinking, JSON_ARRAY) ? json_first(doc, thinking) : JSON_NONE; t != JSON_NONE;
@@ -236,12 +306,31 @@ static bool take_message(struct openai_stream *s, const struct json_doc *doc, ui
 
 // --- replies and chunks ---
 
+// The elements of a choice's log-probabilities, without the brackets.
+static void take_logprobs(struct openai_stream *s, const struct json_doc *doc, uint32_t choice) {
+  uint32_t content = json_get(doc, json_get(doc, choice, STR("logprobs")), STR("content"));
+  if (!json_is(doc, content, JSON_ARRAY)) return;
+  struct str list = json_raw(doc, content), inner = str_trim(str_from(list.ptr + 1, list.len - 2));
+  if (inner.len) decode_give(s->sink, (struct event){.kind = EVENT_LOGPROBS, .json = inner});
+}
+
+// False: out of memory.
+static bool take_choice(struct openai_stream *s, const struct json_doc *doc, uint32_t choice, bool whole) {
+  uint64_t index;
+  if (json_u64(doc, json_get(doc, choice, STR("index")), UINT32_MAX, &index) && index) return true;  // one is asked for
+  if (!take_message(s, doc, json_get(doc, choice, whole ? STR("message") : STR("delta")), whole)) return false;
+  take_logprobs(s, doc, choice);
+  take_finish(s, decode_member(doc, choice, STR("finish_reason")));
+  return true;
+}
+
 static enum decode_result take(struct openai_stream *s, bool whole, struct decode_failure *failure) {
   const struct json_doc *doc = &s->doc;
-  uint32_t error = json_get(doc, 0, STR("error")), choices = json_get(doc, 0, STR("choices"));
-  if (json_is(doc, error, JSON_OBJECT)) return error_read(doc, error, 0, failure), DECODE_FAILED;
-  if (json_string_is(doc, json_get(doc, 0, STR("object")), STR("error")))
-    return error_read(doc, 0, 0, failure), DECODE_FAILED;
+  uint32_t error = error_in(doc), choices = json_get(doc, 0, STR("choices"));
+  if (error != JSON_NONE || json_string_is(doc, json_get(doc, 0, STR("object")), STR("error"))) {
+    if (error == JSON_NONE) error = 0;
+    return error_read(doc, error, 0, failure), DECODE_FAILED;
+  }
   if (whole && json_first(doc, choices) == JSON_NONE)
     return decode_refuse(failure, "The provider's answer is JSON, but no chat completion.");
   if (!s->begun)
@@ -250,13 +339,8 @@ static enum decode_result take(struct openai_stream *s, bool whole, struct decod
                                         .model = decode_member(doc, 0, STR("model"))});
   s->begun = true;
   for (uint32_t c = json_is(doc, choices, JSON_ARRAY) ? json_first(doc, choices) : JSON_NONE; c != JSON_NONE;
-       c = json_next(doc, choices, c)) {
-    uint64_t index;
-    if (json_u64(doc, json_get(doc, c, STR("index")), UINT32_MAX, &index) && index) continue;  // one is asked for
-    uint32_t message = json_get(doc, c, whole ? STR("message") : STR("delta"));
-    if (!take_message(s, doc, message, whole)) return decode_no_memory(failure);
-    take_finish(s, decode_member(doc, c, STR("finish_reason")));
-  }
+       c = json_next(doc, choices, c))
+    if (!take_choice(s, doc, c, whole)) return decode_no_memory(failure);
   take_usage(s, doc, json_get(doc, 0, STR("usage")));
   return DECODE_MORE;
 }
