@@ -221,12 +221,30 @@ static void take_finish(struct gemini_stream *s, struct str reason) {
   for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) s->failed |= str_eq(reason, str_from_cstr(faults[i]));
 }
 
-static uint64_t modality(const struct json_doc *doc, uint32_t usage, struct str list, struct str name) {
-  uint32_t details = json_get(doc, usage, list);
-  for (uint32_t d = json_first(doc, details); d != JSON_NONE; d = json_next(doc, details, d))
-    if (json_string_is(doc, json_get(doc, d, STR("modality")), name))
-      return decode_count_or_0(doc, d, STR("tokenCount"));
-  return 0;
+// Adds a list of counts by modality. Pages of a document are read as pictures; text is what is left.
+static void modalities(const struct json_doc *doc, uint32_t list, uint64_t *audio, uint64_t *image, uint64_t *video) {
+  for (uint32_t d = json_first(doc, list); d != JSON_NONE; d = json_next(doc, list, d)) {
+    uint64_t count = decode_count_or_0(doc, d, STR("tokenCount"));
+    struct str kind = decode_member(doc, d, STR("modality"));
+    if (str_eq(kind, STR("AUDIO"))) *audio += count;
+    if (str_eq(kind, STR("IMAGE")) || str_eq(kind, STR("DOCUMENT"))) *image += count;
+    if (str_eq(kind, STR("VIDEO"))) *video += count;
+  }
+}
+
+// What the counts consist of: what one chunk tells of it is the whole of it.
+static void take_modalities(struct usage *u, const struct json_doc *doc, uint32_t usage) {
+  uint32_t prompt = json_get(doc, usage, STR("promptTokensDetails")),
+           tools = json_get(doc, usage, STR("toolUsePromptTokensDetails")),
+           cached = json_get(doc, usage, STR("cacheTokensDetails")),
+           answer = json_get(doc, usage, STR("candidatesTokensDetails"));
+  if (prompt != JSON_NONE || tools != JSON_NONE) u->audio_prompt = u->image_prompt = u->video_prompt = 0;
+  modalities(doc, prompt, &u->audio_prompt, &u->image_prompt, &u->video_prompt);
+  modalities(doc, tools, &u->audio_prompt, &u->image_prompt, &u->video_prompt);
+  if (cached != JSON_NONE) u->audio_cached = u->image_cached = u->video_cached = 0;
+  modalities(doc, cached, &u->audio_cached, &u->image_cached, &u->video_cached);
+  if (answer != JSON_NONE) u->audio_completion = u->image_completion = u->video_completion = 0;
+  modalities(doc, answer, &u->audio_completion, &u->image_completion, &u->video_completion);
 }
 
 // Cumulative; a later chunk may leave out what an earlier one told.
@@ -238,17 +256,12 @@ static void take_usage(struct gemini_stream *s, const struct json_doc *doc, uint
   uint64_t thoughts = decode_count_or_0(doc, usage, STR("thoughtsTokenCount"));
   uint64_t answer = decode_count_or_0(doc, usage, STR("candidatesTokenCount"));
   uint64_t cached = decode_count_or_0(doc, usage, STR("cachedContentTokenCount"));
-  uint64_t audio_in = modality(doc, usage, STR("promptTokensDetails"), STR("AUDIO"));
-  uint64_t audio_out = modality(doc, usage, STR("candidatesTokensDetails"), STR("AUDIO"));
-  uint64_t image_out = modality(doc, usage, STR("candidatesTokensDetails"), STR("IMAGE"));
   if (prompt) u->prompt = prompt;
   if (cached) u->cached = cached;
   if (thoughts) u->reasoning = thoughts;
   uint64_t before = u->completion > u->reasoning ? u->completion - u->reasoning : 0;
   if (thoughts || answer) u->completion = (answer ? answer : before) + u->reasoning;
-  if (audio_in) u->audio_prompt = audio_in;
-  if (audio_out) u->audio_completion = audio_out;
-  if (image_out) u->image_completion = image_out;
+  take_modalities(u, doc, usage);
   u->known |= prompt || answer || thoughts;
 }
 
