@@ -76,13 +76,19 @@ bool openai_model_refuses_stop(struct str model, struct str effort) {
   return row && !row->stops && openai_model_reasons(model, effort);
 }
 
+// Is the word among those of the name, not the front of a longer one?
+static bool has_word(struct str model, struct str word) {
+  size_t at = str_find(model, word, 0);
+  return at != SIZE_MAX && (at + word.len == model.len || model.ptr[at + word.len] == '-');
+}
+
 bool openai_model_only_responses(struct str model) {
   static const char *const words[] = {"-codex", "codex-", "-deep-research", "computer-use-preview"};
   model = bare(model);
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (str_find(model, str_from_cstr(words[i]), 0) != SIZE_MAX) return true;
   bool ours = str_starts(model, STR("gpt-5")) || str_starts(model, STR("o1")) || str_starts(model, STR("o3"));
-  return ours && str_find(model, STR("-pro"), 0) != SIZE_MAX;
+  return ours && has_word(model, STR("-pro"));
 }
 
 bool openai_model_efforts(struct str model, unsigned *set) {

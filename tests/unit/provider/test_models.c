@@ -79,6 +79,7 @@ static void test_openais(void **state) {
               {"gpt-5.6-sol", "", true, false},
               {"openai/o3-mini", "", true, false},
               {"o1-pro", "", true, true},
+              {"gpt-5.2-proo", "", true, false},
               {"o4-mini-deep-research", "", true, true},
               {"gemini-2.5-pro", "", false, false},
               {"gpt5mini-prod", "", false, false}};
