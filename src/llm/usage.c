@@ -35,6 +35,12 @@ static bool reasoning_is_outside(const struct usage *u, unsigned outside) {
          u->total == u->prompt + u->completion + u->reasoning;
 }
 
+// The same of what was cached; where no total tells, more cached than asked gives it away.
+static bool cached_is_outside(const struct usage *u, unsigned outside) {
+  if (!u->cached) return false;
+  return u->total == u->prompt + u->completion + u->cached || (outside & USAGE_CACHED_OUTSIDE && u->cached > u->prompt);
+}
+
 // The kinds of a whole do not overlap: together they are no more than it.
 static void fit(uint64_t whole, uint64_t *a, uint64_t *b, uint64_t *c) {
   *a = at_most(*a, whole);
@@ -48,7 +54,7 @@ void usage_settle(struct usage *u, unsigned outside) {
   u->cached = bounded(u->cached);
   u->reasoning = bounded(u->reasoning);
   if (reasoning_is_outside(u, outside)) u->completion = bounded(u->completion + u->reasoning);
-  if (outside & USAGE_CACHED_OUTSIDE && u->cached > u->prompt) u->prompt = bounded(u->prompt + u->cached);
+  if (cached_is_outside(u, outside)) u->prompt = bounded(u->prompt + u->cached);
   u->cached = at_most(u->cached, u->prompt);
   u->cache_write = at_most(u->cache_write, u->prompt - u->cached);
   u->cache_write_1h = at_most(u->cache_write_1h, u->cache_write);

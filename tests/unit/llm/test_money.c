@@ -111,11 +111,73 @@ static void test_sum_rounds_once_half_up(void **state) {
   assert_int_equal(money_sum_total(&sum), INT64_MAX);
 }
 
+// --- any decimal, against 128 bits ---
+
+static uint64_t seed = 88172645463325252u;
+
+static uint64_t any(void) {
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return seed;
+}
+
+// mantissa * 10^power as a whole number of at most INT64_MAX; false when it is none.
+static bool whole(uint64_t mantissa, int power, int64_t *out) {
+  __int128 value = mantissa;
+  for (; value && power > 0; power--) {
+    value *= 10;
+    if (value > INT64_MAX) return false;
+  }
+  for (; value && power < 0; power++) {
+    if (value % 10) return false;
+    value /= 10;
+  }
+  if (value > INT64_MAX) return false;
+  *out = (int64_t)value;
+  return true;
+}
+
+static void test_any_decimal(void **state) {
+  (void)state;
+  unsigned taken = 0, refused = 0;
+  for (int i = 0; i < 300000; i++) {
+    // Digits with a point before the last `behind` of them, and perhaps an exponent.
+    uint64_t mantissa = any() >> any() % 64;
+    int behind = (int)(any() % 21), exponent = any() % 2 ? (int)(any() % 41) - 20 : 0;
+    char digits[64], text[128];
+    int len = snprintf(digits, sizeof digits, "%0*llu", behind + 1, (unsigned long long)mantissa);
+    int n = snprintf(text, sizeof text, "%.*s%s%s", len - behind, digits, behind ? "." : "", digits + len - behind);
+    if (exponent) snprintf(text + n, sizeof text - (size_t)n, "%c%+d", any() % 2 ? 'e' : 'E', exponent);
+    int64_t expected = 0, got = -7;
+    bool fits = whole(mantissa, exponent - behind + 15, &expected), ok = price_parse(str_from_cstr(text), &got);
+    if (ok != fits || (ok && got != expected))
+      fail_msg("\"%s\": %s %lld, expected %lld", text, ok ? "taken" : "refused", (long long)got, (long long)expected);
+    fits = whole(mantissa, exponent - behind + 12, &expected);
+    if (money_parse(str_from_cstr(text), &got) != fits || (fits && got != expected)) fail_msg("money \"%s\"", text);
+    if (!ok) {
+      refused++;
+      continue;
+    }
+    taken++;
+    // What is written is read as the same.
+    struct buf written;
+    buf_init(&written, 64);
+    price_write(&written, got);
+    assert_true(price_parse(buf_view(&written), &expected));
+    assert_int_equal(got, expected);
+    buf_free(&written);
+  }
+  assert_true(taken > 50000);
+  assert_true(refused > 50000);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_price_parse_and_write),
       cmocka_unit_test(test_money_parse_and_write),
       cmocka_unit_test(test_sum_rounds_once_half_up),
+      cmocka_unit_test(test_any_decimal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
