@@ -5,6 +5,9 @@
 #include "llm/conversation.h"
 #include "llm/model.h"
 
+// Whose reasoning and server-side tools it is that models other than Claude give.
+#define BEDROCK_FORMAT "amazon-bedrock-v1"
+
 // "/model/{model}/converse" or its streaming twin; the model as one segment, percent-encoded.
 void bedrock_path(const struct endpoint *e, bool stream, struct buf *out);
 bool bedrock_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out);

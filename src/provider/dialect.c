@@ -2,6 +2,7 @@
 
 #include "provider/anthropic_reply.h"
 #include "provider/anthropic_request.h"
+#include "provider/bedrock_models.h"
 #include "provider/bedrock_reply.h"
 #include "provider/bedrock_request.h"
 #include "provider/claude.h"
@@ -170,7 +171,7 @@ static enum decode_result bedrock_event(void *state, struct str type, struct str
   .reply = bedrock_reply, .stream_new = bedrock_new, .stream_drop = bedrock_drop, .stream_event = bedrock_event, \
   .error = bedrock_error
 
-static const struct dialect bedrock = {BEDROCK, .reasoning_format = "amazon-bedrock-v1"};
+static const struct dialect bedrock = {BEDROCK, .reasoning_format = BEDROCK_FORMAT};
 static const struct dialect bedrock_claude = {BEDROCK, .reasoning_format = "anthropic-claude-v1"};
 
 // --- Cohere ---
@@ -295,8 +296,7 @@ static const struct dialect *const dialects[PROTOCOL_COUNT] = {
 const struct dialect *dialect_of(const struct endpoint *e) {
   if (e->provider->protocol == PROTOCOL_OPENAI || e->provider->protocol == PROTOCOL_AZURE)
     return wants_responses(e) ? &responses : NULL;
-  bool claude = claude_model(e->upstream_model).known;
-  if (claude && e->provider->protocol == PROTOCOL_VERTEX) return &vertex_claude;
-  if (claude && e->provider->protocol == PROTOCOL_BEDROCK) return &bedrock_claude;
+  if (e->provider->protocol == PROTOCOL_VERTEX && claude_model(e->upstream_model).known) return &vertex_claude;
+  if (e->provider->protocol == PROTOCOL_BEDROCK && bedrock_model_of(e).claude.known) return &bedrock_claude;
   return dialects[e->provider->protocol];
 }
