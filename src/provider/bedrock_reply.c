@@ -47,14 +47,17 @@ static bool is_web(struct str url) {
   return str_starts(url, STR("http://")) || str_starts(url, STR("https://"));
 }
 
-// Only what can be looked up is a source to a chat client; places inside a document it sent itself are not.
+// What can be looked up is a source to a chat client; a place inside a document it sent itself is told as it is.
 static bool give_citation(struct event_sink sink, const struct json_doc *doc, uint32_t citation, uint32_t block) {
   struct buf joined;
   uint32_t location = json_get(doc, citation, STR("location")), parts = json_get(doc, citation, STR("sourceContent"));
   struct str url = decode_member(doc, json_get(doc, location, STR("web")), STR("url"));
   if (!url.len) url = decode_member(doc, citation, STR("source"));
   if (!is_web(url)) url = decode_member(doc, json_get(doc, location, STR("searchResultLocation")), STR("source"));
-  if (!is_web(url)) return true;
+  if (!is_web(url)) {
+    decode_give(sink, (struct event){.kind = EVENT_CITATION, .block = block, .json = json_raw(doc, citation)});
+    return true;
+  }
   buf_init(&joined, CITATIONS_MAX);
   for (uint32_t p = json_is(doc, parts, JSON_ARRAY) ? json_first(doc, parts) : JSON_NONE; p != JSON_NONE;
        p = json_next(doc, parts, p))

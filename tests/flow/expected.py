@@ -318,10 +318,12 @@ def bedrock(body, streamed):
             url = citation.get("location", {}).get("web", {}).get("url")
             if web(url):
                 answer.sources.append((url, citation.get("title", ""), begin, len(answer.text)))
+            else:
+                answer.more.setdefault("citations", []).append(citation)
         reasoning = block.get("reasoningContent", {})
         answer.reasoning += reasoning.get("reasoningText", {}).get("text", "")
         answer.blobs += [blob for blob in (reasoning.get("reasoningText", {}).get("signature"), reasoning.get("redactedContent")) if blob]
-        if "toolUse" in block:
+        if "toolUse" in block and block["toolUse"].get("type") != "server_tool_use":
             answer.calls.append((block["toolUse"]["name"], block["toolUse"]["input"], block["toolUse"]["toolUseId"]))
     answer.finish, answer.native = BEDROCK_FINISH.get(stop, "stop"), stop
     answer.cached, answer.written = usage.get("cacheReadInputTokens", 0), usage.get("cacheWriteInputTokens", 0)
