@@ -14,6 +14,7 @@
 #include "gateway/path.h"
 #include "gateway/response.h"
 #include "gateway/sidecar.h"
+#include "provider/decode.h"
 
 enum {
   ERROR_BODY_MAX = 64 * 1024,
@@ -164,6 +165,9 @@ static bool take_head(struct request *r, const struct http_head *head) {
     }
   }
   struct str type = http_field_get(head, STR("content-type"));
+  // Bedrock's replies have no ID of their own: its request's is what can be asked about.
+  if (in->dialect && in->dialect->frames == FRAMES_AWS)
+    decode_keep(in->reply.upstream_id, sizeof in->reply.upstream_id, http_field_get(head, STR("x-amzn-requestid")));
   if (head->status != 200) {
     in->retry_after_s = retry_after(head);
     in->upstream_unix_s = moment(http_field_get(head, STR("date")));

@@ -130,8 +130,16 @@ static uint64_t count_of(const struct json_doc *doc, uint32_t usage, struct str 
   return decode_count(doc, usage, name, &n) ? n : decode_count_or_0(doc, usage, twin);
 }
 
+// How often the model looked things up in the web: each time costs.
+static uint64_t searches_of(const struct bedrock_stream *s) {
+  uint64_t n = 0;
+  for (uint32_t i = 0; i < s->tools.count; i++) n += str_eq(buf_view(&s->tools.items[i].name), STR("nova_grounding"));
+  return n;
+}
+
 // What was read from and written to the cache stands beside inputTokens; llm/usage.h counts it inside.
-static void give_usage(struct event_sink sink, const struct json_doc *doc, uint32_t usage) {
+static void give_usage(struct bedrock_stream *s, uint32_t usage) {
+  const struct json_doc *doc = &s->doc;
   if (!json_is(doc, usage, JSON_OBJECT)) return;
   uint64_t read = count_of(doc, usage, STR("cacheReadInputTokens"), STR("cacheReadInputTokenCount"));
   uint64_t written = count_of(doc, usage, STR("cacheWriteInputTokens"), STR("cacheWriteInputTokenCount"));
@@ -144,12 +152,12 @@ static void give_usage(struct event_sink sink, const struct json_doc *doc, uint3
     detailed += n;
   }
   if (!written) written = detailed;
-  struct usage u = {.known = true, .cached = read, .cache_write = written};
+  struct usage u = {.known = true, .cached = read, .cache_write = written, .web_searches = searches_of(s)};
   u.cache_write_1h = hour < written ? hour : written;
   u.prompt = count_of(doc, usage, STR("inputTokens"), STR("inputTokenCount")) + read + written;
   u.completion = count_of(doc, usage, STR("outputTokens"), STR("outputTokenCount"));
   u.total = u.prompt + u.completion;
-  decode_give(sink, (struct event){.kind = EVENT_USAGE, .usage = &u});
+  decode_give(s->sink, (struct event){.kind = EVENT_USAGE, .usage = &u});
 }
 
 static void refuse_malformed(struct decode_failure *failure) {
@@ -158,12 +166,11 @@ static void refuse_malformed(struct decode_failure *failure) {
 
 // --- whole replies ---
 
-static bool whole_reasoning(struct event_sink sink, const struct json_doc *doc, uint32_t reasoning, uint32_t number) {
+static void whole_reasoning(struct event_sink sink, const struct json_doc *doc, uint32_t reasoning, uint32_t number) {
   uint32_t text = json_get(doc, reasoning, STR("reasoningText"));
   decode_give_text(sink, EVENT_REASONING, number, decode_member(doc, text, STR("text")));
   decode_give_text(sink, EVENT_SIGNATURE, number, decode_member(doc, text, STR("signature")));
   give_encrypted(sink, number, decode_member(doc, reasoning, STR("redactedContent")));
-  return true;
 }
 
 static bool whole_cited(struct event_sink sink, const struct json_doc *doc, uint32_t cited, uint32_t number) {
@@ -241,7 +248,7 @@ static bool whole(struct bedrock_stream *s, struct decode_failure *failure) {
   s->block_count = number;
   if (!give_server_tools(s)) return decode_no_memory(failure), false;
   give_finish(s->sink, finish, reason, s->calls != 0);
-  give_usage(s->sink, doc, json_get(doc, 0, STR("usage")));
+  give_usage(s, json_get(doc, 0, STR("usage")));
   return true;
 }
 
@@ -493,7 +500,7 @@ static enum decode_result on_chunk(struct bedrock_stream *s, struct decode_failu
 
 static enum decode_result on_metadata(struct bedrock_stream *s, struct decode_failure *failure) {
   (void)failure;
-  give_usage(s->sink, &s->doc, json_get(&s->doc, 0, STR("usage")));
+  give_usage(s, json_get(&s->doc, 0, STR("usage")));
   s->metered = true;
   return DECODE_MORE;
 }

@@ -73,6 +73,16 @@ class Clock(unittest.TestCase):
         self.assertEqual(len(answers), 2)
 
 
+class Requests(unittest.TestCase):
+    def test_the_id_of_the_request_there_is_kept(self):
+        mock = Mock()
+        gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, AWS)})
+        mock.next = lambda r: r.send(reply(test_dialects.BEDROCK_ANSWER, x_amzn_requestid="0a1b-2c3d")) or KEEP
+        made = gateway.chat("Hi", model="b/nova").json["id"]
+        row = harness.wait_for(lambda: gateway.call("GET", f"/api/v1/generation?id={made}").json.get("data"), "the row")
+        self.assertEqual(row["upstream_id"], "0a1b-2c3d")
+
+
 class Credentials(unittest.TestCase):
     def check(self, env, **provider):
         """What `signalbox check` says of a provider in these surroundings."""

@@ -186,7 +186,23 @@ static inline void frame_write(struct buf *out, const char *kind, struct str typ
   buf_free(&headers);
 }
 
-// Lines "event-type<TAB>json" as frames; "!type<TAB>json" is an exception.
+// An error that no model knows: a code and a message among the headers, and no payload.
+static inline void frame_error(struct buf *out, struct str code, struct str message) {
+  struct buf headers;
+  size_t begin = out->len;
+  buf_init(&headers, 1 << 16);
+  frame_header(&headers, ":error-code", code);
+  frame_header(&headers, ":error-message", message);
+  frame_header(&headers, ":message-type", STR("error"));
+  frame_u32(out, (uint32_t)(16 + headers.len));
+  frame_u32(out, (uint32_t)headers.len);
+  frame_u32(out, (uint32_t)crc32(0, (const Bytef *)out->ptr + begin, 8));
+  buf_str(out, buf_view(&headers));
+  frame_u32(out, (uint32_t)crc32(0, (const Bytef *)out->ptr + begin, (unsigned)(out->len - begin)));
+  buf_free(&headers);
+}
+
+// Lines "event-type<TAB>json" as frames; "!type<TAB>json" is an exception, "?code<TAB>message" an error no model knows.
 static inline void frames_of_lines(struct str lines, struct buf *out) {
   struct str line;
   while (str_split(&lines, '\n', &line)) {
@@ -194,6 +210,10 @@ static inline void frames_of_lines(struct str lines, struct buf *out) {
     if (tab == SIZE_MAX) continue;
     struct str type = str_from(line.ptr, tab);
     bool exception = str_starts(type, STR("!"));
+    if (str_starts(type, STR("?"))) {
+      frame_error(out, str_skip(type, 1), str_skip(line, tab + 1));
+      continue;
+    }
     frame_write(out, exception ? "exception" : "event", exception ? str_skip(type, 1) : type, str_skip(line, tab + 1));
   }
 }
