@@ -24,10 +24,13 @@ static const struct member texts[] = {
     MEMBER("error", error),
 };
 static const struct member counts[] = {
-    MEMBER("cache_write", usage.cache_write),
-    MEMBER("audio_prompt", usage.audio_prompt),
-    MEMBER("audio_completion", usage.audio_completion),
-    MEMBER("image_completion", usage.image_completion),
+    MEMBER("cache_write", usage.cache_write),   MEMBER("cache_write_1h", usage.cache_write_1h),
+    MEMBER("audio_prompt", usage.audio_prompt), MEMBER("audio_completion", usage.audio_completion),
+    MEMBER("image_prompt", usage.image_prompt), MEMBER("image_completion", usage.image_completion),
+    MEMBER("video_prompt", usage.video_prompt), MEMBER("video_completion", usage.video_completion),
+    MEMBER("audio_cached", usage.audio_cached), MEMBER("image_cached", usage.image_cached),
+    MEMBER("video_cached", usage.video_cached), MEMBER("images", usage.images),
+    MEMBER("web_searches", usage.web_searches),
 };
 enum { TEXTS = sizeof texts / sizeof *texts, COUNTS = sizeof counts / sizeof *counts };
 // Left out where they are the usual ones: api_type is this, the native finish reason is the finish reason.
@@ -67,6 +70,10 @@ void detail_write(struct buf *out, const struct record *r) {
   for (unsigned i = 0; i < COUNTS; i++)
     if (*count_at(r, &counts[i])) count(out, counts[i].key, *count_at(r, &counts[i]));
   if (r->usage.total != r->usage.prompt + r->usage.completion) count(out, STR("total"), r->usage.total);
+  if (r->usage.billed) {  // zero, too
+    count(out, STR("billed_prompt"), r->usage.billed_prompt);
+    count(out, STR("billed_completion"), r->usage.billed_completion);
+  }
   if (r->attempts_json.len) {
     key(out, STR("attempts"));
     buf_str(out, r->attempts_json);
@@ -99,6 +106,9 @@ bool detail_read(struct str detail, struct arena *arena, struct record *r) {
     for (unsigned i = 0; i < COUNTS; i++)
       if (!json_u64(&doc, json_get(&doc, 0, counts[i].key), UINT64_MAX, count_at(r, &counts[i])))
         *count_at(r, &counts[i]) = 0;
+    r->usage.billed =
+        json_u64(&doc, json_get(&doc, 0, STR("billed_prompt")), UINT64_MAX, &r->usage.billed_prompt) &&
+        json_u64(&doc, json_get(&doc, 0, STR("billed_completion")), UINT64_MAX, &r->usage.billed_completion);
     uint64_t total;
     if (json_u64(&doc, json_get(&doc, 0, STR("total")), UINT64_MAX, &total)) r->usage.total = total;
     struct str attempts = json_raw(&doc, json_get(&doc, 0, STR("attempts")));

@@ -24,7 +24,25 @@ static const size_t string_at[] = {
 };
 enum { STRINGS = sizeof string_at / sizeof *string_at };
 
-enum flag { FLAG_STREAMED = 1, FLAG_CANCELLED = 2, FLAG_USAGE_KNOWN = 4, FLAG_USAGE_ESTIMATED = 8 };
+// Counts that few records have. They stand behind the strings, all of them, when one is not zero; new ones go to the
+// end. What is not there is zero, so records of earlier versions can be read, and the other way round.
+static const size_t rare_at[] = {
+    offsetof(struct record, usage.cache_write_1h),    offsetof(struct record, usage.image_prompt),
+    offsetof(struct record, usage.video_prompt),      offsetof(struct record, usage.video_completion),
+    offsetof(struct record, usage.audio_cached),      offsetof(struct record, usage.image_cached),
+    offsetof(struct record, usage.video_cached),      offsetof(struct record, usage.images),
+    offsetof(struct record, usage.web_searches),      offsetof(struct record, usage.billed_prompt),
+    offsetof(struct record, usage.billed_completion),
+};
+enum { RARE = sizeof rare_at / sizeof *rare_at };
+
+enum flag {
+  FLAG_STREAMED = 1,
+  FLAG_CANCELLED = 2,
+  FLAG_USAGE_KNOWN = 4,
+  FLAG_USAGE_ESTIMATED = 8,
+  FLAG_USAGE_BILLED = 16
+};
 
 // The numbers, without holes, so that no stray byte of ours gets into a file.
 struct numbers {
@@ -38,7 +56,8 @@ struct numbers {
   uint16_t zero;
 };
 _Static_assert(sizeof(struct numbers) == 13 * 8 + 3 * 4 + 2 * 2 + 4 + 2 * (STRINGS + 1), "no holes");
-_Static_assert(sizeof(struct numbers) + STRINGS * RECORD_STRING_MAX + RECORD_ATTEMPTS_MAX <= RECORD_WIRE_MAX,
+_Static_assert(sizeof(struct numbers) + STRINGS * RECORD_STRING_MAX + RECORD_ATTEMPTS_MAX + RARE * sizeof(uint64_t) <=
+                   RECORD_WIRE_MAX,
                "RECORD_WIRE_MAX is too small");
 
 static uint16_t length_kept(struct str s, bool is_attempts) {
@@ -47,6 +66,22 @@ static uint16_t length_kept(struct str s, bool is_attempts) {
   size_t len = RECORD_STRING_MAX;
   while (len > RECORD_STRING_MAX - 4 && ((unsigned char)s.ptr[len] & 0xc0) == 0x80) len--;
   return (uint16_t)len;
+}
+
+static size_t rare_encode(char *out, const struct record *r) {
+  uint64_t counts[RARE], any = 0;
+  for (unsigned i = 0; i < RARE; i++) {
+    memcpy(&counts[i], (const char *)r + rare_at[i], sizeof counts[i]);
+    any |= counts[i];
+  }
+  if (LIKELY(!any)) return 0;
+  memcpy(out, counts, sizeof counts);
+  return sizeof counts;
+}
+
+static void rare_decode(struct str bytes, struct record *r) {
+  for (unsigned i = 0; i < RARE && bytes.len >= (i + 1) * sizeof(uint64_t); i++)
+    memcpy((char *)r + rare_at[i], bytes.ptr + i * sizeof(uint64_t), sizeof(uint64_t));
 }
 
 size_t record_encode(char *out, const struct record *r) {
@@ -70,7 +105,8 @@ size_t record_encode(char *out, const struct record *r) {
       .status = r->status,
       .fault = r->fault,
       .flags = (r->streamed ? FLAG_STREAMED : 0u) | (r->cancelled ? FLAG_CANCELLED : 0u) |
-               (r->usage.known ? FLAG_USAGE_KNOWN : 0u) | (r->usage.estimated ? FLAG_USAGE_ESTIMATED : 0u),
+               (r->usage.known ? FLAG_USAGE_KNOWN : 0u) | (r->usage.estimated ? FLAG_USAGE_ESTIMATED : 0u) |
+               (r->usage.billed ? FLAG_USAGE_BILLED : 0u),
   };
   char *at = out + sizeof n;
   for (unsigned i = 0; i < STRINGS; i++) {
@@ -80,6 +116,7 @@ size_t record_encode(char *out, const struct record *r) {
     if (n.lengths[i]) memcpy(at, s.ptr, n.lengths[i]);
     at += n.lengths[i];
   }
+  at += rare_encode(at, r);
   memcpy(out, &n, sizeof n);
   assert((size_t)(at - out) <= RECORD_WIRE_MAX);
   return (size_t)(at - out);
@@ -108,7 +145,8 @@ bool record_decode(struct str bytes, struct record *r) {
                 .reasoning = n.reasoning,
                 .audio_prompt = n.audio_prompt,
                 .audio_completion = n.audio_completion,
-                .image_completion = n.image_completion},
+                .image_completion = n.image_completion,
+                .billed = n.flags & FLAG_USAGE_BILLED},
       .cost = {.total = n.cost_total, .prompt = n.cost_prompt, .completion = n.cost_completion},
   };
   struct str rest = str_skip(bytes, sizeof n);
@@ -118,5 +156,6 @@ bool record_decode(struct str bytes, struct record *r) {
     memcpy((char *)r + string_at[i], &s, sizeof s);
     rest = str_skip(rest, n.lengths[i]);
   }
+  rare_decode(rest, r);
   return true;
 }
