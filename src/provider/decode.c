@@ -33,13 +33,35 @@ void decode_keep(char *into, size_t size, struct str inside) {
   into[front.len] = 0;
 }
 
+// Providers quote a part of the key they refuse. It is the gateway's, and nothing a client or a log should see: what
+// looks like a key (eight characters or more, letters with a digit or a star among them; no time) becomes three stars.
+static void hide_keys(char *text) {
+  char *to = text;
+  for (char *p = text, *from = text; *from; from = p) {
+    unsigned letters = 0, others = 0;
+    for (; *p && (strchr("*-_", *p) || (*p >= '0' && *p <= '9') || ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z')); p++) {
+      letters += (*p | 0x20) >= 'a' && (*p | 0x20) <= 'z';
+      others += *p == '*' || (*p >= '0' && *p <= '9');
+    }
+    size_t n = (size_t)(p - from);
+    bool key = n >= 8 && letters >= 3 && others;
+    if (!n) n = 1, p++;
+    memmove(to, key ? "***" : from, key ? 3 : n);
+    to += key ? 3 : n;
+  }
+  *to = 0;
+}
+
 void decode_fail(struct decode_failure *failure, enum fault fault, struct str message) {
+  size_t nul = message.len ? str_find_char(message, 0, 0) : SIZE_MAX;
+  if (nul != SIZE_MAX) message.len = nul;
   if (!message.len) message = str_from_cstr(fault_row(fault)->message);
   size_t n = message.len < sizeof failure->message - 1 ? message.len : sizeof failure->message - 1;
   while (n && n < message.len && ((unsigned char)message.ptr[n] & 0xC0) == 0x80) n--;
   failure->fault = fault;
   if (n) memcpy(failure->message, message.ptr, n);
   failure->message[n] = 0;
+  if (fault == FAULT_UPSTREAM_AUTH) hide_keys(failure->message);
 }
 
 void decode_fail_json(struct decode_failure *failure, enum fault fault, const struct json_doc *doc, uint32_t message) {
