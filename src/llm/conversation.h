@@ -53,6 +53,7 @@ struct turn {
   size_t count;
   struct str name;     // inside: of the participant; empty: none
   struct str call_id;  // of ROLE_TOOL: the call this answers
+  struct str phase;    // inside: what the model's text was for (OpenAI's commentary, final_answer); empty: not told
 };
 
 struct tool {
@@ -124,6 +125,7 @@ struct conversation {
   enum effort effort;
   uint64_t reasoning_tokens;  // a budget; 0: not given
   bool reasoning_hidden;      // the client does not want to see it
+  struct str reasoning_own;   // JSON: the client's `reasoning`, where it says more (summary, mode, context)
   struct str user, service_tier, prompt_cache_key;
   bool logprobs;          // of the answer's tokens
   uint64_t top_logprobs;  // and of so many others at each place
@@ -140,7 +142,6 @@ struct translation {
   struct str dropped[TRANSLATION_DROPS];  // names of request members, each once
   unsigned dropped_count;
   struct str answer_tool;  // the format is had by a tool of ours: its arguments are the answer; empty: it is not
-  struct str repeated;  // inside: what the answer may begin with once more, the end of the conversation; empty: nothing
   bool no_memory;
   enum fault fault;    // FAULT_NONE: fine
   struct str message;  // for the client; names what to do

@@ -15,6 +15,7 @@
 enum event_kind {
   EVENT_BEGIN,        // id, model: the provider's own
   EVENT_TEXT,         // text: a piece of the answer
+  EVENT_PHASE,        // text: what the text behind it is for (OpenAI's commentary, final_answer)
   EVENT_REFUSAL,      // text: a piece of what the model says when it declines
   EVENT_REASONING,    // text: a piece of the readable reasoning, or of its summary; id
   EVENT_SIGNATURE,    // text: a piece of what proves the reasoning before it; opaque, byte for byte

@@ -285,13 +285,17 @@ static bool read_arguments(struct reading *r, uint32_t function, struct str *out
 }
 
 static bool read_call(struct reading *r, uint32_t call, struct part *p) {
-  uint32_t function = json_get(r->doc, call, STR("function"));
+  uint32_t function = json_get(r->doc, call, STR("function")), custom = json_get(r->doc, call, STR("custom"));
   uint32_t google = json_get(r->doc, json_get(r->doc, call, STR("extra_content")), STR("google"));
+  bool is_custom = json_is(r->doc, custom, JSON_OBJECT) && !json_is(r->doc, function, JSON_OBJECT);
+  if (is_custom) function = custom;
   p->kind = PART_CALL;
   if (!reading_plain(r, call, STR("id"), &p->id) || !reading_plain(r, function, STR("name"), &p->name)) return false;
   if (!p->name.len) return message_wrong(r, ".tool_calls: every call needs a function with a name.");
   p->signature = reading_inside(r, google, STR("thought_signature"));
-  return read_arguments(r, function, &p->arguments);
+  if (!is_custom) return read_arguments(r, function, &p->arguments);
+  p->arguments = reading_inside(r, custom, STR("input"));  // free text
+  return true;
 }
 
 static bool read_calls(struct reading *r, uint32_t message, struct turn *t) {
@@ -336,6 +340,7 @@ static bool read_turn(struct reading *r, uint32_t message, struct turn *t) {
   if (!t->parts) return reading_no_memory(r);
   if (!read_role(r, message, t)) return false;
   if (t->role != ROLE_TOOL) t->name = reading_inside(r, message, STR("name"));
+  if (t->role == ROLE_ASSISTANT) t->phase = reading_inside(r, message, STR("phase"));
   if (t->role == ROLE_ASSISTANT && !read_reasoning(r, message, t)) return false;
   if (!read_content(r, message, t)) return false;
   struct str refusal = t->role == ROLE_ASSISTANT ? reading_inside(r, message, STR("refusal")) : (struct str){0};
@@ -399,6 +404,7 @@ static bool read_reasoning_wish(struct reading *r) {
   if (!json_u64(doc, json_get(doc, wish, STR("max_tokens")), UINT32_MAX, &c->reasoning_tokens)) c->reasoning_tokens = 0;
   c->reasoning_hidden = json_type(doc, json_get(doc, wish, STR("exclude"))) == JSON_TRUE ||
                         json_type(doc, json_get(doc, 0, STR("include_reasoning"))) == JSON_FALSE;
+  if (json_is(doc, wish, JSON_OBJECT)) c->reasoning_own = json_raw(doc, wish);
   if (json_type(doc, enabled) == JSON_FALSE) c->effort = EFFORT_NONE;
   if (json_type(doc, enabled) == JSON_TRUE && !c->effort && !c->reasoning_tokens) c->effort = EFFORT_MEDIUM;
   return true;
@@ -479,6 +485,7 @@ static bool is_carried(enum chat_member_id id, const struct json_doc *doc, uint3
 static bool is_extra(struct reading *r, enum chat_member_id id, uint32_t key, uint32_t value) {
   if (json_type(r->doc, value) == JSON_NULL) return false;
   if (id == CHAT_MEMBER_PLUGINS) return chat_tools_other_plugins(r->doc, value);
+  if (id == CHAT_MEMBER_TOOL_CHOICE) return chat_tools_own_choice(r->doc, value);
   return !is_carried(id, r->doc, key);
 }
 

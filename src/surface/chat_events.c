@@ -5,7 +5,6 @@
 
 #include "base/limits.h"
 #include "json/escape.h"
-#include "surface/chat_repeat.h"
 #include "surface/chat_shared.h"
 
 enum { CALLS_MAX = 1024, CARRY_MAX = 1 << 20 };
@@ -25,11 +24,12 @@ struct chat_events {
   uint32_t detail_count;   // reasoning details so far; the open one is the last
   uint32_t detail_block;   // its block
   enum event_kind detail;  // what it holds last: EVENT_REASONING, EVENT_SIGNATURE; else none is open
-  struct chat_repeat repeat;
-  uint64_t characters;  // of the text so far
-  uint64_t block_from;  // the text of this block begins there
+  uint64_t characters;     // of the text so far
+  uint64_t block_from;     // the text of this block begins there
   uint32_t block;
   enum finish finish;
+  char phase[24];  // of the text, see EVENT_PHASE; empty: none
+  bool phase_told;
   char first_id[256];  // of the client's first call; empty: none, or too long
 };
 
@@ -38,7 +38,6 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
   if (!e) return NULL;
   e->reply = reply;
   e->options = options;
-  e->repeat = chat_repeat(options.repeated);
   struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images,    &e->annotations,
                         &e->reasoning, &e->details, &e->logprobs, &e->citations, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_init(bufs[i], LIMIT_REPLY_BODY);
@@ -89,26 +88,31 @@ static void quoted(struct buf *out, struct str inside) {
 
 // --- text ---
 
-static void write_text(struct chat_events *e, uint32_t block, struct str text) {
-  if (!text.len) return;
-  if (block != e->block) e->block_from = e->characters;
-  e->block = block;
-  e->characters += escape_characters(text);
-  e->reply->text_bytes += text.len;
+static void on_text(struct chat_events *e, const struct event *event) {
+  if (event->block != e->block) e->block_from = e->characters;
+  e->block = event->block;
+  e->characters += escape_characters(event->text);
+  e->reply->text_bytes += event->text.len;
   if (!e->options.stream) {
-    buf_str(&e->content, text);
+    buf_str(&e->content, event->text);
     return;
   }
   chunk_begin(e);
+  if (e->phase[0] && !e->phase_told) {
+    buf_lit(e->out, "\"phase\":");
+    quoted(e->out, str_from_cstr(e->phase));
+    buf_char(e->out, ',');
+  }
+  e->phase_told = true;
   buf_lit(e->out, "\"content\":");
-  quoted(e->out, text);
+  quoted(e->out, event->text);
   chunk_end(e);
 }
 
-static void on_text(struct chat_events *e, const struct event *event) {
-  struct str held, text = chat_repeat_take(&e->repeat, event->text, &held);
-  write_text(e, event->block, held);
-  write_text(e, event->block, text);
+static void on_phase(struct chat_events *e, const struct event *event) {
+  if (event->text.len >= sizeof e->phase) return;
+  chat_keep(e->phase, sizeof e->phase, event->text);
+  e->phase_told = false;
 }
 
 static void on_refusal(struct chat_events *e, const struct event *event) {
@@ -462,13 +466,12 @@ static void on_finish(struct chat_events *e, const struct event *event) {
 
 static void on_event(void *context, const struct event *event) {
   struct chat_events *e = context;
-  bool other = event->kind == EVENT_CALL || event->kind == EVENT_REFUSAL || event->kind == EVENT_FINISH;
-  if (other) write_text(e, e->block, chat_repeat_end(&e->repeat));
   switch (event->kind) {
     case EVENT_BEGIN:
       if (!e->reply->upstream_id[0]) chat_keep(e->reply->upstream_id, sizeof e->reply->upstream_id, event->id);
       return;
     case EVENT_TEXT: on_text(e, event); return;
+    case EVENT_PHASE: on_phase(e, event); return;
     case EVENT_REFUSAL: on_refusal(e, event); return;
     case EVENT_REASONING:
     case EVENT_SIGNATURE: on_reasoning(e, event); return;
@@ -534,6 +537,10 @@ static void write_whole(struct chat_events *e, struct buf *out) {
     quoted(out, buf_view(&e->content));
   else
     buf_lit(out, "null");
+  if (e->phase[0]) {
+    buf_lit(out, ",\"phase\":");
+    quoted(out, str_from_cstr(e->phase));
+  }
   buf_lit(out, ",\"refusal\":");
   if (e->refusal.len)
     quoted(out, buf_view(&e->refusal));

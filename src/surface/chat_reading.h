@@ -26,3 +26,5 @@ unsigned reading_children(const struct json_doc *doc, uint32_t node);
 bool chat_tools_read(struct reading *r);
 // Is a plugin switched on that is not in the common form?
 bool chat_tools_other_plugins(const struct json_doc *doc, uint32_t plugins);
+// Is it a choice that only OpenAI's own API has: some of the tools, or one that is no function?
+bool chat_tools_own_choice(const struct json_doc *doc, uint32_t choice);

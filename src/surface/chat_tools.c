@@ -66,7 +66,8 @@ static bool read_native_tool(struct reading *r, uint32_t tool) {
   struct native_tool *n = &c->native_tools[c->native_count++];
   n->type = type;
   n->json = json_raw(doc, tool);
-  return reading_plain(r, tool, STR("name"), &n->name);
+  uint32_t custom = json_get(doc, tool, STR("custom"));  // chat nests what a custom tool is
+  return reading_plain(r, json_is(doc, custom, JSON_OBJECT) ? custom : tool, STR("name"), &n->name);
 }
 
 static bool read_one_tool(struct reading *r, uint32_t tool) {
@@ -128,6 +129,24 @@ static bool read_tools(struct reading *r) {
 
 // --- which of them must be called ---
 
+bool chat_tools_own_choice(const struct json_doc *doc, uint32_t choice) {
+  uint32_t type = json_get(doc, choice, STR("type"));
+  if (!json_is(doc, type, JSON_STRING) || json_string_is(doc, type, STR("function"))) return false;
+  if (json_string_is(doc, type, STR("allowed_tools"))) return true;
+  return !json_is(doc, json_get(doc, choice, STR("function")), JSON_OBJECT) &&
+         !json_is(doc, json_get(doc, choice, STR("custom")), JSON_OBJECT) &&
+         json_get(doc, choice, STR("name")) == JSON_NONE;
+}
+
+// Where it is not known, the model may or must call any of the tools.
+static bool read_own_choice(struct reading *r, uint32_t choice) {
+  uint32_t allowed = json_get(r->doc, choice, STR("allowed_tools"));
+  if (!json_is(r->doc, allowed, JSON_OBJECT)) allowed = choice;
+  bool required = json_string_is(r->doc, json_get(r->doc, allowed, STR("mode")), STR("required"));
+  r->out->choice = required ? CHOICE_REQUIRED : CHOICE_AUTO;
+  return true;
+}
+
 static bool read_choice(struct reading *r) {
   static const struct str words[] = {
       [CHOICE_AUTO] = {"auto", 4}, [CHOICE_NONE] = {"none", 4}, [CHOICE_REQUIRED] = {"required", 8}};
@@ -138,7 +157,9 @@ static bool read_choice(struct reading *r) {
   for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
     if (json_string_is(doc, choice, words[i])) return r->out->choice = (enum tool_choice)i, true;
   if (json_string_is(doc, choice, STR("any"))) return r->out->choice = CHOICE_REQUIRED, true;
+  if (chat_tools_own_choice(doc, choice)) return read_own_choice(r, choice);
   uint32_t function = json_get(doc, choice, STR("function"));
+  if (function == JSON_NONE) function = json_get(doc, choice, STR("custom"));
   r->out->choice = CHOICE_NAMED;
   if (!reading_plain(r, function == JSON_NONE ? choice : function, STR("name"), &r->out->choice_name)) return false;
   if (!r->out->choice_name.len)
