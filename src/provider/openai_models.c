@@ -45,10 +45,11 @@ static const struct row {
     {"chatgpt-4o", NEVER, 0, true},
 };
 
-// "openai/gpt-5" and "ft:gpt-4o-mini:us" are called by what is in the middle.
+// "openai/gpt-5", Bedrock's "openai.gpt-5" and "ft:gpt-4o-mini:us" are called by what is in the middle.
 static struct str bare(struct str model) {
   size_t slash = str_find_char(model, '/', 0);
   if (slash != SIZE_MAX) model = str_skip(model, slash + 1);
+  if (str_starts(model, STR("openai."))) return str_skip(model, 7);
   return str_starts(model, STR("ft:")) ? str_skip(model, 3) : model;
 }
 
@@ -71,6 +72,11 @@ bool openai_model_reasons(struct str model, struct str effort) {
   return false;
 }
 
+bool openai_model_never_reasons(struct str model) {
+  const struct row *row = row_of(model);
+  return row && row->reasons == NEVER;
+}
+
 bool openai_model_refuses_stop(struct str model, struct str effort) {
   const struct row *row = row_of(model);
   return row && !row->stops && openai_model_reasons(model, effort);
@@ -89,6 +95,10 @@ bool openai_model_only_responses(struct str model) {
     if (str_find(model, str_from_cstr(words[i]), 0) != SIZE_MAX) return true;
   bool ours = str_starts(model, STR("gpt-5")) || str_starts(model, STR("o1")) || str_starts(model, STR("o3"));
   return ours && has_word(model, STR("-pro"));
+}
+
+bool openai_model_calls_by_responses(struct str model) {
+  return str_starts(bare(model), STR("gpt-5.6"));
 }
 
 bool openai_model_efforts(struct str model, unsigned *set) {

@@ -9,10 +9,14 @@
 // Does this model reason when asked with this effort ("" or absent: its default)? Then it refuses temperature, top_p,
 // both penalties, logit_bias, logprobs and top_logprobs.
 bool openai_model_reasons(struct str model, struct str effort);
+// Is it known not to reason at all? Then it refuses to be asked for anything of it.
+bool openai_model_never_reasons(struct str model);
 // Does it refuse stop sequences?
 bool openai_model_refuses_stop(struct str model, struct str effort);
 // Is it served by the Responses API alone?
 bool openai_model_only_responses(struct str model);
+// Does it refuse in Chat Completions to reason and to call tools at once?
+bool openai_model_calls_by_responses(struct str model);
 // The levels it takes, as bits 1 << enum effort. False: not one of those known here.
 bool openai_model_efforts(struct str model, unsigned *set);
 // Does it know prompt_cache_breakpoint?
