@@ -14,6 +14,8 @@
 #include "provider/mistral_request.h"
 #include "provider/openai_models.h"
 #include "provider/openai_reply.h"
+#include "provider/responses_error.h"
+#include "provider/responses_host.h"
 #include "provider/responses_reply.h"
 #include "provider/responses_request.h"
 #include "provider/table.h"
@@ -256,7 +258,11 @@ static void responses_path(const struct endpoint *e, bool stream, struct buf *ou
 }
 
 static void *responses_new(struct event_sink sink) {
-  return responses_stream_new(sink);
+  return responses_stream_new(sink, false);
+}
+
+static void *responses_new_xai(struct event_sink sink) {
+  return responses_stream_new(sink, true);
 }
 
 static void responses_drop(void *state) {
@@ -268,16 +274,34 @@ static enum decode_result responses_event(void *state, struct str type, struct s
   return responses_stream_event(state, type, data, failure);
 }
 
-static const struct dialect responses = {
-    .frames = FRAMES_SSE,
-    .reasoning_format = "openai-responses-v1",
-    .path = responses_path,
-    .encode = responses_request,
-    .reply = responses_reply,
-    .stream_new = responses_new,
-    .stream_drop = responses_drop,
-    .stream_event = responses_event,
-    .error = openai_fault,
+static bool responses_whole(struct str body, struct event_sink sink, struct decode_failure *failure) {
+  return responses_reply(body, false, sink, failure);
+}
+
+static bool responses_whole_xai(struct str body, struct event_sink sink, struct decode_failure *failure) {
+  return responses_reply(body, true, sink, failure);
+}
+
+static void responses_fault(unsigned status, struct str type, struct str body, struct decode_failure *failure) {
+  (void)type;
+  responses_error(status, body, failure);
+}
+
+static const struct dialect responses[] = {
+#define X(name, format, serves_custom)                                 \
+  [RESPONSES_##name] = {                                               \
+      .frames = FRAMES_SSE,                                            \
+      .reasoning_format = format,                                      \
+      .path = responses_path,                                          \
+      .encode = responses_request,                                     \
+      .reply = serves_custom ? responses_whole_xai : responses_whole,  \
+      .stream_new = serves_custom ? responses_new_xai : responses_new, \
+      .stream_drop = responses_drop,                                   \
+      .stream_event = responses_event,                                 \
+      .error = responses_fault,                                        \
+  },
+    RESPONSES_HOSTS(X)
+#undef X
 };
 
 // Chat is spliced, and so preferred where both are served.
@@ -295,7 +319,7 @@ static const struct dialect *const dialects[PROTOCOL_COUNT] = {
 
 const struct dialect *dialect_of(const struct endpoint *e) {
   if (e->provider->protocol == PROTOCOL_OPENAI || e->provider->protocol == PROTOCOL_AZURE)
-    return wants_responses(e) ? &responses : NULL;
+    return wants_responses(e) ? &responses[responses_host(e)] : NULL;
   if (e->provider->protocol == PROTOCOL_VERTEX && claude_model(e->upstream_model).known) return &vertex_claude;
   if (e->provider->protocol == PROTOCOL_BEDROCK && bedrock_model_of(e).claude.known) return &bedrock_claude;
   return dialects[e->provider->protocol];

@@ -1,252 +1,68 @@
 #include "provider/responses_request.h"
 
-#include "provider/encode.h"
+#include "provider/efforts.h"
 #include "provider/openai_models.h"
-#include "provider/steps.h"
+#include "provider/responses_write.h"
 
-enum { MAX_TOKENS_LEAST = 16 };
+enum { MAX_TOKENS_LEAST = 16, USER_MAX = 64 };
 
-static const struct encode_alphabet id_alphabet = {"_-.:|", 1, 64};
-static const char format[] = "openai-responses-v1";
+// --- members that the common form has no place for ---
 
-struct writer {
-  const struct conversation *c;
-  struct translation *t;
-  struct buf *out;
-  struct steps steps;
+// Some have a counterpart among our own and are looked at where that is written.
+static const struct own_member {
+  const char *name;
+  bool openai;     // only OpenAI's own API knows it
+  bool elsewhere;  // written, or refused, elsewhere
+} own_members[] = {
+    {"text", false, true},
+    {"verbosity", true, true},
+    {"include", false, true},
+    {"store", false, true},
+    {"tool_choice", false, true},
+    {"background", false, true},
+    {"max_output_tokens", false, true},
+    {"previous_response_id", false, false},
+    {"max_tool_calls", false, false},
+    {"truncation", false, false},
+    {"conversation", true, false},
+    {"prompt", true, false},
+    {"context_management", true, false},
+    {"moderation", true, false},
+    {"prompt_cache_retention", true, false},
+    {"prompt_cache_options", true, false},
+    {"safety_identifier", true, false},
 };
 
-// --- items ---
-
-static void text_part(struct writer *w, const char *type, struct str before, struct str text, struct str after) {
-  encode_element(w->out);
-  encode_plain(w->out, STR("type"), str_from_cstr(type));
-  buf_lit(w->out, ",\"text\":\"");
-  buf_str(w->out, before);
-  buf_str(w->out, text);
-  buf_str(w->out, after);
-  buf_lit(w->out, "\"}");
+static const struct own_member *own_member(const struct responses_writer *w, struct str name) {
+  for (size_t i = 0; i < sizeof own_members / sizeof *own_members; i++)
+    if (str_eq(name, str_from_cstr(own_members[i].name)))
+      return own_members[i].openai && !responses_is_openai(w->host) ? NULL : &own_members[i];
+  return NULL;
 }
 
-static bool media_part(struct writer *w, const struct part *p) {
-  encode_element(w->out);
-  switch (p->kind) {
-    case PART_IMAGE:
-      buf_lit(w->out, "\"type\":\"input_image\"");
-      encode_media_url(w->out, STR("image_url"), p, w->t->arena);
-      encode_plain(w->out, STR("detail"), p->detail.len ? p->detail : STR("auto"));
-      break;
-    case PART_FILE:
-      buf_lit(w->out, "\"type\":\"input_file\"");
-      if (p->url.len)
-        encode_plain(w->out, STR("file_url"), p->url);
-      else if (p->data.len)
-        encode_media_url(w->out, STR("file_data"), p, w->t->arena);
-      else
-        encode_plain(w->out, STR("file_id"), p->id);
-      if (p->data.len) encode_plain(w->out, STR("filename"), p->name.len ? p->name : STR("file.pdf"));
-      break;
-    default:
-      return translation_refuse(w->t, FAULT_UNSUPPORTED,
-                                STR("This model takes no audio and no video. Send text, images or files."));
+static void write_extra(struct responses_writer *w) {
+  for (size_t i = 0; i < w->c->extra_count; i++) {
+    const struct extra *extra = &w->c->extra[i];
+    const struct own_member *own = own_member(w, extra->name);
+    if (own && !own->elsewhere)
+      encode_json(w->out, extra->name, extra->json);
+    else if (!own && !extra->idle)
+      translation_drop(w->t, extra->name);
   }
-  buf_char(w->out, '}');
-  return true;
 }
 
-static bool input_part(struct writer *w, const struct step *s) {
-  const struct part *p = s->part;
-  if (p->kind != PART_TEXT && p->kind != PART_REFUSAL) return media_part(w, p);
-  bool named = s->begins && s->turn->name.len && s->kind == STEP_PART;
-  text_part(w, "input_text", named ? arena_printf(w->t->arena, "%.*s: ", STR_ARGS(s->turn->name)) : STR(""), p->text,
-            STR(""));
-  return true;
+static bool is_asked(const struct responses_writer *w, const char *name) {
+  const struct extra *extra = encode_extra_find(w->c, str_from_cstr(name));
+  return extra && !extra->idle && own_member(w, extra->name);
 }
 
-static void message_begin(struct writer *w, const char *role) {
-  encode_element(w->out);
-  buf_lit(w->out, "\"type\":\"message\"");
-  encode_plain(w->out, STR("role"), str_from_cstr(role));
-  encode_array(w->out, STR("content"));
-}
+// --- the form of the answer ---
 
-// A reasoning item: the encrypted part, and in front of it what the client may read. One without the other is worth
-// nothing here.
-static void reasoning_item(struct writer *w, const struct turn *turn, const struct part *encrypted) {
-  struct str summary = {0};
-  for (const struct part *p = turn->parts; p < encrypted; p++) {
-    if (p->kind == PART_REASONING && p->encrypted.len) summary = (struct str){0};
-    if (p->kind == PART_REASONING && p->text.len && reasoning_is_of(p, format)) summary = p->text;
-  }
-  encode_element(w->out);
-  buf_lit(w->out, "\"type\":\"reasoning\"");
-  if (encrypted->id.len) encode_plain(w->out, STR("id"), encrypted->id);
-  encode_array(w->out, STR("summary"));
-  if (summary.len) text_part(w, "summary_text", STR(""), summary, STR(""));
-  buf_char(w->out, ']');
-  encode_inside(w->out, STR("encrypted_content"), encrypted->encrypted);
-  buf_char(w->out, '}');
-}
-
-static void call_item(struct writer *w, const struct part *p) {
-  encode_element(w->out);
-  buf_lit(w->out, "\"type\":\"function_call\"");
-  encode_plain(w->out, STR("call_id"), encode_id(p->id, id_alphabet, w->t->arena));
-  encode_plain(w->out, STR("name"), p->name);
-  encode_inside(w->out, STR("arguments"), encode_is_blank(p->arguments) ? STR("{}") : p->arguments);
-  buf_char(w->out, '}');
-}
-
-static void assistant_items(struct writer *w, const struct turn *turn) {
-  bool open = false;
-  for (size_t i = 0; i < turn->count; i++) {
-    const struct part *p = &turn->parts[i];
-    bool text = (p->kind == PART_TEXT || p->kind == PART_REFUSAL) && !encode_is_blank(p->text);
-    if (open && !text) buf_lit(w->out, "]}");
-    if (text && !open) message_begin(w, "assistant");
-    if (open || text) open = text;
-    if (p->kind == PART_TEXT && text) text_part(w, "output_text", STR(""), p->text, STR(""));
-    if (p->kind == PART_REFUSAL && text) {
-      encode_element(w->out);
-      buf_lit(w->out, "\"type\":\"refusal\"");
-      encode_inside(w->out, STR("refusal"), p->text);
-      buf_char(w->out, '}');
-    }
-    if (p->kind == PART_REASONING && p->encrypted.len && reasoning_is_of(p, format)) reasoning_item(w, turn, p);
-    if (p->kind == PART_CALL) call_item(w, p);
-  }
-  if (open) buf_lit(w->out, "]}");
-}
-
-static bool output_item(struct writer *w, const struct step *s) {
-  const struct turn *turn = s->turn;
-  bool media = false, any = false;
-  encode_element(w->out);
-  buf_lit(w->out, "\"type\":\"function_call_output\"");
-  encode_plain(w->out, STR("call_id"), encode_id(s->part->id, id_alphabet, w->t->arena));
-  for (size_t i = 0; turn && i < turn->count; i++)
-    media |= turn->parts[i].kind != PART_TEXT && turn->parts[i].kind != PART_REFUSAL;
-  if (media) {
-    encode_array(w->out, STR("output"));
-    for (size_t i = 0; i < turn->count; i++) {
-      struct step part = {STEP_PART, true, false, &turn->parts[i], turn, s->turn_number};
-      if (!input_part(w, &part)) return false;
-    }
-    buf_lit(w->out, "]}");
-    return true;
-  }
-  buf_lit(w->out, ",\"output\":\"");
-  size_t at = 0;
-  for (const struct part *p; (p = step_text(turn, &at)); any = true) {
-    if (any) buf_lit(w->out, "\\n");
-    buf_str(w->out, p->text);
-  }
-  if (!turn) buf_lit(w->out, "The tool gave no result.");
-  buf_lit(w->out, "\"}");
-  return true;
-}
-
-static bool user_item(struct writer *w, size_t *at) {
-  const struct step *first = &w->steps.items[*at];
-  message_begin(w, first->kind == STEP_SYSTEM ? "developer" : "user");
-  for (; *at < w->steps.count; (*at)++) {
-    const struct step *s = &w->steps.items[*at];
-    if (s->turn != first->turn || s->kind != first->kind) break;
-    if (!input_part(w, s)) return false;
-  }
-  buf_lit(w->out, "]}");
-  return true;
-}
-
-static void orphan_item(struct writer *w, const struct step *s) {
-  size_t at = 0;
-  message_begin(w, "user");
-  for (const struct part *p; (p = step_text(s->turn, &at));)
-    text_part(w, "input_text", STR("Tool result: "), p->text, STR(""));
-  buf_lit(w->out, "]}");
-}
-
-static bool write_input(struct writer *w) {
-  encode_array(w->out, STR("input"));
-  size_t begin = w->out->len;
-  for (size_t i = 0; i < w->steps.count;) {
-    const struct step *s = &w->steps.items[i];
-    if (s->kind == STEP_PART && !s->user) {
-      assistant_items(w, s->turn);
-      while (i < w->steps.count && w->steps.items[i].turn == s->turn && !w->steps.items[i].user) i++;
-    } else if (s->kind == STEP_RESULT) {
-      if (!output_item(w, s)) return false;
-      i++;
-    } else if (s->kind == STEP_ORPHAN) {
-      orphan_item(w, s);
-      i++;
-    } else if (!user_item(w, &i)) {
-      return false;
-    }
-  }
-  if (w->out->len == begin) {  // an empty list is refused, even with instructions
-    message_begin(w, "user");
-    text_part(w, "input_text", STR(""), STR(""), STR(""));
-    buf_lit(w->out, "]}");
-  }
-  buf_char(w->out, ']');
-  return true;
-}
-
-static void write_instructions(struct writer *w) {
-  bool any = false;
-  for (size_t i = 0; i < w->steps.system_count; i++)
-    for (size_t p = 0; p < w->c->turns[i].count; p++) {
-      const struct part *part = &w->c->turns[i].parts[p];
-      if (part->kind != PART_TEXT || encode_is_blank(part->text)) continue;
-      if (any)
-        buf_lit(w->out, "\\n\\n");
-      else
-        buf_lit(w->out, ",\"instructions\":\"");
-      buf_str(w->out, part->text);
-      any = true;
-    }
-  if (any) buf_char(w->out, '"');
-}
-
-// --- the rest ---
-
-static void write_tools(struct writer *w) {
-  static const char *const choices[] = {[CHOICE_AUTO] = "auto", [CHOICE_NONE] = "none", [CHOICE_REQUIRED] = "required"};
+static void write_format(struct responses_writer *w) {
   const struct conversation *c = w->c;
-  if (!c->tool_count) return;
-  encode_array(w->out, STR("tools"));
-  for (size_t i = 0; i < c->tool_count; i++) {
-    const struct tool *tool = &c->tools[i];
-    encode_element(w->out);
-    buf_lit(w->out, "\"type\":\"function\"");
-    encode_plain(w->out, STR("name"), tool->name);
-    if (tool->description.len) encode_inside(w->out, STR("description"), tool->description);
-    encode_json(w->out, STR("parameters"),
-                tool->parameters.len ? tool->parameters : STR("{\"type\":\"object\",\"properties\":{}}"));
-    encode_json(w->out, STR("strict"), tool->strict ? STR("true") : STR("false"));  // left out it would mean strict
-    buf_char(w->out, '}');
-  }
-  buf_char(w->out, ']');
-  if (c->choice == CHOICE_NAMED) {
-    encode_object(w->out, STR("tool_choice"));
-    buf_lit(w->out, "\"type\":\"function\"");
-    encode_plain(w->out, STR("name"), c->choice_name);
-    buf_char(w->out, '}');
-  } else if (c->choice) {
-    encode_plain(w->out, STR("tool_choice"), str_from_cstr(choices[c->choice]));
-  }
-  if (c->parallel_calls)
-    encode_json(w->out, STR("parallel_tool_calls"), c->parallel_calls == FLAG_YES ? STR("true") : STR("false"));
-}
-
-static void write_format(struct writer *w) {
-  const struct conversation *c = w->c;
-  if (c->format == FORMAT_TEXT) return;
-  encode_object(w->out, STR("text"));
   encode_object(w->out, STR("format"));
   if (c->format == FORMAT_JSON) {
-    buf_lit(w->out, "\"type\":\"json_object\"}}");
+    buf_lit(w->out, "\"type\":\"json_object\"}");
     return;
   }
   buf_lit(w->out, "\"type\":\"json_schema\"");
@@ -254,48 +70,138 @@ static void write_format(struct writer *w) {
   if (c->schema_description.len) encode_inside(w->out, STR("description"), c->schema_description);
   encode_json(w->out, STR("schema"), c->schema);
   encode_json(w->out, STR("strict"), c->schema_strict ? STR("true") : STR("false"));
-  buf_lit(w->out, "}}");
-}
-
-static void write_reasoning(struct writer *w, bool reasons) {
-  static const char *const words[] = {
-      [EFFORT_NONE] = "none", [EFFORT_MINIMAL] = "minimal", [EFFORT_LOW] = "low", [EFFORT_MEDIUM] = "medium",
-      [EFFORT_HIGH] = "high", [EFFORT_XHIGH] = "xhigh",     [EFFORT_MAX] = "max"};
-  const struct conversation *c = w->c;
-  enum effort effort = c->effort;
-  if (!effort && c->reasoning_tokens) effort = effort_of_budget(c->reasoning_tokens, c->max_tokens);
-  if (!effort && !reasons) return;
-  if (effort != EFFORT_NONE) buf_lit(w->out, ",\"include\":[\"reasoning.encrypted_content\"]");
-  if (!effort) return;
-  encode_object(w->out, STR("reasoning"));
-  encode_plain(w->out, STR("effort"), str_from_cstr(words[effort]));
-  if (effort != EFFORT_NONE && !c->reasoning_hidden) buf_lit(w->out, ",\"summary\":\"auto\"");
   buf_char(w->out, '}');
 }
 
-static void write_parameters(struct writer *w, bool reasons) {
+// The client may have sent `text` as it is here: what it says beside chat's own members goes along.
+static void write_text(struct responses_writer *w) {
+  const struct extra *own = encode_extra_find(w->c, STR("text"));
+  bool format = w->c->format != FORMAT_TEXT, verbosity = is_asked(w, "verbosity");
+  struct json_doc doc = {0};
+  bool given = own && encode_parse(&doc, own->json, 1, w->t) && json_first(&doc, 0) != JSON_NONE;
+  if (format || verbosity || given) {
+    encode_object(w->out, STR("text"));
+    if (format) write_format(w);
+    if (verbosity) encode_json(w->out, STR("verbosity"), encode_extra_find(w->c, STR("verbosity"))->json);
+    if (given) responses_copy(w->out, &doc, 0, format ? "format" : "", verbosity ? "verbosity" : "");
+    buf_char(w->out, '}');
+  }
+  json_doc_free(&doc);
+}
+
+// --- reasoning ---
+
+static enum effort effort_wished(const struct conversation *c) {
+  if (c->effort || !c->reasoning_tokens) return c->effort;
+  return effort_of_budget(c->reasoning_tokens, c->max_tokens);
+}
+
+static void write_reasoning(struct responses_writer *w, enum effort effort) {
   const struct conversation *c = w->c;
-  if (c->max_tokens)
-    encode_u64(w->out, STR("max_output_tokens"), c->max_tokens < MAX_TOKENS_LEAST ? MAX_TOKENS_LEAST : c->max_tokens);
+  enum effort wished = effort_wished(c);
+  if (wished != effort && (effort || wished != EFFORT_NONE)) translation_drop(w->t, STR("reasoning_effort"));
+  bool summary = wished && effort != EFFORT_NONE && !c->reasoning_hidden;
+  if (!effort && !summary && !c->reasoning_own.len) return;
+  if (openai_model_never_reasons(w->model)) return;
+  struct json_doc doc = {0};
+  bool own = c->reasoning_own.len && encode_parse(&doc, c->reasoning_own, 1, w->t);
+  encode_object(w->out, STR("reasoning"));
+  if (effort) encode_plain(w->out, STR("effort"), str_from_cstr(effort_word(effort)));
+  bool told = own && json_get(&doc, 0, STR("summary")) != JSON_NONE;
+  if (summary && !told) encode_plain(w->out, STR("summary"), STR("auto"));
+  for (int i = 0; own && i < 3; i++) {
+    static const char *const names[] = {"summary", "mode", "context"};
+    uint32_t value = json_get(&doc, 0, str_from_cstr(names[i]));
+    if (json_type(&doc, value) != JSON_NULL) encode_json(w->out, str_from_cstr(names[i]), json_raw(&doc, value));
+  }
+  buf_char(w->out, '}');
+  json_doc_free(&doc);
+}
+
+// Reasoning that can be sent back is asked for wherever the model may reason: some refuse to be asked otherwise.
+static bool wants_encrypted(const struct responses_writer *w, enum effort effort) {
+  struct str model = w->model;
+  if (effort == EFFORT_NONE || openai_model_never_reasons(model)) return false;
+  if (w->host == RESPONSES_XAI || w->host == RESPONSES_BEDROCK_XAI)
+    return str_find(model, STR("non-reasoning"), 0) == SIZE_MAX;
+  return effort || openai_model_reasons(model, STR("low"));
+}
+
+static void include(struct responses_writer *w, bool *any, struct str json) {
+  if (!*any)
+    encode_array(w->out, STR("include"));
+  else
+    buf_char(w->out, ',');
+  *any = true;
+  buf_str(w->out, json);
+}
+
+static void write_include(struct responses_writer *w, bool encrypted, bool logprobs) {
+  static const struct str reasoning = {"\"reasoning.encrypted_content\"", 29},
+                          tokens = {"\"message.output_text.logprobs\"", 30};
+  const struct extra *own = encode_extra_find(w->c, STR("include"));
+  struct json_doc doc = {0};
+  bool any = false, given = own && encode_parse(&doc, own->json, 1, w->t) && json_is(&doc, 0, JSON_ARRAY);
+  if (encrypted) include(w, &any, reasoning);
+  if (logprobs) include(w, &any, tokens);
+  for (uint32_t i = given ? json_first(&doc, 0) : JSON_NONE; i != JSON_NONE; i = json_next(&doc, 0, i)) {
+    struct str json = json_raw(&doc, i);
+    if ((encrypted && str_eq(json, reasoning)) || (logprobs && str_eq(json, tokens))) continue;
+    include(w, &any, json);
+  }
+  if (any) buf_char(w->out, ']');
+  json_doc_free(&doc);
+}
+
+// --- the rest ---
+
+static void write_limit(struct responses_writer *w) {
+  const struct extra *own = encode_extra_find(w->c, STR("max_output_tokens"));
+  uint64_t most = w->c->max_tokens;
+  if (most && most < MAX_TOKENS_LEAST) {
+    most = MAX_TOKENS_LEAST;
+    translation_drop(w->t, STR("max_tokens"));
+  }
+  if (most)
+    encode_u64(w->out, STR("max_output_tokens"), most);
+  else if (own)
+    encode_json(w->out, STR("max_output_tokens"), own->json);
+}
+
+static void write_sampling(struct responses_writer *w, bool reasons) {
+  const struct conversation *c = w->c;
   if (!reasons) {
     encode_number(w->out, STR("temperature"), c->temperature, 0, 2, w->t);
     encode_number(w->out, STR("top_p"), c->top_p, 0, 1, w->t);
-  } else {
-    if (c->temperature.len && !encode_number_is(c->temperature, 1)) translation_drop(w->t, STR("temperature"));
-    if (c->top_p.len && !encode_number_is(c->top_p, 1)) translation_drop(w->t, STR("top_p"));
+    if (c->logprobs && c->top_logprobs) encode_u64(w->out, STR("top_logprobs"), c->top_logprobs);
+    return;
   }
+  if (c->temperature.len && !encode_number_is(c->temperature, 1)) translation_drop(w->t, STR("temperature"));
+  if (c->top_p.len && !encode_number_is(c->top_p, 1)) translation_drop(w->t, STR("top_p"));
+  encode_note_logprobs(c, w->t);
+}
+
+static void write_user(struct responses_writer *w) {
+  const struct conversation *c = w->c;
+  if (!c->user.len) return;
+  if (!responses_is_openai(w->host) || encode_extra_find(c, STR("safety_identifier")))
+    encode_plain(w->out, STR("user"), c->user);
+  else if (c->user.len <= USER_MAX)
+    encode_plain(w->out, STR("safety_identifier"), c->user);
+  else
+    translation_drop(w->t, STR("user"));
+}
+
+static void write_others(struct responses_writer *w) {
+  const struct conversation *c = w->c;
   if (c->metadata.len) encode_json(w->out, STR("metadata"), c->metadata);
-  if (c->user.len) encode_plain(w->out, STR("safety_identifier"), c->user);
+  write_user(w);
   if (c->prompt_cache_key.len) encode_plain(w->out, STR("prompt_cache_key"), c->prompt_cache_key);
   if (c->service_tier.len) encode_plain(w->out, STR("service_tier"), c->service_tier);
 }
 
-static void note_lost(struct writer *w) {
+static void note_lost(struct responses_writer *w) {
   const struct conversation *c = w->c;
-  encode_note_extra(c, w->t);
-  encode_note_native_tools(c, w->t);
-  encode_note_web_search(c, w->t);
-  encode_note_logprobs(c, w->t);
   if (c->stop_count) translation_drop(w->t, STR("stop"));
   if (c->seed.len) translation_drop(w->t, STR("seed"));
   if (c->top_k.len && !encode_number_is(c->top_k, 0)) translation_drop(w->t, STR("top_k"));
@@ -305,22 +211,47 @@ static void note_lost(struct writer *w) {
     translation_drop(w->t, STR("presence_penalty"));
 }
 
+static bool writer_init(struct responses_writer *w) {
+  const struct conversation *c = w->c;
+  unsigned efforts;
+  w->host = responses_host(w->e);
+  w->model = openai_model_name(w->e);
+  bool ours = w->e->provider->quirks->openai_models || openai_model_efforts(w->model, &efforts);
+  w->marks = ours && responses_is_openai(w->host) && openai_model_has_breakpoints(w->model);
+  // What the provider keeps of earlier answers holds their reasoning.
+  w->keeps_reasoning = !openai_model_never_reasons(w->model) && !encode_extra_find(c, STR("previous_response_id")) &&
+                       !encode_extra_find(c, STR("conversation"));
+  return steps_make(c, false, responses_format(w->host), w->t->arena, &w->steps);
+}
+
+// A deployment's name may not tell what it is; who asks it to reason knows.
+static bool will_reason(const struct responses_writer *w, enum effort effort) {
+  unsigned efforts;
+  if (w->host == RESPONSES_AZURE && !openai_model_efforts(w->model, &efforts)) return effort > EFFORT_NONE;
+  return openai_model_reasons(w->model, str_from_cstr(effort_word(effort)));
+}
+
 bool responses_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out) {
-  struct writer w = {.c = c, .t = t, .out = out};
-  struct str effort = c->effort == EFFORT_NONE ? STR("none") : c->effort ? STR("low") : (struct str){0};
-  bool reasons = openai_model_reasons(e->upstream_model, effort);
-  if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
+  struct responses_writer w = {.c = c, .e = e, .t = t, .out = out};
+  if (!writer_init(&w)) return false;
+  if (is_asked(&w, "background"))
+    return translation_refuse(t, FAULT_UNSUPPORTED, STR("\"background\" is not possible here: leave it out."));
+  enum effort effort = responses_effort(e, effort_wished(c));
+  bool reasons = will_reason(&w, effort);
   note_lost(&w);
   buf_char(out, '{');
   encode_plain(out, STR("model"), e->upstream_model);
   if (c->stream) buf_lit(out, ",\"stream\":true");
-  buf_lit(out, ",\"store\":false");
-  write_instructions(&w);
-  if (!write_input(&w)) return false;
-  write_tools(&w);
-  write_format(&w);
-  write_parameters(&w, reasons);
-  write_reasoning(&w, reasons);
+  encode_json(out, STR("store"), is_asked(&w, "store") ? STR("true") : STR("false"));
+  write_include(&w, wants_encrypted(&w, effort), c->logprobs && !reasons);
+  if (!responses_input(&w)) return false;
+  responses_tools(&w);
+  write_text(&w);
+  write_limit(&w);
+  write_sampling(&w, reasons);
+  write_reasoning(&w, effort);
+  write_others(&w);
+  write_extra(&w);
   buf_char(out, '}');
   return encode_done(t, out);
 }
