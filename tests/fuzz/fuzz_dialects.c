@@ -93,10 +93,11 @@ static void stream(const struct dialect *d, struct str bytes, size_t at, struct 
   struct decode_failure failure = {0};
   chat_reply_init(&reply, STR("gen-1"), &endpoint, 1);
   buf_init(out, SIZE_MAX / 2);
-  struct chat_events *e = chat_events_new(
-      &reply,
-      (struct chat_events_options){
-          .stream = true, .reasoning_format = d->reasoning_format, .answer_tool = STR("answer"), .collect = true});
+  struct chat_events *e = chat_events_new(&reply, (struct chat_events_options){.stream = true,
+                                                                               .reasoning_format = d->reasoning_format,
+                                                                               .answer_tool = STR("answer"),
+                                                                               .repeated = STR("H\\u0069 "),
+                                                                               .collect = true});
   chat_events_into(e, out);
   enum decode_result result = at == SIZE_MAX ? feed_lines(d, chat_events_sink(e), bytes, &failure)
                                              : feed(d, chat_events_sink(e), bytes, at, &failure);

@@ -16,14 +16,23 @@ static void require(bool condition) {
 static const struct {
   enum protocol protocol;
   struct str name;
-} targets[] = {
-    {PROTOCOL_ANTHROPIC, {"claude-haiku-4-5", 16}}, {PROTOCOL_ANTHROPIC, {"claude-fable-5", 14}},
-    {PROTOCOL_ANTHROPIC, {"claude-3-opus", 13}},    {PROTOCOL_GEMINI, {"gemini-3-pro", 12}},
-    {PROTOCOL_GEMINI, {"gemini-2.5-flash", 16}},    {PROTOCOL_GEMINI, {"gemma-3", 7}},
-    {PROTOCOL_VERTEX, {"claude-sonnet-5", 15}},     {PROTOCOL_BEDROCK, {"us.anthropic.claude-sonnet-4-5-v1:0", 35}},
-    {PROTOCOL_BEDROCK, {"meta.llama3", 11}},        {PROTOCOL_BEDROCK, {"mistral.mistral-large", 21}},
-    {PROTOCOL_BEDROCK, {"qwen.qwen3", 10}},         {PROTOCOL_COHERE, {"command-a-vision", 16}},
-    {PROTOCOL_MISTRAL, {"mistral-small", 13}},      {PROTOCOL_OPENAI, {"gpt-5.4", 7}}};
+} targets[] = {{PROTOCOL_ANTHROPIC, {"claude-haiku-4-5", 16}},
+               {PROTOCOL_ANTHROPIC, {"claude-fable-5", 14}},
+               {PROTOCOL_ANTHROPIC, {"claude-3-opus", 13}},
+               {PROTOCOL_GEMINI, {"gemini-3-pro", 12}},
+               {PROTOCOL_GEMINI, {"gemini-2.5-flash", 16}},
+               {PROTOCOL_GEMINI, {"gemma-3", 7}},
+               {PROTOCOL_VERTEX, {"claude-sonnet-5", 15}},
+               {PROTOCOL_BEDROCK, {"us.anthropic.claude-sonnet-4-5-v1:0", 35}},
+               {PROTOCOL_BEDROCK, {"meta.llama3", 11}},
+               {PROTOCOL_BEDROCK, {"mistral.mistral-large", 21}},
+               {PROTOCOL_BEDROCK, {"qwen.qwen3", 10}},
+               {PROTOCOL_COHERE, {"command-a-vision", 16}},
+               {PROTOCOL_COHERE, {"command-a-reasoning", 19}},
+               {PROTOCOL_COHERE, {"command-r-plus", 14}},
+               {PROTOCOL_MISTRAL, {"magistral-small", 15}},
+               {PROTOCOL_MISTRAL, {"mistral-small", 13}},
+               {PROTOCOL_OPENAI, {"gpt-5.4", 7}}};
 
 static void check_json(struct str text) {
   struct json_doc doc = {0};
