@@ -135,7 +135,8 @@ static bool translation_begin(struct request *r, bool stream) {
                                         .hide_reasoning = in->conversation && in->conversation->reasoning_hidden,
                                         .reasoning_format = in->dialect->reasoning_format,
                                         .collect = in->conversation && in->conversation->tool_count,
-                                        .answer_tool = in->translation.answer_tool};
+                                        .answer_tool = in->translation.answer_tool,
+                                        .repeated = in->translation.repeated};
   in->events = chat_events_new(&in->reply, options);
   if (!in->events) return false;
   if (!stream) return true;

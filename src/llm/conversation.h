@@ -142,6 +142,7 @@ struct translation {
   struct str dropped[TRANSLATION_DROPS];  // names of request members, each once
   unsigned dropped_count;
   struct str answer_tool;  // the format is had by a tool of ours: its arguments are the answer; empty: it is not
+  struct str repeated;  // inside: what the answer may begin with once more, the end of the conversation; empty: nothing
   bool no_memory;
   enum fault fault;    // FAULT_NONE: fine
   struct str message;  // for the client; names what to do

@@ -1,5 +1,7 @@
 #include "provider/mistral_request.h"
 
+#include <string.h>
+
 #include "provider/decode.h"
 #include "provider/encode.h"
 #include "provider/steps.h"
@@ -113,6 +115,10 @@ static void thinking_part(struct writer *w, const struct part *p) {
   buf_lit(w->out, ",\"closed\":true}");
 }
 
+static bool is_said(const struct part *p) {
+  return (p->kind == PART_TEXT || p->kind == PART_REFUSAL) && !encode_is_blank(p->text);
+}
+
 static void write_calls(struct writer *w, const struct turn *turn) {
   encode_array(w->out, STR("tool_calls"));
   for (size_t i = 0; i < turn->count; i++) {
@@ -129,15 +135,27 @@ static void write_calls(struct writer *w, const struct turn *turn) {
   buf_char(w->out, ']');
 }
 
+static struct str texts_of(const struct turn *turn, struct arena *arena) {
+  size_t len = 0;
+  for (size_t i = 0; i < turn->count; i++) len += is_said(&turn->parts[i]) ? turn->parts[i].text.len : 0;
+  char *all = arena_alloc(arena, len + 1), *end = all;
+  if (!all) return (struct str){0};
+  for (size_t i = 0; i < turn->count; i++) {
+    if (!is_said(&turn->parts[i])) continue;
+    memcpy(end, turn->parts[i].text.ptr, turn->parts[i].text.len);
+    end += turn->parts[i].text.len;
+  }
+  return str_from(all, len);
+}
+
 // False: nothing was left of it.
 static bool assistant_message(struct writer *w, const struct turn *turn, bool last) {
   unsigned texts = 0, calls = 0, thoughts = 0;
   const struct part *text = NULL;
   for (size_t i = 0; i < turn->count; i++) {
     const struct part *p = &turn->parts[i];
-    bool said = (p->kind == PART_TEXT || p->kind == PART_REFUSAL) && !encode_is_blank(p->text);
-    if (said) text = p;
-    texts += said;
+    if (is_said(p)) text = p;
+    texts += is_said(p);
     thoughts += goes_back(w, p);
     calls += p->kind == PART_CALL;
   }
@@ -151,14 +169,15 @@ static bool assistant_message(struct writer *w, const struct turn *turn, bool la
     for (size_t i = 0; i < turn->count; i++)
       if (goes_back(w, &turn->parts[i])) thinking_part(w, &turn->parts[i]);
     for (size_t i = 0; i < turn->count; i++) {
-      const struct part *p = &turn->parts[i];
-      if ((p->kind == PART_TEXT || p->kind == PART_REFUSAL) && !encode_is_blank(p->text))
-        text_part(w, STR(""), p->text, STR(""));
+      if (is_said(&turn->parts[i])) text_part(w, STR(""), turn->parts[i].text, STR(""));
     }
     buf_char(w->out, ']');
   }
   if (calls) write_calls(w, turn);
-  if (last && !calls) buf_lit(w->out, ",\"prefix\":true");
+  if (last && !calls) {
+    buf_lit(w->out, ",\"prefix\":true");
+    w->t->repeated = texts_of(turn, w->t->arena);
+  }
   buf_char(w->out, '}');
   return true;
 }

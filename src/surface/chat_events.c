@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "json/escape.h"
+#include "surface/chat_repeat.h"
 #include "surface/chat_shared.h"
 
 enum { CALLS_MAX = 1024, CARRY_MAX = 1 << 20 };
@@ -24,8 +25,9 @@ struct chat_events {
   uint32_t detail_count;   // reasoning details so far; the open one is the last
   uint32_t detail_block;   // its block
   enum event_kind detail;  // what it holds last: EVENT_REASONING, EVENT_SIGNATURE; else none is open
-  uint64_t characters;     // of the text so far
-  uint64_t block_from;     // the text of this block begins there
+  struct chat_repeat repeat;
+  uint64_t characters;  // of the text so far
+  uint64_t block_from;  // the text of this block begins there
   uint32_t block;
   enum finish finish;
   char phase[24];  // of the text, see EVENT_PHASE; empty: none
@@ -38,6 +40,7 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
   if (!e) return NULL;
   e->reply = reply;
   e->options = options;
+  e->repeat = chat_repeat(options.repeated);
   struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images,    &e->annotations,
                         &e->reasoning, &e->details, &e->logprobs, &e->citations, &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_init(bufs[i], LIMIT_REPLY_BODY);
@@ -88,13 +91,14 @@ static void quoted(struct buf *out, struct str inside) {
 
 // --- text ---
 
-static void on_text(struct chat_events *e, const struct event *event) {
-  if (event->block != e->block) e->block_from = e->characters;
-  e->block = event->block;
-  e->characters += escape_characters(event->text);
-  e->reply->text_bytes += event->text.len;
+static void write_text(struct chat_events *e, uint32_t block, struct str text) {
+  if (!text.len) return;
+  if (block != e->block) e->block_from = e->characters;
+  e->block = block;
+  e->characters += escape_characters(text);
+  e->reply->text_bytes += text.len;
   if (!e->options.stream) {
-    buf_str(&e->content, event->text);
+    buf_str(&e->content, text);
     return;
   }
   chunk_begin(e);
@@ -105,8 +109,14 @@ static void on_text(struct chat_events *e, const struct event *event) {
   }
   e->phase_told = true;
   buf_lit(e->out, "\"content\":");
-  quoted(e->out, event->text);
+  quoted(e->out, text);
   chunk_end(e);
+}
+
+static void on_text(struct chat_events *e, const struct event *event) {
+  struct str held, text = chat_repeat_take(&e->repeat, event->text, &held);
+  write_text(e, event->block, held);
+  write_text(e, event->block, text);
 }
 
 static void on_phase(struct chat_events *e, const struct event *event) {
@@ -466,6 +476,8 @@ static void on_finish(struct chat_events *e, const struct event *event) {
 
 static void on_event(void *context, const struct event *event) {
   struct chat_events *e = context;
+  bool other = event->kind == EVENT_CALL || event->kind == EVENT_REFUSAL || event->kind == EVENT_FINISH;
+  if (other) write_text(e, e->block, chat_repeat_end(&e->repeat));
   switch (event->kind) {
     case EVENT_BEGIN:
       if (!e->reply->upstream_id[0]) chat_keep(e->reply->upstream_id, sizeof e->reply->upstream_id, event->id);

@@ -140,7 +140,8 @@ struct chat_events_options {
   bool hide_reasoning;           // the client does not want to see it
   const char *reasoning_format;  // whose signatures these are; NULL: nobody's
   struct str answer_tool;        // calls of this tool are the answer itself; empty: none are
-  bool collect;                  // keep the reasoning that tool calls came from, for chat_events_carry
+  struct str repeated;  // inside: what the answer may begin with though the client said it; outlives the events
+  bool collect;         // keep the reasoning that tool calls came from, for chat_events_carry
 };
 // NULL: out of memory. `reply` must outlive it.
 struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events_options options);

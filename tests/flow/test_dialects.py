@@ -274,6 +274,16 @@ class Dialects(unittest.TestCase):
         roles = [m["role"] for m in self.sent("m/small", **more)["messages"]]
         self.assertEqual(roles[-3:], ["tool", "assistant", "user"])
         self.assertEqual(ids, [c["id"] for c in self.sent("m/small", **more)["messages"][2]["tool_calls"]], "the same IDs each turn")
+        # What the model is made to have said comes again, and is not told again.
+        begun = [{"role": "user", "content": "How are you?"}, {"role": "assistant", "content": "Fi"}]
+        request, response = self.ask("m/small", messages=begun)
+        self.assertEqual(request.json["messages"][1], begun[1] | {"prefix": True})
+        self.assertEqual(response.json["choices"][0]["message"]["content"], "ne.")
+        chunk = lambda text, finish=None: {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
+        events = [chunk("F"), chunk("ine"), chunk(".", "stop")]
+        body = b"".join(b"data: " + json.dumps(e).encode() + b"\n\n" for e in events) + b"data: [DONE]\n\n"
+        response = self.stream(body, model="m/small", messages=begun)
+        self.assertEqual([e["choices"][0]["delta"].get("content") for e in response.events()[:2]], ["ne", "."])
 
     def test_azure(self):
         request, _ = self.ask("z/v1", **QUESTION)
@@ -573,13 +583,13 @@ class Dialects(unittest.TestCase):
 
     # --- streams and failures ---
 
-    def stream(self, body, content_type="text/event-stream", models=None, model="a/haiku-4.5"):
+    def stream(self, body, content_type="text/event-stream", models=None, model="a/haiku-4.5", **more):
         def answer(request):
             request.send(f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
                          + coded(body) + b"0\r\n\r\n")
             return KEEP
         self.mock.next = answer
-        return self.ask(model, stream=True, **({"models": models} if models else {}))[1]
+        return self.ask(model, stream=True, **({"models": models} if models else {}), **more)[1]
 
     def test_an_error_as_the_first_event_falls_back(self):
         begin = {"type": "message_start", "message": {"id": "m", "model": "x", "usage": {"input_tokens": 1, "output_tokens": 1}}}

@@ -6,6 +6,7 @@ struct target {
   struct provider provider;
   struct model model;
   struct endpoint endpoint;
+  struct str repeated;  // what its answer may begin with once more
 };
 
 #define TARGET_ID STR("gen-1753000000-AbCdEfGhIjKlMnOpQrSt")

@@ -50,6 +50,7 @@ static inline struct chat_events_options dialect_options(const struct target *t,
   return (struct chat_events_options){.stream = stream,
                                       .reasoning_format = dialect_of(&t->endpoint)->reasoning_format,
                                       .answer_tool = answer_tool,
+                                      .repeated = t->repeated,
                                       .collect = true};
 }
 

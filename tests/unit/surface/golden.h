@@ -72,6 +72,7 @@ static inline void golden_line(struct golden *g, const char *key, char *value) {
   if (!strcmp(key, "max")) g->target.endpoint.max_completion_tokens = strtoul(value, NULL, 10);
   if (!strcmp(key, "api")) g->target.endpoint.api = API_RESPONSES;
   if (!strcmp(key, "answer")) g->answer_tool = value;
+  if (!strcmp(key, "repeated")) g->target.repeated = str_from_cstr(value);
   if (!strcmp(key, "error_type")) g->error_type = value;
 }
 
