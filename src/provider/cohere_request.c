@@ -391,12 +391,18 @@ static void write_format(struct writer *w) {
   buf_char(w->out, '}');
 }
 
-// Members that clients of Cohere know. A safety mode is refused beside tools and documents.
+// Members that clients of Cohere know, its own names for some of ours among them. A safety mode is refused beside tools
+// and documents.
 static void write_extra(struct writer *w) {
-  static const struct encode_native known[] = {{"documents", NULL}, {"citation_options", NULL}, {"strict_tools", NULL},
-                                               {"thinking", NULL},  {"priority", NULL},         {"safety_mode", NULL}};
-  size_t count = sizeof known / sizeof *known;
-  encode_extra(w->out, w->c, w->t, known, w->c->tool_count || w->cites ? count - 1 : count);
+  const struct conversation *c = w->c;
+  struct encode_native known[9] = {
+      {"documents", NULL}, {"citation_options", NULL}, {"strict_tools", NULL}, {"thinking", NULL}, {"priority", NULL}};
+  size_t count = 5;
+  if (!c->tool_count && !w->cites) known[count++].name = "safety_mode";
+  if (!c->top_p.len) known[count++].name = "p";
+  if (!c->top_k.len) known[count++].name = "k";
+  if (!c->stop_count) known[count++].name = "stop_sequences";
+  encode_extra(w->out, c, w->t, known, count);
 }
 
 static void note_lost(struct writer *w) {

@@ -387,11 +387,12 @@ static void write_prediction(struct writer *w) {
 }
 
 static void write_extra(struct writer *w) {
-  static const struct encode_native known[] = {{"safe_prompt", NULL},         {"prompt_mode", NULL},
-                                               {"guardrails", NULL},          {"document_image_limit", NULL},
-                                               {"document_page_limit", NULL}, {"prediction", ""}};
+  static const struct encode_native known[] = {
+      {"safe_prompt", NULL},         {"prompt_mode", NULL}, {"guardrails", NULL}, {"document_image_limit", NULL},
+      {"document_page_limit", NULL}, {"prediction", ""},    {"random_seed", NULL}};
+  size_t count = sizeof known / sizeof *known;
   write_prediction(w);
-  encode_extra(w->out, w->c, w->t, known, sizeof known / sizeof *known);
+  encode_extra(w->out, w->c, w->t, known, w->c->seed.len ? count - 1 : count);
 }
 
 static void note_lost(struct writer *w) {

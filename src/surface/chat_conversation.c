@@ -368,7 +368,12 @@ static bool read_format(struct reading *r) {
   struct conversation *c = r->out;
   uint32_t format = json_get(doc, 0, STR("response_format")), schema = json_get(doc, format, STR("json_schema"));
   uint32_t type = json_get(doc, format, STR("type"));
-  if (json_string_is(doc, type, STR("json_object"))) c->format = FORMAT_JSON;
+  if (json_string_is(doc, type, STR("json_object"))) {
+    // Cohere's way: the schema itself.
+    bool given = json_is(doc, schema, JSON_OBJECT);
+    c->format = given ? FORMAT_SCHEMA : FORMAT_JSON;
+    if (given) c->schema = json_raw(doc, schema);
+  }
   if (!json_string_is(doc, type, STR("json_schema"))) return true;
   c->format = FORMAT_SCHEMA;
   c->schema_description = reading_inside(r, schema, STR("description"));

@@ -154,9 +154,10 @@ static bool read_choice(struct reading *r) {
   uint32_t choice = json_get(doc, 0, STR("tool_choice"));
   if (json_type(doc, choice) == JSON_NULL) choice = json_get(doc, 0, STR("function_call"));
   if (json_type(doc, choice) == JSON_NULL) return true;
+  struct str word = chat_inside(doc, choice);  // Cohere spells it in capitals
   for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
-    if (json_string_is(doc, choice, words[i])) return r->out->choice = (enum tool_choice)i, true;
-  if (json_string_is(doc, choice, STR("any"))) return r->out->choice = CHOICE_REQUIRED, true;
+    if (str_eq_nocase(word, words[i])) return r->out->choice = (enum tool_choice)i, true;
+  if (str_eq_nocase(word, STR("any"))) return r->out->choice = CHOICE_REQUIRED, true;
   if (chat_tools_own_choice(doc, choice)) return read_own_choice(r, choice);
   uint32_t function = json_get(doc, choice, STR("function"));
   if (function == JSON_NONE) function = json_get(doc, choice, STR("custom"));
