@@ -44,10 +44,10 @@ struct provider_quirks {
   bool openai_models;            // its models are OpenAI's own: those that reason refuse sampling parameters
   const char *const *deny;       // NULL-ended list of request members it refuses; they are dropped
   const char *const *know;       // NULL-ended list of its own members, beside those OpenRouter documents
-  bool strict;                   // it refuses those that other services know (provider_foreign); those nobody knows pass
-  bool gateway;                  // another gateway: it knows what OpenRouter's clients send
-  bool by_model;                 // some of this depends on the model (provider/quirks.c)
-  const char *auth_header;       // NULL: "Authorization: Bearer KEY"; else "NAME: KEY"
+  bool strict;              // it refuses those that other services know (provider_foreign); those nobody knows pass
+  bool gateway;             // another gateway: it knows what OpenRouter's clients send
+  bool by_model;            // some of this depends on the model (provider/quirks.c)
+  const char *auth_header;  // NULL: "Authorization: Bearer KEY"; else "NAME: KEY"
 
   enum wish_form wish;
   enum replay_form replay;
