@@ -87,6 +87,22 @@ static bool build_translated(struct request *r, struct head_target *target, stru
   return ok;
 }
 
+// The files that were fetched for this request, for a target whose request is spliced.
+static const struct chat_file *fetched_files(struct request *r) {
+  const struct conversation *c = r->inference->conversation;
+  struct chat_file *files = NULL;
+  for (size_t i = 0; c && i < c->turn_count; i++)
+    for (size_t p = 0; p < c->turns[i].count; p++) {
+      const struct part *part = &c->turns[i].parts[p];
+      if (!part->url.len || !part->data.len) continue;
+      struct chat_file *file = arena_alloc(&r->arena, sizeof *file);
+      if (!file) return files;
+      *file = (struct chat_file){files, part->url, part->media_type, part->data};
+      files = file;
+    }
+  return files;
+}
+
 static bool on_build(struct exchange *x, struct buf *out, struct buf_hole *hole) {
   struct request *r = request_of(x);
   struct inference *in = r->inference;
@@ -111,10 +127,13 @@ static bool on_build(struct exchange *x, struct buf *out, struct buf_hole *hole)
     target.base = buf_view(&azure);
     target.path = (struct str){0};
   }
+  // Models that are not OpenAI's know members of their own.
+  if (e->provider->protocol == PROTOCOL_AZURE && azure_serves_others(e->provider))
+    target.fields = STR("\r\nextra-parameters: pass-through");
   head_write(out, e->provider, &target, &length_at);
   buf_free(&azure);
   body_at = out->len;
-  if (!chat_request_build_around(&in->chat, e, NULL, out, hole)) return false;
+  if (!chat_request_build_around(&in->chat, e, in->inlines ? fetched_files(r) : NULL, out, hole)) return false;
   head_length(out, length_at, out->len - body_at + hole->bytes.len);
   if (!r->sent_ns) r->sent_ns = time_mono_ns();
   return true;
@@ -195,20 +214,29 @@ void path_attempt_start(struct request *r) {
   in->head_ns = 0;
   in->upstream_status = 0;
   in->upstream_unix_s = 0;
+  in->may_retry = in->never_retry = false;
   chat_reply_init(&in->reply, str_from_cstr(r->generation_id), e, r->arrived_us / 1000000);
   in->reply.request_bytes = r->body_len;
+  in->reply.hides_reasoning = in->chat.hides_reasoning;
+  in->reply.wants_json = in->chat.wants_json;
   if (pricing_has_images(&e->pricing)) in->reply.images = chat_request_images(&in->chat);
   r->state = REQUEST_WAITING;
   metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
   in->dialect = dialect_of(e);
+  if (!in->dialect && chat_request_wants_responses(&in->chat, e)) in->dialect = dialect_responses();
+  in->inlines = !in->dialect && chat_request_names_files(&in->chat, e);
   if (!in->dialect) {
     in->translation = (struct translation){.arena = &r->arena};
     chat_request_lost(&in->chat, e, &in->translation);
-    if (may_be_asked(r, &note))
-      attempt_send(r);
-    else
+    // A request that cannot be read in the common form goes as it is.
+    if (in->inlines && !make_conversation(r, &note)) in->inlines = false;
+    if (!may_be_asked(r, &note))
       path_attempt_failed(r, note.fault, note.message);
+    else if (in->inlines)
+      path_attempt_prepared(r);
+    else
+      attempt_send(r);
   } else if (make_conversation(r, &note)) {
     path_attempt_prepared(r);
   } else {
@@ -217,10 +245,11 @@ void path_attempt_start(struct request *r) {
 }
 
 void path_attempt_prepared(struct request *r) {
+  const struct inference *in = r->inference;
   struct fault_note note;
   enum prepare_result result = prepare(r, &note);
   if (result == PREPARE_WAITING) return;
-  if (result == PREPARE_READY && translate(r, &note))
+  if (result == PREPARE_READY && (!in->dialect || translate(r, &note)))
     attempt_send(r);
   else
     path_attempt_failed(r, note.fault, note.message);

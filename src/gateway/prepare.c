@@ -4,6 +4,7 @@
 #include "gateway/fetch.h"
 #include "gateway/path.h"
 #include "provider/encode.h"
+#include "provider/quirks.h"
 
 enum { FILE_MAX = 20 << 20, FETCHES_MAX = 20, TIMEOUT_MS = 15000, HOPS_MAX = 3 };
 
@@ -22,19 +23,42 @@ static bool is_web(struct str url) {
 
 // What the provider reaches better itself: its own storage, and videos on YouTube.
 static bool is_theirs(const struct dialect *d, struct str url) {
-  if (d->frames == FRAMES_AWS) return false;
+  if (!d || d->frames == FRAMES_AWS) return false;
   return str_find(url, STR("generativelanguage.googleapis.com"), 0) != SIZE_MAX ||
          str_find(url, STR("youtube.com/"), 0) != SIZE_MAX || str_find(url, STR("youtu.be/"), 0) != SIZE_MAX;
 }
 
-static struct part *next_file(const struct inference *in) {
-  const struct conversation *c = in->conversation;
+// Kinds of parts that the target does not fetch itself, as bits 1 << enum part_kind.
+static unsigned wanted_kinds(const struct inference *in) {
+  const unsigned image = 1u << PART_IMAGE, file = 1u << PART_FILE;
+  const struct provider_quirks quirks = quirks_of(in->targets[in->target]);
+  if (in->dialect) return in->dialect->inlines_files ? image | file | 1u << PART_VIDEO | 1u << PART_AUDIO : 0;
+  return (quirks.inlines_images ? image : 0) | (quirks.inlines_files ? file : 0);
+}
+
+// One URL is fetched once: the same file elsewhere in the request.
+static bool is_copied(const struct conversation *c, struct part *part) {
   for (size_t i = 0; i < c->turn_count; i++)
     for (size_t p = 0; p < c->turns[i].count; p++) {
+      const struct part *other = &c->turns[i].parts[p];
+      if (other == part) return false;
+      if (!other->data.len || !str_eq(other->url, part->url)) continue;
+      part->data = other->data;
+      part->media_type = other->media_type;
+      return true;
+    }
+  return false;
+}
+
+static struct part *next_file(const struct inference *in) {
+  const struct conversation *c = in->conversation;
+  unsigned kinds = c ? wanted_kinds(in) : 0;
+  for (size_t i = 0; kinds && i < c->turn_count; i++)
+    for (size_t p = 0; p < c->turns[i].count; p++) {
       struct part *part = &c->turns[i].parts[p];
-      bool media =
-          part->kind == PART_IMAGE || part->kind == PART_FILE || part->kind == PART_VIDEO || part->kind == PART_AUDIO;
-      if (media && is_web(part->url) && !part->data.len && !is_theirs(in->dialect, part->url)) return part;
+      bool wanted =
+          kinds >> part->kind & 1 && is_web(part->url) && !part->data.len && !is_theirs(in->dialect, part->url);
+      if (wanted && !is_copied(c, part)) return part;
     }
   return NULL;
 }
@@ -138,7 +162,7 @@ enum prepare_result prepare(struct request *r, struct fault_note *note) {
       return PREPARE_FAILED;
     default: break;
   }
-  struct part *file = in->dialect->inlines_files ? next_file(in) : NULL;
+  struct part *file = next_file(in);
   return file ? fetch_file(r, file, note) : PREPARE_READY;
 }
 

@@ -170,6 +170,9 @@ static bool take_head(struct request *r, const struct http_head *head) {
     decode_keep(in->reply.upstream_id, sizeof in->reply.upstream_id, http_field_get(head, STR("x-amzn-requestid")));
   if (head->status != 200) {
     in->retry_after_s = retry_after(head);
+    struct str again = http_field_get(head, STR("x-should-retry"));
+    in->may_retry = str_eq_nocase(again, STR("true"));
+    in->never_retry = str_eq_nocase(again, STR("false"));
     in->upstream_unix_s = moment(http_field_get(head, STR("date")));
     in->error_type = arena_str(&r->arena, http_field_get(head, STR("x-amzn-errortype")));
     r->state = REQUEST_ERROR;
@@ -205,6 +208,8 @@ static void error_bytes(struct request *r, const char *body, size_t n, bool end)
     return;
   }
   enum fault fault = chat_error_read(in->upstream_status, buf_view(&in->held), &r->arena, &message);
+  // The provider knows better than its status whether another try is worth it.
+  if (in->may_retry && !fault_row(fault)->fallback) fault = FAULT_UPSTREAM_ERROR;
   path_attempt_failed(r, fault, message);
 }
 
@@ -237,6 +242,7 @@ static void whole_done(struct request *r, struct str body) {
   struct inference *in = r->inference;
   struct buf *out = worker_scratch(&r->worker->body);
   struct chat_shape *shape = &r->worker->shapes[in->targets[in->target]->index % WORKER_SHAPES];
+  if (in->reply.hides_reasoning || in->reply.wants_json) shape = NULL;  // others' answers have more in them
   bool ok = in->dialect ? translate_whole(r, body, out) : chat_reply_whole(&in->reply, body, shape, out);
   if (ok && out->failed) {
     path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));

@@ -438,6 +438,7 @@ static struct str fault_fields(struct request *r, enum fault fault) {
   unsigned status = fault_row(fault)->status;
   if (fault == FAULT_METHOD) return allow_fields(r);
   if (status == 401) return STR("WWW-Authenticate: Bearer\r\nx-should-retry: false\r\n");
+  if (r->inference && r->inference->never_retry && status >= 429) return STR("x-should-retry: false\r\n");
   if (status == 429 || status == 503) {
     unsigned seconds = r->inference && r->inference->retry_after_s ? r->inference->retry_after_s : 1;
     return arena_printf(&r->arena, "Retry-After: %u\r\nretry-after-ms: %u\r\nx-should-retry: true\r\n", seconds,

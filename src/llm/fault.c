@@ -95,8 +95,12 @@ enum fault fault_of_status(unsigned status) {
     case 410: return FAULT_UPSTREAM_MODEL;
     case 405: return FAULT_UPSTREAM_INVALID;  // a wrong base URL: our path is not there
     case 408:
+    case 499:
     case 504:
     case 524: return FAULT_TIMEOUT;
+    case 409:  // a conflict, too early, something it depends on: the next try may do better
+    case 424:
+    case 425: return FAULT_UPSTREAM_ERROR;
     case 413:
     case 431: return FAULT_TOO_LARGE;
     case 422: return FAULT_UNPROCESSABLE;

@@ -304,6 +304,10 @@ static const struct dialect responses[] = {
 #undef X
 };
 
+const struct dialect *dialect_responses(void) {
+  return &responses;
+}
+
 // Chat is spliced, and so preferred where both are served.
 static bool wants_responses(const struct endpoint *e) {
   if (e->api != API_AUTO) return e->api == API_RESPONSES;

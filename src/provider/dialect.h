@@ -37,5 +37,7 @@ struct dialect {
   void (*error)(unsigned status, struct str type, struct str body, struct decode_failure *failure);
 };
 
+// OpenAI's Responses, for an endpoint of OpenAI's protocols.
+const struct dialect *dialect_responses(void);
 // NULL: its requests are spliced, or it is the demo.
 const struct dialect *dialect_of(const struct endpoint *e);

@@ -1,5 +1,6 @@
 // The request side of openai_chat.h, second half: the body for one endpoint. Only what must change does; all other
 // bytes are copied as they came, so that key order, number spelling and white space reach the provider untouched.
+#include "provider/azure.h"
 #include "provider/openai_models.h"
 #include "provider/quirks.h"
 #include "surface/chat_splice.h"
@@ -326,4 +327,26 @@ void chat_request_lost(const struct chat_request *r, const struct endpoint *endp
     key = json_next(doc, 0, value);
   }
   buf_free(&s.wish);
+}
+
+// --- what the gateway must know before ---
+
+static bool messages_hold(const struct chat_request *r, struct str text) {
+  return str_find(json_raw(&r->doc, chat_member_at(r, CHAT_MEMBER_MESSAGES)), text, 0) != SIZE_MAX;
+}
+
+bool chat_request_wants_responses(const struct chat_request *r, const struct endpoint *endpoint) {
+  struct str version = endpoint->provider->api_version;
+  if (endpoint->provider->protocol != PROTOCOL_AZURE || endpoint->api != API_AUTO) return false;
+  if (azure_is_before(version, "2025-03-01") || !quirks_of(endpoint).openai_models) return false;
+  bool newest = r->has_tools && str_find(openai_model_name(endpoint), STR("gpt-5.6"), 0) != SIZE_MAX;
+  if (newest && !str_eq(effort_of(r), STR("none"))) return true;
+  return (r->odd & CHAT_ODD_PARTS) && messages_hold(r, STR("\"file\"")) && messages_hold(r, STR("\"file_"));
+}
+
+bool chat_request_names_files(const struct chat_request *r, const struct endpoint *endpoint) {
+  const struct provider_quirks *quirks = endpoint->provider->quirks;
+  if (!(r->odd & CHAT_ODD_PARTS) || !(quirks->inlines_images || quirks->inlines_files)) return false;
+  return (quirks->inlines_images && messages_hold(r, STR("\"image_url\""))) ||
+         (quirks->inlines_files && messages_hold(r, STR("\"file_")));
 }

@@ -27,6 +27,7 @@ static const struct word code_words[] = {
     {"token_limit_exceeded", FAULT_CONTEXT},
     {"insufficient_quota", FAULT_UPSTREAM_BILLING},
     {"insufficient_balance", FAULT_UPSTREAM_BILLING},
+    {"not_enough_balance", FAULT_UPSTREAM_BILLING},
     {"billing", FAULT_UPSTREAM_BILLING},
     {"exceeded_current_quota", FAULT_UPSTREAM_BILLING},
     {"payment_required", FAULT_UPSTREAM_BILLING},
@@ -45,7 +46,11 @@ static const struct word code_words[] = {
     {"unauthorized", FAULT_UPSTREAM_AUTH},
     {"model_not_found", FAULT_UPSTREAM_MODEL},
     {"model_not_available", FAULT_UPSTREAM_MODEL},
-    {"tool_use_failed", FAULT_UPSTREAM_INVALID},  // the model called a tool wrongly: Groq blames the request
+    {"operationnotsupported", FAULT_UPSTREAM_MODEL},  // Azure: another kind of model is deployed there
+    // Groq checks what the model wrote: the next try may do better.
+    {"tool_use_failed", FAULT_UPSTREAM_INVALID},
+    {"json_validate_failed", FAULT_UPSTREAM_INVALID},
+    {"refusal", FAULT_CONTENT},
     {"rate_limit", FAULT_UPSTREAM_RATE},
     {"throttling", FAULT_UPSTREAM_RATE},
     {"provider_unavailable", FAULT_UPSTREAM_ERROR},
@@ -54,9 +59,18 @@ static const struct word code_words[] = {
 
 // Numbers some services use as codes: Zhipu and Z.ai, MiniMax, Cloudflare. Only those that mean the same everywhere.
 static const struct word code_numbers[] = {
-    {"1004", FAULT_UPSTREAM_AUTH}, {"1008", FAULT_UPSTREAM_BILLING},  {"1113", FAULT_UPSTREAM_BILLING},
-    {"1301", FAULT_CONTENT},       {"1302", FAULT_UPSTREAM_RATE},     {"1303", FAULT_UPSTREAM_RATE},
-    {"1305", FAULT_UPSTREAM_RATE}, {"3040", FAULT_UPSTREAM_OVERLOAD},
+    {"1004", FAULT_UPSTREAM_AUTH},     {"1008", FAULT_UPSTREAM_BILLING}, {"1113", FAULT_UPSTREAM_BILLING},
+    {"1211", FAULT_UPSTREAM_MODEL},    {"1261", FAULT_CONTEXT},          {"1301", FAULT_CONTENT},
+    {"1302", FAULT_UPSTREAM_RATE},     {"1303", FAULT_UPSTREAM_RATE},    {"1305", FAULT_UPSTREAM_RATE},
+    {"3040", FAULT_UPSTREAM_OVERLOAD},
+};
+
+// MiniMax's own, in base_resp.
+static const struct word base_numbers[] = {
+    {"1001", FAULT_TIMEOUT},          {"1002", FAULT_UPSTREAM_RATE}, {"1004", FAULT_UPSTREAM_AUTH},
+    {"1008", FAULT_UPSTREAM_BILLING}, {"1026", FAULT_CONTENT},       {"1027", FAULT_CONTENT},
+    {"1039", FAULT_UPSTREAM_RATE},    {"1041", FAULT_UPSTREAM_RATE}, {"2013", FAULT_BAD_REQUEST},
+    {"2049", FAULT_UPSTREAM_AUTH},
 };
 
 // Looked for inside the message.
@@ -76,12 +90,15 @@ static const struct word message_words[] = {
     {"exceed model maximum", FAULT_CONTEXT},
     {"max_new_tokens` must be", FAULT_CONTEXT},
     {"while limit is", FAULT_CONTEXT},
+    {"maximum model length", FAULT_CONTEXT},
     {"incorrect api key", FAULT_UPSTREAM_AUTH},
     {"invalid api key", FAULT_UPSTREAM_AUTH},
     {"api key not valid", FAULT_UPSTREAM_AUTH},
     {"insufficient balance", FAULT_UPSTREAM_BILLING},
     {"insufficient_quota", FAULT_UPSTREAM_BILLING},
     {"insufficient credits", FAULT_UPSTREAM_BILLING},
+    {"balance is insufficient", FAULT_UPSTREAM_BILLING},
+    {"usage guidelines", FAULT_CONTENT},
     {"model not exist", FAULT_UPSTREAM_MODEL},
     {"content management policy", FAULT_CONTENT},
     {"content policy", FAULT_CONTENT},
@@ -116,6 +133,7 @@ static enum fault class_of(const struct told *t) {
     case 401:
     case 402: return status;
     case 403:
+      if (!code) code = by_words(message_words, CHAT_COUNT(message_words), t->message);
       return code == FAULT_CONTENT || code == FAULT_UPSTREAM_BILLING || code == FAULT_UPSTREAM_MODEL ? code : status;
     case 404: return code == FAULT_UPSTREAM_RATE ? status : code ? code : status;
     case 429: return code == FAULT_UPSTREAM_BILLING || code == FAULT_UPSTREAM_OVERLOAD ? code : status;
@@ -182,7 +200,9 @@ static void told_read(struct told *t, const struct json_doc *doc, uint32_t error
   t->type = text_of(doc, json_get(doc, holder, STR("type")), arena);
   struct str error_type = text_of(doc, json_get(doc, metadata, STR("error_type")), arena);
   if (!t->code.len) t->code = text_of(doc, json_get(doc, holder, STR("status_code")), arena);
+  if (!t->code.len) t->code = text_of(doc, json_get(doc, holder, STR("error_code")), arena);
   if (!t->type.len) t->type = text_of(doc, json_get(doc, holder, STR("error_type")), arena);
+  if (!t->type.len) t->type = text_of(doc, json_get(doc, holder, STR("reason")), arena);
   if (error_type.len) t->type = error_type;
   if (!t->status) told_status(t, t->code);
   if (!t->status) told_status(t, text_of(doc, json_get(doc, holder, STR("status_code")), arena));
@@ -267,6 +287,25 @@ static bool base_resp_failed(const struct json_doc *doc, uint32_t base_resp) {
   return json_is(doc, code, JSON_NUMBER) && !(json_u64(doc, code, UINT32_MAX, &number) && number == 0);
 }
 
+// Codes that say all is well.
+static bool is_fine(const struct json_doc *doc, uint32_t code) {
+  uint64_t n;
+  return json_u64(doc, code, UINT32_MAX, &n) && (n == 0 || n == 200 || n == 20000);
+}
+
+// An object without choices that says what went wrong in the ways of bodies with an error status: Cloudflare's list,
+// FastAPI's detail, a message with a code. Returns the node that tells of it.
+static uint32_t bare_error(const struct json_doc *doc) {
+  uint32_t code = json_get(doc, 0, STR("code"));
+  if (code == JSON_NONE) code = json_get(doc, 0, STR("error_code"));
+  uint32_t errors = json_get(doc, 0, STR("errors"));
+  if (json_first(doc, errors) != JSON_NONE) return errors;
+  if (json_get(doc, 0, STR("detail")) != JSON_NONE) return 0;
+  bool coded = (json_is(doc, code, JSON_NUMBER) && !is_fine(doc, code)) || chat_has_text(doc, code);
+  bool says = chat_has_text(doc, json_get(doc, 0, STR("message"))) || chat_has_text(doc, json_get(doc, 0, STR("msg")));
+  return coded && says ? 0 : JSON_NONE;
+}
+
 // The node that tells of an error, or JSON_NONE.
 static uint32_t error_node(const struct json_doc *doc, const struct chat_top *top) {
   uint32_t inside = top->choice.at[CHAT_WORD_ERROR];
@@ -275,7 +314,8 @@ static uint32_t error_node(const struct json_doc *doc, const struct chat_top *to
   if (top->first != JSON_NONE) return JSON_NONE;
   if (json_string_is(doc, json_get(doc, 0, STR("object")), STR("error"))) return 0;
   uint32_t base_resp = json_get(doc, 0, STR("base_resp"));
-  return base_resp_failed(doc, base_resp) ? base_resp : JSON_NONE;
+  if (base_resp_failed(doc, base_resp)) return base_resp;
+  return top->choices == JSON_NONE ? bare_error(doc) : JSON_NONE;
 }
 
 bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top) {
@@ -285,6 +325,12 @@ bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, con
     struct told t = {0};
     told_read(&t, doc, error, &arena);
     enum fault fault = class_of(&t);
+    if (error == json_get(doc, 0, STR("base_resp"))) {
+      enum fault own = by_words(base_numbers, CHAT_COUNT(base_numbers), t.code);
+      if (own) fault = own;
+    }
+    // Whether the request or this server's set-up is to blame is not sure: another may take it.
+    if (fault == FAULT_BAD_REQUEST || fault == FAULT_UNPROCESSABLE) fault = FAULT_UNSUPPORTED;
     if (fault == FAULT_UPSTREAM_AUTH) t.message = without_keys(t.message, &arena);
     chat_fail(reply, fault ? fault : FAULT_UPSTREAM_ERROR, t.message);
     arena_free(&arena);

@@ -2,31 +2,72 @@
 #include "surface/chat_shape.h"
 #include "surface/chat_shared.h"
 
+// Reasoning that is told only in details, or in parts of the content, as text beside them. Nothing when there is none.
+static void write_reasoning(const struct json_doc *doc, const struct chat_members *m, uint32_t reasoning,
+                            struct buf *out) {
+  size_t from = out->len;
+  buf_lit(out, ",\"reasoning\":");
+  if (reasoning != JSON_NONE && json_type(doc, reasoning) != JSON_NULL) {
+    buf_str(out, json_raw(doc, reasoning));
+    return;
+  }
+  uint32_t content = m->at[CHAT_WORD_CONTENT];
+  buf_char(out, '"');
+  bool any = chat_details_text(doc, m->at[CHAT_WORD_REASONING_DETAILS], out);
+  if (!any && json_is(doc, content, JSON_ARRAY)) any = chat_parts_text(doc, content, true, out);
+  buf_char(out, '"');
+  if (any || out->failed) return;
+  out->len = from;
+  if (reasoning != JSON_NONE) buf_lit(out, ",\"reasoning\":null");
+}
+
+static void write_content(const struct json_doc *doc, uint32_t content, struct buf *out) {
+  if (!json_is(doc, content, JSON_ARRAY)) {
+    buf_str(out, content == JSON_NONE ? STR("null") : json_raw(doc, content));
+    return;
+  }
+  buf_char(out, '"');
+  chat_parts_text(doc, content, false, out);
+  buf_char(out, '"');
+}
+
+// DeepSeek at Azure puts the JSON it was asked for where its reasoning would be.
+static bool answer_is_reasoning(const struct chat_reply *reply, const struct json_doc *doc, uint32_t content,
+                                uint32_t reasoning, uint32_t calls) {
+  return reply->wants_json && reply->endpoint->provider->protocol == PROTOCOL_AZURE && !chat_has_text(doc, content) &&
+         chat_has_text(doc, reasoning) && json_first(doc, calls) == JSON_NONE;
+}
+
 // `m`: the message's members. `sample` (may be NULL) learns where its text is.
 static void write_message(struct chat_reply *reply, const struct json_doc *doc, uint32_t message,
                           const struct chat_members *m, struct chat_shape_sample *sample, struct buf *out) {
+  static const chat_word_set ours = CHAT_SET(ROLE) | CHAT_SET(CONTENT) | CHAT_SET(TOOL_CALLS) | CHAT_SET(REASONING);
+  static const chat_word_set thoughts = CHAT_SET(REASONING_CONTENT) | CHAT_SET(REASONING_DETAILS);
   uint32_t content = m->at[CHAT_WORD_CONTENT], calls = m->at[CHAT_WORD_TOOL_CALLS];
   uint32_t reasoning = m->at[CHAT_WORD_REASONING];
   if (json_type(doc, reasoning) == JSON_NULL) reasoning = m->at[CHAT_WORD_REASONING_CONTENT];
+  reply->text_bytes += chat_inside(doc, content).len + chat_inside(doc, reasoning).len;
+  bool hides = reply->hides_reasoning;
+  if (answer_is_reasoning(reply, doc, content, reasoning, calls)) {
+    content = reasoning;
+    hides = true;
+  }
   buf_lit(out, "\"message\":{\"role\":\"assistant\",\"content\":");
   if (sample) {
-    sample->content =
-        json_first(doc, calls) == JSON_NONE && !json_is(doc, reasoning, JSON_STRING) ? content : JSON_NONE;
+    bool plain = json_first(doc, calls) == JSON_NONE && !json_is(doc, reasoning, JSON_STRING) && !hides &&
+                 m->at[CHAT_WORD_REASONING_DETAILS] == JSON_NONE;
+    sample->content = plain ? content : JSON_NONE;
     sample->content_at = out->len + 1;
   }
-  buf_str(out, content == JSON_NONE ? STR("null") : json_raw(doc, content));
-  if (reasoning != JSON_NONE) {
-    buf_lit(out, ",\"reasoning\":");
-    buf_str(out, json_raw(doc, reasoning));
-  }
-  chat_copy_others(doc, message, CHAT_SET(ROLE) | CHAT_SET(CONTENT) | CHAT_SET(TOOL_CALLS) | CHAT_SET(REASONING), out);
+  write_content(doc, content, out);
+  if (!hides) write_reasoning(doc, m, reasoning, out);
+  chat_copy_others(doc, message, hides ? ours | thoughts : ours, out);
   if (json_first(doc, calls) != JSON_NONE) {
     buf_char(out, ',');
     chat_calls_whole(reply, doc, calls, out);
     reply->text_bytes += json_raw(doc, calls).len;
   }
   buf_char(out, '}');
-  reply->text_bytes += chat_inside(doc, content).len + chat_inside(doc, reasoning).len;
 }
 
 // `m`: the choice's members.
@@ -57,9 +98,9 @@ static void write_choice(struct chat_reply *reply, const struct json_doc *doc, u
 // Is it a completion at all? Notes the fault when not.
 static bool check(struct chat_reply *reply, const struct json_doc *doc, const struct chat_top *top) {
   if (chat_error_inside(reply, doc, top)) return false;
-  // Azure leaves the message out when its filter has taken all of it; that it ended is then the answer.
+  // Azure leaves the message out when its filter has taken all of it.
   bool answered = json_is(doc, top->choice.at[CHAT_WORD_MESSAGE], JSON_OBJECT) ||
-                  chat_has_text(doc, top->choice.at[CHAT_WORD_FINISH_REASON]);
+                  json_string_is(doc, top->choice.at[CHAT_WORD_FINISH_REASON], STR("content_filter"));
   if (json_is(doc, top->choices, JSON_ARRAY) && answered) return true;
   chat_fail(reply, FAULT_UPSTREAM_INVALID, STR("The provider's answer is JSON, but no chat completion."));
   return false;

@@ -268,6 +268,8 @@ static bool take_facts(struct chat_request *r, struct arena *arena, struct fault
   r->hides_reasoning =
       json_type(doc, json_get(doc, reasoning, STR("exclude"))) == JSON_TRUE ||
       (reasoning == JSON_NONE && json_type(doc, chat_member_at(r, CHAT_MEMBER_INCLUDE_REASONING)) == JSON_FALSE);
+  struct str format = chat_inside(doc, json_get(doc, chat_member_at(r, CHAT_MEMBER_RESPONSE_FORMAT), STR("type")));
+  r->wants_json = str_starts(format, STR("json_"));
   r->has_tools = json_first(doc, chat_member_at(r, CHAT_MEMBER_TOOLS)) != JSON_NONE;
   uint32_t cap = chat_member_at(r, CHAT_MEMBER_MAX_COMPLETION_TOKENS);
   if (!json_is(doc, cap, JSON_NUMBER)) cap = chat_member_at(r, CHAT_MEMBER_MAX_TOKENS);

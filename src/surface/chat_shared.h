@@ -34,6 +34,14 @@ void chat_keep(char *into, size_t size, struct str text);
 // Notes a failure on the reply.
 void chat_fail(struct chat_reply *reply, enum fault fault, struct str message);
 
+// --- chat_parts.c: texts that come in lists ---
+
+// Content that is a list of parts (Databricks, Mistral's models anywhere): the texts in it, or the reasoning, as the
+// inside of a string. True: there are some.
+bool chat_parts_text(const struct json_doc *doc, uint32_t content, bool reasoning, struct buf *out);
+// The readable text of reasoning_details, as the inside of a string. True: there is some.
+bool chat_details_text(const struct json_doc *doc, uint32_t details, struct buf *out);
+
 // --- chat_finish.c: why an answer ended ---
 
 struct chat_finish {

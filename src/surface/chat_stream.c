@@ -49,6 +49,8 @@ struct chunk {
   size_t event_at;  // where its event begins in out
   bool says;        // content, reasoning, a call, a refusal, a finish
   bool carries;     // something else that is worth showing even behind the end
+  bool hides;       // reasoning the client does not want to see
+  bool begins;      // a choice begins
   // What a template needs. Any second text, and whatever depends on the state of the stream, spoils it.
   bool spoiled;
   uint32_t text;  // node of the text; JSON_NONE: none so far
@@ -87,6 +89,36 @@ static void write_reasoning_twin(struct chunk *c, uint32_t delta, uint32_t value
   if (chat_has_text(c->doc, value)) c->text_out_next = c->out->len - chat_inside(c->doc, value).len - 1 - c->event_at;
 }
 
+// Texts in lists, as strings: parts of content, and reasoning told only in details.
+static void write_lists(struct chat_stream *s, struct chunk *c, uint32_t content, uint32_t details, bool twin) {
+  struct buf *out = c->out;
+  bool parts = json_is(c->doc, content, JSON_ARRAY), told = false;
+  c->spoiled = true;
+  if (parts) {
+    json_write_key(out, STR("content"));
+    buf_char(out, '"');
+    size_t from = out->len;
+    c->says |= chat_parts_text(c->doc, content, false, out);
+    s->reply->text_bytes += out->len - from;
+    buf_char(out, '"');
+  }
+  if (s->reply->hides_reasoning || !twin) return;
+  size_t from = out->len;
+  json_write_key(out, STR("reasoning"));
+  buf_char(out, '"');
+  size_t begun = out->len;
+  told = chat_details_text(c->doc, details, out);
+  if (!told && parts) told = chat_parts_text(c->doc, content, true, out);
+  s->reply->text_bytes += out->len - begun;
+  buf_char(out, '"');
+  c->says |= told;
+  if (!told) out->len = from;
+}
+
+static bool is_thought(enum chat_word word) {
+  return chat_word_in(word, CHAT_SET(REASONING) | CHAT_SET(REASONING_CONTENT) | CHAT_SET(REASONING_DETAILS));
+}
+
 static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t delta, uint32_t key, uint32_t value) {
   static const chat_word_set telling = CHAT_SET(REASONING_DETAILS) | CHAT_SET(REFUSAL) | CHAT_SET(AUDIO) |
                                        CHAT_SET(IMAGES) | CHAT_SET(ANNOTATIONS) | CHAT_SET(FUNCTION_CALL) |
@@ -96,7 +128,13 @@ static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t 
   if (word == CHAT_WORD_ROLE || word == CHAT_WORD_TOOL_CALLS || chat_null_refused(doc, word, value)) return;
   if (word == CHAT_WORD_REASONING && json_type(doc, value) == JSON_NULL &&
       json_is(doc, json_get(doc, delta, STR("reasoning_content")), JSON_STRING))
-    return;  // its twin is written instead
+    return;                                                                  // its twin is written instead
+  if (word == CHAT_WORD_CONTENT && json_is(doc, value, JSON_ARRAY)) return;  // write_lists
+  if (is_thought(word) && s->reply->hides_reasoning) {
+    c->hides |= is_filled(doc, value);
+    s->reply->text_bytes += chat_inside(doc, value).len;
+    return;
+  }
   if (word == CHAT_WORD_CONTENT || word == CHAT_WORD_REASONING || word == CHAT_WORD_REASONING_CONTENT) {
     write_text(s, c, key, value);
     if (word == CHAT_WORD_REASONING_CONTENT) write_reasoning_twin(c, delta, value);
@@ -122,19 +160,27 @@ static void write_calls(struct chat_stream *s, struct chunk *c, uint32_t calls, 
     offer(c, found.arguments, found.arguments_at);
 }
 
+static bool has_reasoning(const struct json_doc *doc, uint32_t delta) {
+  return json_is(doc, json_get(doc, delta, STR("reasoning")), JSON_STRING) ||
+         json_is(doc, json_get(doc, delta, STR("reasoning_content")), JSON_STRING);
+}
+
 static void write_delta(struct chat_stream *s, struct chunk *c, uint32_t delta, uint64_t index, bool end) {
   const struct json_doc *doc = c->doc;
   uint64_t bit = bit_of(index);
   buf_lit(c->out, "\"delta\":{");
   if (chat_has_text(doc, json_get(doc, delta, STR("role"))) || !(s->begun & bit))
     buf_lit(c->out, "\"role\":\"assistant\"");
-  if (!(s->begun & bit)) c->spoiled = true;
+  if (!(s->begun & bit)) c->spoiled = c->begins = true;
   s->begun |= bit;
   for (uint32_t key = json_is(doc, delta, JSON_OBJECT) ? json_first(doc, delta) : JSON_NONE; key != JSON_NONE;) {
     uint32_t value = json_next(doc, delta, key);
     write_delta_member(s, c, delta, key, value);
     key = json_next(doc, delta, value);
   }
+  uint32_t content = json_get(doc, delta, STR("content")), details = json_get(doc, delta, STR("reasoning_details"));
+  if (UNLIKELY(json_is(doc, content, JSON_ARRAY) || json_first(doc, details) != JSON_NONE))
+    write_lists(s, c, content, details, !has_reasoning(doc, delta));
   write_calls(s, c, json_get(doc, delta, STR("tool_calls")), index, end);
   buf_char(c->out, '}');
 }
@@ -264,9 +310,9 @@ static void general_way(struct chat_stream *s, const struct json_doc *doc, const
   write_chunk(s, &c, top->choices);
   if (out->failed) return;
   // Azure begins with what its filter thought of the prompt: no choice, no ID, no model.
-  if (none && s->reply->endpoint->provider->protocol == PROTOCOL_AZURE) c.carries = false;
-  if (!c.says && !c.carries && (none || ended)) {
-    out->len = c.event_at;  // only usage; or an echo of the end
+  if (none && json_get(doc, 0, STR("prompt_filter_results")) != JSON_NONE) c.carries = false;
+  if (!c.says && !c.carries && (none || ended || (c.hides && !c.begins))) {
+    out->len = c.event_at;  // only usage; or an echo of the end; or nothing for this client
     return;
   }
   s->spoke |= c.says;

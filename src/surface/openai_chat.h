@@ -26,6 +26,7 @@ struct chat_request {
   unsigned model_count;
   bool stream;
   bool has_tools;
+  bool wants_json;          // response_format is one of JSON
   bool hides_reasoning;     // the client does not want to see it
   uint8_t odd;              // what the messages have in them: CHAT_ODD_… of chat_members.h
   bool require_parameters;  // provider.require_parameters: a provider that cannot take all of it is not asked
@@ -64,6 +65,11 @@ struct chat_file {
 bool chat_request_build(const struct chat_request *r, const struct endpoint *endpoint, struct buf *out);
 // Notes the client's members that this leaves out because the endpoint would refuse them, or brings into its range.
 void chat_request_lost(const struct chat_request *r, const struct endpoint *endpoint, struct translation *t);
+// Must this request be asked by the Responses API, at an endpoint that else is asked by Chat? Azure takes files, and of
+// its newest models tools, only there.
+bool chat_request_wants_responses(const struct chat_request *r, const struct endpoint *endpoint);
+// May there be URLs in it that the endpoint does not fetch itself?
+bool chat_request_names_files(const struct chat_request *r, const struct endpoint *endpoint);
 // The same, but the first long run of unchanged bytes is not copied: *hole (zeroed) says what belongs where. `files`
 // are put in place of their URLs.
 bool chat_request_build_around(const struct chat_request *r, const struct endpoint *endpoint,
@@ -87,6 +93,8 @@ struct chat_reply {
   uint64_t asked_at;       // unix seconds, when the request came: prices may depend on the hour
   uint64_t images;         // pictures in the request, where they have a price; 0 when nobody set it
   uint64_t request_bytes;  // length of the request body: base of an estimate; 0 when nobody set it
+  bool hides_reasoning;    // the client does not want to see it; false when nobody set it
+  bool wants_json;         // it asked for JSON; false when nobody set it
   // found in the reply
   struct usage usage;
   struct cost cost;        // filled when usage is known

@@ -546,7 +546,8 @@ def openai_usage(answer, usage, row):
 
 def openai_choice(message, choice, row):
     answer = Answer(text=message.get("content") or "", refusal=message.get("refusal") or "",
-                    reasoning=message.get("reasoning") or message.get("reasoning_content") or "")
+                    reasoning=message.get("reasoning") or message.get("reasoning_content") or
+                    "".join(d.get("text") or d.get("summary") or "" for d in message.get("reasoning_details") or []))
     answer.calls = [(c["function"]["name"], arguments(c["function"]["arguments"]), c.get("id") or None)
                     for c in message.get("tool_calls") or []]
     answer.native = choice.get("finish_reason") or None

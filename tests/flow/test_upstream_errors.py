@@ -46,7 +46,7 @@ SENSELESS = {
 STATUSES = [  # the provider's status, the client's, error_type
     (400, 400, "invalid_request"), (401, 502, "provider_unavailable"), (402, 502, "provider_unavailable"),
     (403, 502, "provider_unavailable"), (404, 502, "provider_unavailable"), (405, 502, "provider_unavailable"),
-    (408, 504, "timeout"), (409, 400, "invalid_request"), (413, 413, "payload_too_large"), (418, 400, "invalid_request"),
+    (408, 504, "timeout"), (409, 502, "provider_unavailable"), (424, 502, "provider_unavailable"), (413, 413, "payload_too_large"), (418, 400, "invalid_request"),
     (422, 422, "unprocessable"), (429, 429, "rate_limit_exceeded"), (451, 400, "content_policy_violation"),
     (498, 503, "provider_overloaded"), (500, 502, "provider_unavailable"), (501, 502, "provider_unavailable"),
     (502, 502, "provider_unavailable"), (503, 503, "provider_overloaded"), (504, 504, "timeout"),

@@ -32,7 +32,7 @@ RETRYABLE_STREAM = {
     "hang-after-role": (raw(STREAM_HEAD + coded(sse(ROLE)), then=HANG), 200), "whole-reply": (whole(completion()), 200),
     "bad-event": (stream("{nonsense"), 200),
 }
-FINAL = {f"status-{s}": whole({"error": {"message": "your fault"}}, f"{s} No") for s in (400, 409, 422)}
+FINAL = {f"status-{s}": whole({"error": {"message": "your fault"}}, f"{s} No") for s in (400, 422)}
 
 
 def setUpModule():

@@ -54,6 +54,9 @@ static inline void watch_collect(struct watch_texts *t, const struct json_doc *d
   if (json_type(doc, reasoning) == JSON_NULL) reasoning = json_get(doc, part, STR("reasoning_content"));
   watch_append(doc, json_get(doc, part, STR("content")), &t->content[index]);
   watch_append(doc, reasoning, &t->reasoning[index]);
+  uint32_t details = json_is(doc, reasoning, JSON_STRING) ? JSON_NONE : json_get(doc, part, STR("reasoning_details"));
+  for (uint32_t d = json_first(doc, details); d != JSON_NONE; d = json_next(doc, details, d))
+    watch_append(doc, json_get(doc, d, STR("text")), &t->reasoning[index]);
   uint32_t calls = json_get(doc, part, STR("tool_calls"));
   for (uint32_t c = json_first(doc, calls); c != JSON_NONE; c = json_next(doc, calls, c)) {
     uint32_t arguments = json_get(doc, json_get(doc, c, STR("function")), STR("arguments"));
