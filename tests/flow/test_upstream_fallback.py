@@ -21,7 +21,7 @@ RETRYABLE = {  # name: (answer, status the ledger shows)
     "context": (whole({"error": {"message": "too long", "code": "context_length_exceeded"}}, "400 Bad"), 400),
     "filter": (whole({"error": {"message": "no", "code": "content_filter"}}, "400 Bad"), 400),
 } | {f"status-{s}": (whole({"error": {"message": "it broke"}}, f"{s} Oops"), s)
-     for s in (401, 402, 403, 404, 408, 413, 429, 500, 502, 503, 504, 520, 529)}
+     for s in (401, 402, 403, 404, 408, 409, 413, 424, 429, 500, 502, 503, 504, 520, 529)}
 RETRYABLE_WHOLE = {
     "cut-body": (raw(head(length=100) + b"{", then=CLOSE), 200), "hang-in-body": (raw(head(length=100) + b"{", then=HANG), 200),
     "not-json": (whole("{"), 200), "no-completion": (whole({"hello": 1}), 200),
