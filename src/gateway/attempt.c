@@ -224,7 +224,7 @@ void path_attempt_start(struct request *r) {
   metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
   in->dialect = dialect_of(e);
-  if (!in->dialect && chat_request_wants_responses(&in->chat, e)) in->dialect = dialect_responses();
+  if (!in->dialect && chat_request_wants_responses(&in->chat, e)) in->dialect = dialect_responses(e);
   in->inlines = !in->dialect && chat_request_names_files(&in->chat, e);
   if (!in->dialect) {
     in->translation = (struct translation){.arena = &r->arena};

@@ -304,8 +304,8 @@ static const struct dialect responses[] = {
 #undef X
 };
 
-const struct dialect *dialect_responses(void) {
-  return &responses;
+const struct dialect *dialect_responses(const struct endpoint *e) {
+  return &responses[responses_host(e)];
 }
 
 // Chat is spliced, and so preferred where both are served.

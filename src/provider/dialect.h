@@ -38,6 +38,6 @@ struct dialect {
 };
 
 // OpenAI's Responses, for an endpoint of OpenAI's protocols.
-const struct dialect *dialect_responses(void);
+const struct dialect *dialect_responses(const struct endpoint *e);
 // NULL: its requests are spliced, or it is the demo.
 const struct dialect *dialect_of(const struct endpoint *e);
