@@ -1,37 +1,11 @@
 #include "provider/gemini_request.h"
 
 #include "provider/encode.h"
-#include "provider/steps.h"
-
-enum { STOPS_MAX = 5 };
+#include "provider/gemini_write.h"
 
 static const char format[] = "google-gemini-v1";
 // What the service takes in place of a signature that was lost (Google's documentation of thought signatures).
 static const char no_signature[] = "skip_thought_signature_validator";
-
-// --- models ---
-
-struct gemini {
-  unsigned version;  // 25 for 2.5; a name without one counts as the newest
-  bool pro, lite, gemma, image;
-};
-
-static struct gemini gemini_model(struct str name) {
-  struct gemini g = {.version = 99};
-  size_t at = str_find(name, STR("gemini-"), 0);
-  g.gemma = str_find(name, STR("gemma"), 0) != SIZE_MAX;
-  g.pro = str_find(name, STR("pro"), 0) != SIZE_MAX;
-  g.lite = str_find(name, STR("lite"), 0) != SIZE_MAX;
-  g.image = str_find(name, STR("image"), 0) != SIZE_MAX;
-  if (g.gemma) g.version = 0;
-  if (at == SIZE_MAX) return g;
-  struct str rest = str_skip(name, at + 7);
-  if (!rest.len || rest.ptr[0] < '0' || rest.ptr[0] > '9') return g;
-  g.version = (unsigned)(rest.ptr[0] - '0') * 10;
-  if (rest.len > 2 && rest.ptr[1] == '.' && rest.ptr[2] >= '0' && rest.ptr[2] <= '9')
-    g.version += (unsigned)(rest.ptr[2] - '0');
-  return g;
-}
 
 void gemini_path(const struct endpoint *e, bool stream, struct buf *out) {
   struct str model = e->upstream_model;
@@ -54,70 +28,118 @@ void gemini_path(const struct endpoint *e, bool stream, struct buf *out) {
 
 // --- parts ---
 
-struct writer {
-  const struct conversation *c;
-  struct gemini model;
-  bool vertex;
-  struct translation *t;
-  struct buf *out;
-  struct steps steps;
-  bool failed;  // out of memory
-};
-
-static void text_part(struct writer *w, struct str before, struct str text, struct str after) {
+static void text_begin(struct gemini_writer *w, struct str before, struct str text, struct str after) {
   encode_element(w->out);
   buf_lit(w->out, "\"text\":\"");
   buf_str(w->out, before);
   buf_str(w->out, text);
   buf_str(w->out, after);
-  buf_lit(w->out, "\"}");
+  buf_char(w->out, '"');
 }
 
+static void text_part(struct gemini_writer *w, struct str before, struct str text, struct str after) {
+  text_begin(w, before, text, after);
+  buf_char(w->out, '}');
+}
+
+static bool is_youtube(struct str url) {
+  return str_find(url, STR("youtube.com/"), 0) != SIZE_MAX || str_find(url, STR("youtu.be/"), 0) != SIZE_MAX;
+}
+
+// The type of a file that only Google sees; empty: it knows better itself.
 static struct str type_by_name(const struct part *p) {
   static const struct {
     struct str end, type;
-  } rows[] = {{{".png", 4}, {"image/png", 9}}, {{".webp", 5}, {"image/webp", 10}},
-              {{".gif", 4}, {"image/gif", 9}}, {{".pdf", 4}, {"application/pdf", 15}},
-              {{".mp4", 4}, {"video/mp4", 9}}, {{".webm", 5}, {"video/webm", 10}}};
+  } rows[] = {
+      {{".png", 4}, {"image/png", 9}},    {{".jpg", 4}, {"image/jpeg", 10}},  {{".jpeg", 5}, {"image/jpeg", 10}},
+      {{".webp", 5}, {"image/webp", 10}}, {{".gif", 4}, {"image/gif", 9}},    {{".pdf", 4}, {"application/pdf", 15}},
+      {{".mp4", 4}, {"video/mp4", 9}},    {{".webm", 5}, {"video/webm", 10}}, {{".mov", 4}, {"video/mov", 9}},
+      {{".mp3", 4}, {"audio/mp3", 9}},    {{".wav", 4}, {"audio/wav", 9}},    {{".txt", 4}, {"text/plain", 10}}};
   struct str url = p->url;
-  size_t query = str_find_char(url, '?', 0);
+  size_t query = url.len ? str_find_char(url, '?', 0) : SIZE_MAX;
   if (query != SIZE_MAX) url.len = query;
+  if (is_youtube(url)) return STR("video/mp4");
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     if (url.len > rows[i].end.len && str_eq_nocase(str_skip(url, url.len - rows[i].end.len), rows[i].end))
       return rows[i].type;
   if (p->media_type.len) return p->media_type;
+  if (str_find(url, STR("/files/"), 0) != SIZE_MAX || p->id.len) return (struct str){0};
   return p->kind == PART_VIDEO ? STR("video/mp4") : p->kind == PART_FILE ? STR("application/pdf") : STR("image/jpeg");
 }
 
-static void media_part(struct writer *w, const struct part *p) {
-  encode_element(w->out);
-  if (p->data.len) {
-    struct str type = encode_media_type(p);
-    encode_object(w->out, STR("inlineData"));
-    encode_plain(w->out, STR("mimeType"), type.len ? type : STR("application/octet-stream"));
-    encode_plain(w->out, STR("data"), p->data);
-  } else {
-    encode_object(w->out, STR("fileData"));
-    encode_plain(w->out, STR("mimeType"), type_by_name(p));
-    encode_plain(w->out, STR("fileUri"), p->url.len ? p->url : p->id);
-  }
-  buf_char(w->out, '}');
-  if (str_eq(p->detail, STR("low")) || str_eq(p->detail, STR("high")))
-    encode_plain(w->out, STR("mediaResolution"),
-                 str_eq(p->detail, STR("low")) ? STR("MEDIA_RESOLUTION_LOW") : STR("MEDIA_RESOLUTION_HIGH"));
+// AI Studio's name for an uploaded file is "files/…"; what is asked for is its address.
+static struct str file_uri(struct gemini_writer *w, const struct part *p) {
+  if (p->url.len) return p->url;
+  if (w->vertex || !str_starts(p->id, STR("files/"))) return p->id;
+  return arena_printf(w->t->arena, "https://generativelanguage.googleapis.com/v1beta/%.*s", STR_ARGS(p->id));
+}
+
+static void inline_data(struct gemini_writer *w, const struct part *p) {
+  struct str type = encode_media_type(p);
+  encode_object(w->out, STR("inlineData"));
+  encode_plain(w->out, STR("mimeType"), type.len ? type : STR("application/octet-stream"));
+  encode_plain(w->out, STR("data"), p->data);
   buf_char(w->out, '}');
 }
 
-// The signature a call came with: on the call itself, or among the reasoning under the call's ID.
-static struct str signature_of(const struct turn *turn, const struct part *call) {
-  if (call->signature.len) return call->signature;
+static void media_part(struct gemini_writer *w, const struct part *p) {
+  bool low = str_eq(p->detail, STR("low")), high = str_eq(p->detail, STR("high"));
+  encode_element(w->out);
+  if (p->data.len) {
+    inline_data(w, p);
+  } else {
+    struct str type = type_by_name(p), uri = file_uri(w, p);
+    bool google = str_find(uri, STR("://"), 0) != SIZE_MAX;
+    if (!google && !w->failed)
+      w->failed = !translation_refuse(
+          w->t, FAULT_UNSUPPORTED,
+          STR("Google does not know this file_id: it must be \"files/…\" or a URI. Send the file as a data URL."));
+    encode_object(w->out, STR("fileData"));
+    if (type.len) encode_plain(w->out, STR("mimeType"), type);
+    encode_plain(w->out, STR("fileUri"), uri);
+    buf_char(w->out, '}');
+  }
+  if ((low || high) && w->model.media_result) {
+    encode_object(w->out, STR("mediaResolution"));
+    encode_plain(w->out, STR("level"), low ? STR("MEDIA_RESOLUTION_LOW") : STR("MEDIA_RESOLUTION_HIGH"));
+    buf_char(w->out, '}');
+  }
+  buf_char(w->out, '}');
+}
+
+// --- signatures ---
+
+// The reply's decoder gives a signature the ID of what it belongs to: of a call, of a tool's run, "text" for a text
+// that is signed itself. One without an ID had an empty text of its own (gemini_reply.c).
+static struct str signature_for(const struct turn *turn, struct str id) {
   for (size_t i = 0; i < turn->count; i++) {
     const struct part *p = &turn->parts[i];
-    if (p->kind == PART_REASONING && reasoning_is_of(p, format) && p->encrypted.len && p->id.len &&
-        str_eq(p->id, call->id))
+    if (p->kind == PART_REASONING && reasoning_is_of(p, format) && p->encrypted.len && str_eq(p->id, id))
       return p->encrypted;
   }
   return (struct str){0};
+}
+
+static struct str signature_of(const struct turn *turn, const struct part *call) {
+  if (call->signature.len) return call->signature;
+  return call->id.len ? signature_for(turn, call->id) : (struct str){0};
+}
+
+// Is this turn Google's own work?
+static bool is_own(const struct turn *turn) {
+  for (size_t i = 0; i < turn->count; i++) {
+    const struct part *p = &turn->parts[i];
+    if (p->kind == PART_CALL ? p->signature.len != 0 : p->kind == PART_REASONING && reasoning_is_of(p, format))
+      return true;
+  }
+  return false;
+}
+
+// A call's ID goes back where it came from: AI Studio gives some, Vertex knows none. Ours begin with "call_".
+static void call_id(struct gemini_writer *w, const struct turn *turn, const struct part *call) {
+  if (w->vertex || !w->model.version || !call->id.len || str_starts(call->id, STR("call_")) || !turn || !is_own(turn))
+    return;
+  encode_plain(w->out, STR("id"), call->id);
 }
 
 static bool is_first_call(const struct step *s) {
@@ -126,10 +148,11 @@ static bool is_first_call(const struct step *s) {
   return true;
 }
 
-static void call_part(struct writer *w, const struct step *s) {
+static void call_part(struct gemini_writer *w, const struct step *s) {
   struct str signature = signature_of(s->turn, s->part);
   encode_element(w->out);
   encode_object(w->out, STR("functionCall"));
+  call_id(w, s->turn, s->part);
   encode_plain(w->out, STR("name"), s->part->name);
   json_write_key(w->out, STR("args"));
   if (!encode_arguments(w->out, s->part->arguments, w->t->arena)) w->failed = true;
@@ -143,15 +166,19 @@ static void call_part(struct writer *w, const struct step *s) {
 }
 
 // A signature that belongs to no call comes back where it usually came: behind the text.
-static bool ends_text(const struct writer *w, const struct step *s) {
-  const struct step *next = s + 1;
-  return next == w->steps.items + w->steps.count || next->turn != s->turn || next->part->kind == PART_CALL;
+static bool ends_text(const struct gemini_writer *w, const struct step *s) {
+  const struct step *next = s + 1, *end = w->steps.items + w->steps.count;
+  while (next < end && next->turn == s->turn && next->part && next->part->kind == PART_REASONING) next++;
+  return next == end || next->turn != s->turn || next->kind == STEP_RESULT || next->part->kind == PART_CALL;
 }
 
-static void loose_signatures(struct writer *w, const struct turn *turn) {
+// `all`: also those of a text that was signed itself.
+static void loose_signatures(struct gemini_writer *w, const struct turn *turn, bool all) {
   for (size_t i = 0; i < turn->count; i++) {
     const struct part *p = &turn->parts[i];
-    if (p->kind != PART_REASONING || !reasoning_is_of(p, format) || !p->encrypted.len || p->id.len) continue;
+    if (p->kind != PART_REASONING || !reasoning_is_of(p, format) || !p->encrypted.len) continue;
+    bool texts = str_eq(p->id, STR("text"));
+    if (p->id.len && !(all && texts)) continue;
     encode_element(w->out);
     buf_lit(w->out, "\"text\":\"\"");
     encode_inside(w->out, STR("thoughtSignature"), p->encrypted);
@@ -159,47 +186,136 @@ static void loose_signatures(struct writer *w, const struct turn *turn) {
   }
 }
 
-static bool write_part(struct writer *w, const struct step *s) {
+// The text of the model, with the signatures that stand on it and behind it.
+static void model_text(struct gemini_writer *w, const struct step *s) {
+  bool last = ends_text(w, s);
+  struct str signature = last ? signature_for(s->turn, STR("text")) : (struct str){0};
+  text_begin(w, STR(""), s->part->text, STR(""));
+  if (signature.len) encode_inside(w->out, STR("thoughtSignature"), signature);
+  buf_char(w->out, '}');
+  if (last) loose_signatures(w, s->turn, false);
+}
+
+// --- what the service ran itself ---
+
+static void signed_end(struct gemini_writer *w, const struct step *s, struct str id) {
+  struct str signature = id.len ? signature_for(s->turn, id) : (struct str){0};
+  buf_char(w->out, '}');
+  if (signature.len) encode_inside(w->out, STR("thoughtSignature"), signature);
+  buf_char(w->out, '}');
+}
+
+// One half of a tool's run, as the service said it.
+static void tool_half(struct gemini_writer *w, const struct step *s, struct str name, struct str inside,
+                      struct str id) {
+  struct str json;
+  if (!inside.len || !encode_is_object(inside, w->t, &json)) return;
+  encode_element(w->out);
+  encode_object(w->out, name);
+  buf_str(w->out, str_trim(str_from(json.ptr + 1, json.len - 2)));
+  signed_end(w, s, id);
+}
+
+static void server_tool(struct gemini_writer *w, const struct step *s) {
+  const struct part *p = s->part;
+  struct str result_id = arena_printf(w->t->arena, "%.*s:result", STR_ARGS(p->id));
+  if (str_eq(p->name, STR("code_execution"))) {
+    tool_half(w, s, STR("executableCode"), p->arguments, p->id);
+    tool_half(w, s, STR("codeExecutionResult"), p->text, p->id.len ? result_id : (struct str){0});
+  } else if (str_find(p->arguments, STR("toolType"), 0) != SIZE_MAX ||
+             str_find(p->text, STR("toolType"), 0) != SIZE_MAX) {
+    tool_half(w, s, STR("toolCall"), p->arguments, p->id);
+    tool_half(w, s, STR("toolResponse"), p->text, p->id.len ? result_id : (struct str){0});
+  }
+  if (ends_text(w, s)) loose_signatures(w, s->turn, true);
+}
+
+// A thought that is signed itself goes back; others need not.
+static void thought_part(struct gemini_writer *w, const struct step *s) {
+  text_begin(w, STR(""), s->part->text, STR(""));
+  encode_json(w->out, STR("thought"), STR("true"));
+  encode_inside(w->out, STR("thoughtSignature"), s->part->signature);
+  buf_char(w->out, '}');
+}
+
+static void write_part(struct gemini_writer *w, const struct step *s) {
   const struct part *p = s->part;
   switch (p->kind) {
     case PART_TEXT:
     case PART_REFUSAL:
       if (s->kind == STEP_SYSTEM) {
         text_part(w, STR("<system>\\n"), p->text, STR("\\n</system>"));
+      } else if (!s->user) {
+        model_text(w, s);
       } else if (s->begins && s->turn->name.len) {
         text_part(w, arena_printf(w->t->arena, "%.*s: ", STR_ARGS(s->turn->name)), p->text, STR(""));
       } else {
         text_part(w, STR(""), p->text, STR(""));
       }
-      if (!s->user && ends_text(w, s)) loose_signatures(w, s->turn);
-      return true;
+      return;
     case PART_IMAGE:
     case PART_FILE:
     case PART_AUDIO:
-    case PART_VIDEO: media_part(w, p); return true;
-    case PART_CALL: call_part(w, s); return true;
-    case PART_REASONING:
-    case PART_SERVER_TOOL: return true;
+    case PART_VIDEO: media_part(w, p); return;
+    case PART_CALL: call_part(w, s); return;
+    case PART_SERVER_TOOL: server_tool(w, s); return;
+    case PART_REASONING: thought_part(w, s); return;
   }
-  return true;
 }
 
 // --- results ---
 
 // All text of a result in one.
-static struct str joined_text(struct writer *w, const struct turn *turn) {
-  struct str all = {0};
-  size_t at = 0;
-  for (const struct part *p; (p = step_text(turn, &at));)
-    all = all.len ? arena_printf(w->t->arena, "%.*s\\n%.*s", STR_ARGS(all), STR_ARGS(p->text)) : p->text;
-  return all;
+static struct str joined_text(struct gemini_writer *w, const struct turn *turn) {
+  struct buf all;
+  size_t at = 0, count = 0;
+  struct str only = {0};
+  buf_init(&all, SIZE_MAX / 2);
+  for (const struct part *p; (p = step_text(turn, &at)); count++) {
+    if (count) buf_lit(&all, "\\n");
+    buf_str(&all, p->text);
+    only = p->text;
+  }
+  if (all.failed) w->failed = true;
+  struct str text = count > 1 && !all.failed ? arena_str(w->t->arena, buf_view(&all)) : only;
+  buf_free(&all);
+  return text;
 }
 
-static void write_result(struct writer *w, const struct step *s) {
+// What newer models take inside a function's result.
+static bool is_result_media(const struct gemini_writer *w, const struct part *p) {
+  static const char *const types[] = {"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"};
+  struct str type = encode_media_type(p);
+  if (!w->model.media_result || !p->data.len) return false;
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if (str_eq(type, str_from_cstr(types[i]))) return true;
+  return false;
+}
+
+static bool is_media(const struct part *p) {
+  return p->kind != PART_TEXT && p->kind != PART_REFUSAL;
+}
+
+static void result_media(struct gemini_writer *w, const struct turn *turn) {
+  bool any = false;
+  for (size_t i = 0; turn && i < turn->count; i++) {
+    const struct part *p = &turn->parts[i];
+    if (!is_media(p) || !is_result_media(w, p)) continue;
+    if (!any) encode_array(w->out, STR("parts"));
+    any = true;
+    encode_element(w->out);
+    inline_data(w, p);
+    buf_char(w->out, '}');
+  }
+  if (any) buf_char(w->out, ']');
+}
+
+static void write_result(struct gemini_writer *w, const struct step *s) {
   const struct turn *turn = s->turn;
   struct str object, text = joined_text(w, turn);
   encode_element(w->out);
   encode_object(w->out, STR("functionResponse"));
+  call_id(w, w->model_turn, s->part);
   encode_plain(w->out, STR("name"), s->part->name);
   json_write_key(w->out, STR("response"));
   if (!turn) {
@@ -211,11 +327,10 @@ static void write_result(struct writer *w, const struct step *s) {
     buf_str(w->out, text);
     buf_lit(w->out, "\"}");
   }
+  result_media(w, turn);
   buf_lit(w->out, "}}");
-  for (size_t i = 0; turn && i < turn->count; i++) {
-    const struct part *p = &turn->parts[i];
-    if (p->kind != PART_TEXT && p->kind != PART_REFUSAL) media_part(w, p);
-  }
+  for (size_t i = 0; turn && i < turn->count; i++)
+    if (is_media(&turn->parts[i]) && !is_result_media(w, &turn->parts[i])) media_part(w, &turn->parts[i]);
 }
 
 // --- contents ---
@@ -223,21 +338,36 @@ static void write_result(struct writer *w, const struct step *s) {
 static bool is_silent(const struct step *s) {
   size_t at = 0;
   if (s->kind == STEP_ORPHAN) return !step_text(s->turn, &at);
-  return s->kind == STEP_PART && s->part->kind == PART_REASONING;
+  if (s->kind != STEP_PART) return false;
+  if (s->part->kind == PART_SERVER_TOOL)  // searches are no part of what was said
+    return str_eq(s->part->name, STR("google_search")) || str_eq(s->part->name, STR("url_context"));
+  return s->part->kind == PART_REASONING &&
+         (!s->part->text.len || !s->part->signature.len || !reasoning_is_of(s->part, format));
 }
 
-static void write_step(struct writer *w, const struct step *s) {
+static bool is_only_calls(const struct turn *turn) {
+  for (size_t i = 0; i < turn->count; i++)
+    if (turn->parts[i].kind != PART_CALL && turn->parts[i].kind != PART_REASONING) return false;
+  return true;
+}
+
+static void write_step(struct gemini_writer *w, const struct step *s) {
   if (s->kind == STEP_RESULT) {
     write_result(w, s);
-  } else if (s->kind == STEP_ORPHAN) {
+    return;
+  }
+  if (s->kind == STEP_ORPHAN) {
     size_t at = 0;
     for (const struct part *p; (p = step_text(s->turn, &at));) text_part(w, STR("Tool result: "), p->text, STR(""));
-  } else {
-    write_part(w, s);
+    return;
   }
+  if (!s->user) w->model_turn = s->turn;
+  if (!s->user && s->part->kind == PART_CALL && is_first_call(s) && is_only_calls(s->turn))
+    loose_signatures(w, s->turn, true);
+  write_part(w, s);
 }
 
-static void write_system_texts(struct writer *w) {
+static void write_system_texts(struct gemini_writer *w) {
   for (size_t i = 0; i < w->steps.system_count; i++)
     for (size_t p = 0; p < w->c->turns[i].count; p++) {
       const struct part *part = &w->c->turns[i].parts[p];
@@ -245,7 +375,7 @@ static void write_system_texts(struct writer *w) {
     }
 }
 
-static bool has_system(const struct writer *w) {
+static bool has_system(const struct gemini_writer *w) {
   for (size_t i = 0; i < w->steps.system_count; i++)
     for (size_t p = 0; p < w->c->turns[i].count; p++)
       if (w->c->turns[i].parts[p].kind == PART_TEXT && !encode_is_blank(w->c->turns[i].parts[p].text)) return true;
@@ -253,10 +383,10 @@ static bool has_system(const struct writer *w) {
 }
 
 // Results stand in a content of their own: beside text they would count as the model's.
-static void write_contents(struct writer *w) {
+static void write_contents(struct gemini_writer *w, bool system) {
   enum { NONE, USER, MODEL, RESULTS } open = NONE;
   encode_array(w->out, STR("contents"));
-  if (w->model.gemma && has_system(w)) {  // these models have no system instruction
+  if (system && !w->model.system) {
     buf_lit(w->out, "{\"role\":\"user\",\"parts\":[");
     write_system_texts(w);
     open = USER;
@@ -283,182 +413,89 @@ static void write_contents(struct writer *w) {
     buf_lit(w->out, "]}]");
 }
 
-// --- tools ---
+// --- all of it ---
 
-static bool is_empty_schema(struct writer *w, struct str parameters) {
+static bool is_label(struct str inside, bool key) {
+  if (inside.len > 63 || (key && (!inside.len || inside.ptr[0] < 'a' || inside.ptr[0] > 'z'))) return false;
+  for (size_t i = 0; i < inside.len; i++) {
+    char c = inside.ptr[i];
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-')) return false;
+  }
+  return true;
+}
+
+// Vertex has labels, of lower-case letters; what is none would be refused.
+static void write_labels(struct gemini_writer *w) {
   struct json_doc doc = {0};
-  bool empty = !encode_parse(&doc, parameters, 2, w->t);
-  uint32_t properties = empty ? JSON_NONE : json_get(&doc, 0, STR("properties"));
-  empty |= json_first(&doc, properties) == JSON_NONE && json_get(&doc, 0, STR("$ref")) == JSON_NONE &&
-           json_get(&doc, 0, STR("anyOf")) == JSON_NONE && json_get(&doc, 0, STR("oneOf")) == JSON_NONE;
-  json_doc_free(&doc);
-  return empty;
-}
-
-static void write_tools(struct writer *w) {
-  static const char *const modes[] = {[CHOICE_UNSET] = "AUTO",
-                                      [CHOICE_AUTO] = "AUTO",
-                                      [CHOICE_NONE] = "NONE",
-                                      [CHOICE_REQUIRED] = "ANY",
-                                      [CHOICE_NAMED] = "ANY"};
-  const struct conversation *c = w->c;
-  bool strict = false;
-  if (!c->tool_count) return;
-  encode_array(w->out, STR("tools"));
-  buf_lit(w->out, "{\"functionDeclarations\":[");
-  for (size_t i = 0; i < c->tool_count; i++) {
-    const struct tool *tool = &c->tools[i];
-    strict |= tool->strict;
-    encode_element(w->out);
-    encode_plain(w->out, STR("name"), tool->name);
-    if (tool->description.len) encode_inside(w->out, STR("description"), tool->description);
-    if (tool->parameters.len && !is_empty_schema(w, tool->parameters))
-      encode_json(w->out, STR("parametersJsonSchema"), tool->parameters);
-    buf_char(w->out, '}');
-  }
-  buf_lit(w->out, "]}]");
-  if (c->choice == CHOICE_UNSET && !strict) return;
-  const char *mode = modes[c->choice];
-  if (strict && c->choice <= CHOICE_AUTO && w->model.version >= 25) mode = "VALIDATED";
-  buf_printf(w->out, ",\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"%s\"", mode);
-  if (c->choice == CHOICE_NAMED) {
-    buf_lit(w->out, ",\"allowedFunctionNames\":[");
-    json_write_str(w->out, c->choice_name);
-    buf_char(w->out, ']');
-  }
-  buf_lit(w->out, "}}");
-}
-
-// --- generationConfig ---
-
-static uint64_t clamp(uint64_t n, uint64_t min, uint64_t max) {
-  return n < min ? min : n > max ? max : n;
-}
-
-// Budgets of the 2.5 models (https://ai.google.dev/gemini-api/docs/thinking).
-static uint64_t budget(const struct writer *w) {
-  static const uint32_t budgets[] = {[EFFORT_MINIMAL] = 512, [EFFORT_LOW] = 1024,    [EFFORT_MEDIUM] = 8192,
-                                     [EFFORT_HIGH] = 24576,  [EFFORT_XHIGH] = 24576, [EFFORT_MAX] = 24576};
-  const struct conversation *c = w->c;
-  uint64_t most = w->model.pro ? 32768 : 24576, least = w->model.pro ? 128 : w->model.lite ? 512 : 0;
-  if (c->effort == EFFORT_NONE) {
-    if (w->model.pro) translation_drop(w->t, STR("reasoning"));
-    return w->model.pro ? least : 0;
-  }
-  uint64_t wanted = c->effort ? budgets[c->effort] : c->reasoning_tokens;
-  if (w->model.pro && c->effort >= EFFORT_HIGH) wanted = most;
-  return clamp(wanted, least, most);
-}
-
-static const char *level(const struct writer *w) {
-  enum effort effort = w->c->effort;
-  if (!effort) effort = effort_of_budget(w->c->reasoning_tokens, w->c->max_tokens);
-  switch (effort) {
-    case EFFORT_NONE:
-      if (w->model.pro) translation_drop(w->t, STR("reasoning"));
-      return w->model.pro ? "LOW" : "MINIMAL";
-    case EFFORT_MINIMAL: return w->model.pro ? "LOW" : "MINIMAL";
-    case EFFORT_LOW: return "LOW";
-    case EFFORT_MEDIUM: return "MEDIUM";
-    default: return "HIGH";
-  }
-}
-
-static void write_thinking(struct writer *w) {
-  const struct conversation *c = w->c;
-  if (!c->effort && !c->reasoning_tokens) return;
-  if (w->model.version < 25 || w->model.image) {
-    if (c->effort != EFFORT_NONE) translation_drop(w->t, STR("reasoning"));
-    return;
-  }
-  bool off = c->effort == EFFORT_NONE;
-  encode_object(w->out, STR("thinkingConfig"));
-  if (w->model.version < 30)
-    encode_u64(w->out, STR("thinkingBudget"), budget(w));
-  else
-    encode_plain(w->out, STR("thinkingLevel"), str_from_cstr(level(w)));
-  if (!off && !c->reasoning_hidden) buf_lit(w->out, ",\"includeThoughts\":true");
-  buf_char(w->out, '}');
-}
-
-static void write_stops(struct writer *w) {
-  const struct conversation *c = w->c;
-  if (!c->stop_count) return;
-  if (c->stop_count > STOPS_MAX) translation_drop(w->t, STR("stop"));
-  encode_array(w->out, STR("stopSequences"));
-  for (size_t i = 0; i < c->stop_count && i < STOPS_MAX; i++) {
-    if (i) buf_char(w->out, ',');
-    buf_char(w->out, '"');
-    buf_str(w->out, c->stops[i]);
-    buf_char(w->out, '"');
-  }
-  buf_char(w->out, ']');
-}
-
-static void write_format(struct writer *w) {
-  const struct conversation *c = w->c;
-  if (c->format == FORMAT_TEXT) return;
-  if (c->tool_count && w->model.version < 30) {  // refused together
-    translation_drop(w->t, STR("response_format"));
-    return;
-  }
-  encode_plain(w->out, STR("responseMimeType"), STR("application/json"));
-  if (c->format == FORMAT_SCHEMA) encode_json(w->out, STR("responseJsonSchema"), c->schema);
-}
-
-static void write_config(struct writer *w) {
-  const struct conversation *c = w->c;
   size_t before = w->out->len;
-  encode_object(w->out, STR("generationConfig"));
-  size_t begin = w->out->len;
-  if (c->max_tokens) encode_u64(w->out, STR("maxOutputTokens"), c->max_tokens);
-  encode_number(w->out, STR("temperature"), c->temperature, 0, 2, w->t);
-  encode_number(w->out, STR("topP"), c->top_p, 0, 1, w->t);
-  if (c->top_k.len && !encode_number_is(c->top_k, 0)) encode_json(w->out, STR("topK"), c->top_k);
-  write_stops(w);
-  encode_number(w->out, STR("seed"), c->seed, -2147483648.0, 2147483647.0, w->t);
-  encode_number(w->out, STR("presencePenalty"), c->presence_penalty, -2, 1.99, w->t);
-  encode_number(w->out, STR("frequencyPenalty"), c->frequency_penalty, -2, 1.99, w->t);
-  write_format(w);
-  write_thinking(w);
-  if (w->out->len == begin)
-    w->out->len = before;
-  else
+  bool any = false;
+  if (!w->c->metadata.len || gemini_extra_find(w, "labels").len) return;
+  if (!w->vertex) {
+    translation_drop(w->t, STR("metadata"));
+    return;
+  }
+  encode_object(w->out, STR("labels"));
+  if (encode_parse(&doc, w->c->metadata, 1, w->t))
+    for (uint32_t key = json_first(&doc, 0); key != JSON_NONE;) {
+      uint32_t value = json_next(&doc, 0, key);
+      struct str k = json_raw(&doc, key), v = json_raw(&doc, value);
+      bool good = json_is(&doc, value, JSON_STRING) && is_label(str_from(k.ptr + 1, k.len - 2), true) &&
+                  is_label(str_from(v.ptr + 1, v.len - 2), false);
+      if (good) encode_json(w->out, str_from(k.ptr + 1, k.len - 2), v);
+      if (!good) translation_drop(w->t, STR("metadata"));
+      any |= good;
+      key = json_next(&doc, 0, value);
+    }
+  json_doc_free(&doc);
+  if (any)
     buf_char(w->out, '}');
+  else
+    w->out->len = before;
 }
 
-static void note_lost(struct writer *w) {
-  const struct conversation *c = w->c;
-  encode_note_extra(c, w->t);
-  encode_note_native_tools(c, w->t);
-  encode_note_web_search(c, w->t);
-  encode_note_logprobs(c, w->t);
-  if (c->parallel_calls == FLAG_NO && c->tool_count) translation_drop(w->t, STR("parallel_tool_calls"));
-  if (c->user.len) translation_drop(w->t, STR("user"));
-  if (c->metadata.len && !w->vertex) translation_drop(w->t, STR("metadata"));
-  bool tier = str_eq(c->service_tier, STR("flex")) || str_eq(c->service_tier, STR("priority"));
-  bool usual = !c->service_tier.len || str_eq(c->service_tier, STR("auto")) || str_eq(c->service_tier, STR("default"));
-  if (!usual && (!tier || w->vertex)) translation_drop(w->t, STR("service_tier"));
+static void write_tier(struct gemini_writer *w) {
+  struct str tier = w->c->service_tier;
+  bool usual = !tier.len || str_eq(tier, STR("auto")) || str_eq(tier, STR("default"));
+  bool known = str_eq(tier, STR("flex")) || str_eq(tier, STR("priority")) || str_eq(tier, STR("standard"));
+  if (known && !w->vertex)
+    encode_plain(w->out, STR("serviceTier"), tier);
+  else if (!usual)
+    translation_drop(w->t, STR("service_tier"));
+}
+
+// What is in the cache must not be said again beside it.
+static void note_cached(struct gemini_writer *w, bool system) {
+  if (system) translation_drop(w->t, STR("system"));
+  if (w->c->tool_count || w->c->native_count) translation_drop(w->t, STR("tools"));
+  if (w->c->web_search.asked_by.len) translation_drop(w->t, w->c->web_search.asked_by);
+  if (w->c->choice > CHOICE_AUTO) translation_drop(w->t, STR("tool_choice"));
 }
 
 bool gemini_request(const struct conversation *c, const struct endpoint *e, bool vertex, struct translation *t,
                     struct buf *out) {
-  struct writer w = {.c = c, .model = gemini_model(e->upstream_model), .vertex = vertex, .t = t, .out = out};
-  if (!steps_make(c, true, NULL, t->arena, &w.steps)) return false;
-  note_lost(&w);
+  struct gemini_writer w = {
+      .c = c, .e = e, .model = gemini_model(e->upstream_model), .vertex = vertex, .t = t, .out = out};
+  if (!steps_make(c, true, format, t->arena, &w.steps)) return false;
+  gemini_extra_read(&w);
+  bool system = has_system(&w), cached = gemini_extra_find(&w, "cachedContent").len != 0;
+  if (c->parallel_calls == FLAG_NO && c->tool_count) translation_drop(t, STR("parallel_tool_calls"));
+  if (c->user.len) translation_drop(t, STR("user"));
   buf_char(out, '{');
-  if (!w.model.gemma && has_system(&w)) {
+  if (system && w.model.system && !cached) {
     encode_object(out, STR("systemInstruction"));
     encode_array(out, STR("parts"));
     write_system_texts(&w);
     buf_lit(out, "]}");
   }
-  write_contents(&w);
-  write_tools(&w);
-  write_config(&w);
-  if (vertex && c->metadata.len) encode_json(out, STR("labels"), c->metadata);
-  if (!vertex && (str_eq(c->service_tier, STR("flex")) || str_eq(c->service_tier, STR("priority"))))
-    encode_plain(out, STR("serviceTier"), c->service_tier);
+  write_contents(&w, system && !cached);
+  if (cached)
+    note_cached(&w, system);
+  else
+    gemini_write_tools(&w);
+  gemini_write_config(&w);
+  gemini_extra_write(&w, GEMINI_TOP);
+  write_labels(&w);
+  write_tier(&w);
   buf_char(out, '}');
   return !w.failed && encode_done(t, out);
 }

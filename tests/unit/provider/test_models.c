@@ -9,6 +9,7 @@
 #include "llm/conversation.h"
 #include "provider/claude.h"
 #include "provider/efforts.h"
+#include "provider/gemini_model.h"
 #include "provider/openai_models.h"
 #include "provider/table.h"
 
@@ -126,6 +127,52 @@ static void test_efforts(void **state) {
   }
 }
 
+static const struct {
+  const char *name, *takes;  // b budget, l level, m minimal, p cannot be kept from thinking, j JSON Schema, x mixes
+                             // tools, s system text, a only audio, i must be asked for pictures
+  unsigned min, max;
+} geminis[] = {
+    {"gemini-1.5-flash-8b", "s", 0, 24576},
+    {"gemini-pro", "ps", 128, 32768},
+    {"gemini-2.0-flash-001", "s", 0, 24576},
+    {"gemini-2.0-flash-preview-image-generation", "si", 0, 24576},
+    {"models/gemini-2.5-flash", "bjs", 0, 24576},
+    {"gemini-2.5-flash-lite-preview-09-2025", "bjs", 512, 24576},
+    {"publishers/google/models/gemini-2.5-pro", "bpjs", 128, 32768},
+    {"gemini-2.5-flash-image", "js", 0, 24576},
+    {"gemini-2.5-pro-preview-tts", "pjsa", 128, 32768},
+    {"gemini-robotics-er-1.5-preview", "bjs", 0, 24576},
+    {"gemini-3-flash-preview", "lmjxs", 0, 24576},
+    {"gemini-3-pro-preview", "lpjxs", 128, 32768},
+    {"gemini-3.1-pro-preview", "lpjxs", 128, 32768},
+    {"gemini-3-pro-image-preview", "pjxs", 128, 32768},
+    {"gemini-3.7-flash", "ljxs", 0, 24576},
+    {"gemini-flash-latest", "ljxs", 0, 24576},
+    {"endpoints/1234567890", "ljxs", 0, 24576},
+    {"gemma-3-27b-it", "", 0, 24576},
+};
+
+static void test_geminis(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof geminis / sizeof *geminis; i++) {
+    struct gemini_model m = gemini_model(str_from_cstr(geminis[i].name));
+    char got[16], *p = got;
+    if (m.thinking == GEMINI_THINKS_BUDGET) *p++ = 'b';
+    if (m.thinking == GEMINI_THINKS_LEVEL) *p++ = 'l';
+    if (m.thinking == GEMINI_THINKS_LEVEL && m.minimal) *p++ = 'm';
+    if (m.pro) *p++ = 'p';
+    if (m.json_schema) *p++ = 'j';
+    if (m.mixes) *p++ = 'x';
+    if (m.system) *p++ = 's';
+    if (m.only_audio) *p++ = 'a';
+    if (m.needs_image) *p++ = 'i';
+    *p = 0;
+    if (strcmp(got, geminis[i].takes) != 0) fail_msg("%s: %s, expected %s", geminis[i].name, got, geminis[i].takes);
+    assert_int_equal(m.budget_min, geminis[i].min);
+    assert_int_equal(m.budget_max, geminis[i].max);
+  }
+}
+
 static void test_budgets(void **state) {
   (void)state;
   assert_int_equal(effort_budget(EFFORT_UNSET, 10000), 0);
@@ -140,6 +187,7 @@ static void test_budgets(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_claudes), cmocka_unit_test(test_openais),
-                                     cmocka_unit_test(test_efforts), cmocka_unit_test(test_budgets)};
+                                     cmocka_unit_test(test_geminis), cmocka_unit_test(test_efforts),
+                                     cmocka_unit_test(test_budgets)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
