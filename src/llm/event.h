@@ -28,6 +28,7 @@ enum event_kind {
   EVENT_CITATION,     // block, or from and to; url, title, cited, json: a source of the text;
                       // without a url json is all there is
   EVENT_IMAGE,        // name: its media type, text: its data (base64): a picture the model made
+  EVENT_AUDIO,        // name: its media type, text: a piece of its data (base64): speech the model made
   EVENT_FINISH,       // finish, native: why it ended
   EVENT_USAGE,        // usage: so far; each replaces the one before
 };

@@ -90,8 +90,8 @@ static enum decode_result gemini_event(void *state, struct str type, struct str 
   return gemini_stream_event(state, data, failure);
 }
 
-static enum decode_result gemini_end(void *state) {
-  return gemini_stream_end(state);
+static enum decode_result gemini_end(void *state, struct decode_failure *failure) {
+  return gemini_stream_end(state, failure);
 }
 
 static void gemini_fault(unsigned status, struct str type, struct str body, struct decode_failure *failure) {

@@ -30,9 +30,9 @@ struct dialect {
   void (*stream_drop)(void *state);
   // One event. `type`: SSE's event field, or the frame's event or exception type.
   enum decode_result (*stream_event)(void *state, struct str type, struct str data, struct decode_failure *failure);
-  // The body has ended in order. DECODE_DONE: the answer was complete all the same; DECODE_MORE: it was cut. NULL: a
-  // stream without its own end was cut.
-  enum decode_result (*stream_end)(void *state);
+  // The body has ended in order. DECODE_DONE: the answer was complete all the same; DECODE_MORE: it was cut;
+  // DECODE_FAILED: *failure says more. NULL: a stream without its own end was cut.
+  enum decode_result (*stream_end)(void *state, struct decode_failure *failure);
   // The body of an HTTP error. `type`: the value of x-amzn-errortype, or empty.
   void (*error)(unsigned status, struct str type, struct str body, struct decode_failure *failure);
 };

@@ -84,9 +84,8 @@ static enum decode_result take_rest(struct dialect_stream *s, struct str rest, s
   enum decode_result result = DECODE_FAILED;
   if (str_starts(rest, STR("data:")))
     result = s->dialect->stream_event(s->decoder, (struct str){0}, str_trim(str_skip(rest, 5)), failure);
-  else if (is_bare_json(s, rest) &&
-           s->dialect->stream_event(s->decoder, (struct str){0}, rest, failure) == DECODE_FAILED)
-    return DECODE_FAILED;
+  else if (is_bare_json(s, rest))  // an error, or a stream that is one array
+    return s->dialect->stream_event(s->decoder, (struct str){0}, rest, failure);
   return result == DECODE_FAILED ? cut(failure, "The provider's stream ended in the middle of an event.") : result;
 }
 
@@ -94,7 +93,7 @@ enum decode_result dialect_stream_finish(struct dialect_stream *s, struct str re
   enum decode_result result = DECODE_MORE;
   rest = skip_blank(rest);
   if (rest.len && s->dialect->stream_end) result = take_rest(s, rest, failure);
-  if (result == DECODE_MORE && s->dialect->stream_end) result = s->dialect->stream_end(s->decoder);
+  if (result == DECODE_MORE && s->dialect->stream_end) result = s->dialect->stream_end(s->decoder, failure);
   if (result == DECODE_MORE) return cut(failure, "The provider ended its stream before the answer was complete.");
   return result;
 }

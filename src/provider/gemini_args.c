@@ -33,7 +33,11 @@ static unsigned path_read(struct str path, struct segment *segments) {
       if (end == SIZE_MAX) return 0;
       struct str inner = str_from(path.ptr + begin, end - begin);
       bool quoted = inner.len >= 2 && inner.ptr[0] == '\'' && inner.ptr[inner.len - 1] == '\'';
-      segments[n] = (struct segment){quoted ? str_from(inner.ptr + 1, inner.len - 2) : inner, !quoted};
+      // "…" in the text is \"…\" here.
+      bool doubly = inner.len >= 4 && str_starts(inner, STR("\\\"")) && str_ends(inner, STR("\\\""));
+      if (quoted) inner = str_from(inner.ptr + 1, inner.len - 2);
+      if (doubly) inner = str_from(inner.ptr + 2, inner.len - 4);
+      segments[n] = (struct segment){inner, !quoted && !doubly};
       at = end + 1;
     } else {
       return 0;

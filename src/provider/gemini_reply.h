@@ -10,5 +10,6 @@ struct gemini_stream;
 struct gemini_stream *gemini_stream_new(struct event_sink sink);
 void gemini_stream_drop(struct gemini_stream *s);
 enum decode_result gemini_stream_event(struct gemini_stream *s, struct str data, struct decode_failure *failure);
-enum decode_result gemini_stream_end(struct gemini_stream *s);
+// DECODE_MORE: it was cut.
+enum decode_result gemini_stream_end(struct gemini_stream *s, struct decode_failure *failure);
 void gemini_error(unsigned status, struct str body, struct decode_failure *failure);

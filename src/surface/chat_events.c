@@ -17,6 +17,7 @@ struct chat_events {
   struct buf content, refusal, calls, images, annotations;  // a whole answer's
   struct buf reasoning, details;   // a whole answer's; details also of a stream whose reasoning is kept
   struct buf logprobs, citations;  // a whole answer's
+  struct buf audio;                // a whole answer's
   struct buf prefix;               // of a stream's chunks, up to the delta's members
   bool begun, spoke, finished, failed, call_open;
   uint32_t call_count;     // calls the client sees
@@ -41,8 +42,8 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
   e->reply = reply;
   e->options = options;
   e->repeat = chat_repeat(options.repeated);
-  struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images,    &e->annotations,
-                        &e->reasoning, &e->details, &e->logprobs, &e->citations, &e->prefix};
+  struct buf *bufs[] = {&e->content, &e->refusal,  &e->calls,     &e->images, &e->annotations, &e->reasoning,
+                        &e->details, &e->logprobs, &e->citations, &e->audio,  &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_init(bufs[i], LIMIT_REPLY_BODY);
   if (options.stream) e->details.max = CARRY_MAX;
   e->detail = EVENT_BEGIN;
@@ -51,8 +52,8 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
 
 void chat_events_drop(struct chat_events *e) {
   if (!e) return;
-  struct buf *bufs[] = {&e->content,   &e->refusal, &e->calls,    &e->images,    &e->annotations,
-                        &e->reasoning, &e->details, &e->logprobs, &e->citations, &e->prefix};
+  struct buf *bufs[] = {&e->content, &e->refusal,  &e->calls,     &e->images, &e->annotations, &e->reasoning,
+                        &e->details, &e->logprobs, &e->citations, &e->audio,  &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_free(bufs[i]);
   free(e);
 }
@@ -161,6 +162,32 @@ static void on_image(struct chat_events *e, const struct event *event) {
 // A provider's own JSON, on one line.
 static void own_json(struct buf *out, struct str json) {
   for (size_t i = 0; i < json.len; i++) buf_char(out, json.ptr[i] == '\n' || json.ptr[i] == '\r' ? ' ' : json.ptr[i]);
+}
+
+// Speech, as OpenAI tells it: one object that a stream's chunks add data to. The client named its format, or knows it.
+static void audio_begin(struct chat_events *e, struct buf *out) {
+  buf_lit(out, "\"audio\":{\"id\":\"audio_");
+  buf_str(out, e->reply->generation_id);
+  buf_lit(out, "\",\"data\":\"");
+}
+
+static void audio_end(struct chat_events *e, struct buf *out) {
+  buf_lit(out, "\",\"expires_at\":");
+  buf_u64(out, e->reply->created);  // it is kept nowhere
+  buf_lit(out, ",\"transcript\":\"\"}");
+}
+
+static void on_audio(struct chat_events *e, const struct event *event) {
+  if (!e->options.stream) {
+    buf_str(&e->audio, event->text);
+    return;
+  }
+  chunk_begin(e);
+  buf_lit(e->out, "\"content\":\"\",");
+  audio_begin(e, e->out);
+  buf_str(e->out, event->text);
+  audio_end(e, e->out);
+  chunk_end(e);
 }
 
 static void on_logprobs(struct chat_events *e, const struct event *event) {
@@ -495,6 +522,7 @@ static void on_event(void *context, const struct event *event) {
     case EVENT_LOGPROBS: on_logprobs(e, event); return;
     case EVENT_CITATION: on_citation(e, event); return;
     case EVENT_IMAGE: on_image(e, event); return;
+    case EVENT_AUDIO: on_audio(e, event); return;
     case EVENT_FINISH: on_finish(e, event); return;
     case EVENT_USAGE:
       e->reply->usage = *event->usage;
@@ -542,7 +570,7 @@ static void write_list(struct buf *out, struct str name, const struct buf *list)
 }
 
 static void write_whole(struct chat_events *e, struct buf *out) {
-  bool said = e->content.len != 0 || (!e->calls.len && !e->refusal.len);
+  bool said = e->content.len != 0 || (!e->calls.len && !e->refusal.len && !e->images.len && !e->audio.len);
   chat_begin(e->reply, STR("chat.completion"), out);
   buf_lit(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
   if (said)
@@ -567,6 +595,12 @@ static void write_whole(struct chat_events *e, struct buf *out) {
   if (!e->options.hide_reasoning) write_list(out, STR("reasoning_details"), &e->details);
   write_list(out, STR("tool_calls"), &e->calls);
   write_list(out, STR("images"), &e->images);
+  if (e->audio.len) {
+    buf_char(out, ',');
+    audio_begin(e, out);
+    buf_str(out, buf_view(&e->audio));
+    audio_end(e, out);
+  }
   write_list(out, STR("annotations"), &e->annotations);
   write_list(out, STR("citations"), &e->citations);
   if (e->logprobs.len) {
@@ -603,7 +637,7 @@ bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *
   }
   if (!e->options.stream) e->failed |= e->details.failed;
   const struct buf *bufs[] = {&e->content,   &e->refusal,  &e->calls,     &e->images, &e->annotations,
-                              &e->reasoning, &e->logprobs, &e->citations, &e->prefix};
+                              &e->reasoning, &e->logprobs, &e->citations, &e->audio,  &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) e->failed |= bufs[i]->failed;
   return !e->failed && !out->failed;
 }

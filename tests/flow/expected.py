@@ -188,7 +188,7 @@ def set_path(root, path, partial):
 
 def gemini(body, streamed):
     answer, finish, usage, begun = Answer(finish=None), None, {}, False
-    chunks, supports = [], []
+    chunks, supports, recitations = [], [], []
     if streamed:
         text = body.decode("utf-8-sig").replace("\r\n", "\n")
         if '\n{' in text or '"error": {' in text:
@@ -210,6 +210,10 @@ def gemini(body, streamed):
             grounding = candidate.get("groundingMetadata") or {}
             chunks += grounding.get("groundingChunks", [])
             supports += grounding.get("groundingSupports", [])
+            recited = candidate.get("citationMetadata") or {}
+            recitations += recited.get("citations") or recited.get("citationSources", [])
+            queries = len(grounding.get("webSearchQueries", []))
+            answer.searches = max(answer.searches, queries if response.get("modelVersion", "") >= "gemini-3" else min(queries, 1))
             for part in candidate.get("content", {}).get("parts", []):
                 begun = True
                 if "functionCall" in part:
@@ -240,6 +244,16 @@ def gemini(body, streamed):
         for number in support.get("groundingChunkIndices", []):
             if web(chunks[number].get("web", {}).get("uri")):
                 answer.sources.append((chunks[number]["web"]["uri"], chunks[number]["web"].get("title", ""), *places))
+    for recitation in recitations:
+        data = answer.text.encode()
+        places = [len(data[:recitation.get(name, 0)].decode(errors="ignore")) for name in ("startIndex", "endIndex")]
+        found = (recitation.get("uri", ""), recitation.get("title", ""), *places)
+        if web(found[0]) and recitation not in recitations[:recitations.index(recitation)]:
+            answer.sources.append(found)
+    cited = {number for support in supports for number in support.get("groundingChunkIndices", [])}
+    for number, chunk in enumerate(chunks):
+        if number not in cited and web(chunk.get("web", {}).get("uri")):
+            answer.sources.append((chunk["web"]["uri"], chunk["web"].get("title", ""), 0, len(answer.text)))
     answer.prompt = usage.get("promptTokenCount", 0) + usage.get("toolUsePromptTokenCount", 0)
     answer.reasoned = usage.get("thoughtsTokenCount", 0)
     answer.completion = usage.get("candidatesTokenCount", 0) + answer.reasoned

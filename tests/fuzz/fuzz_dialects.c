@@ -82,7 +82,7 @@ static enum decode_result feed_lines(const struct dialect *d, struct event_sink 
                                      struct decode_failure *failure) {
   void *state = d->stream_new(sink);
   enum decode_result result = lines(d, state, bytes, failure);
-  if (result == DECODE_MORE && d->stream_end) result = d->stream_end(state);
+  if (result == DECODE_MORE && d->stream_end) result = d->stream_end(state, failure);
   d->stream_drop(state);
   return result;
 }

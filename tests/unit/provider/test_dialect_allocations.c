@@ -82,7 +82,7 @@ static bool stream_of(const struct dialect *d, struct str in, unsigned lines_max
       struct str type = tab == SIZE_MAX ? (struct str){"", 0} : str_from(line.ptr, tab);
       result = d->stream_event(state, type, tab == SIZE_MAX ? line : str_skip(line, tab + 1), &failure);
     }
-    if (result == DECODE_MORE && d->stream_end) result = d->stream_end(state);
+    if (result == DECODE_MORE && d->stream_end) result = d->stream_end(state, &failure);
     assert_int_equal(result == DECODE_FAILED, failure.fault != FAULT_NONE);
   }
   bool done = result == DECODE_DONE && chat_events_end(e, 10, out) && !out->failed;
