@@ -134,7 +134,8 @@ const struct setting settings[] = {
      .help = "tokens of an answer"},
     {"models[].endpoints[].max_prompt_tokens", TOKENS, ENDPOINT_AT(max_prompt_tokens), .help = "tokens of a question"},
     {"models[].endpoints[].api", SETTING_ID, ENDPOINT_AT(api),
-     .help = "openai and azure: `chat` or `responses`; chat when not given, but for models that only know the other"},
+     .help = "openai and azure: `chat` or `responses`; chat when not given, but for models that only know the other. "
+             "bedrock: `converse`, or `invoke` for Claude in Anthropic's own words"},
     {"models[].endpoints[].quantization", SETTING_ID, ENDPOINT_AT(quantization), .help = "as in `fp8`, `bf16`"},
     {"models[].endpoints[].region", SETTING_ID, ENDPOINT_AT(region), .help = "where it runs"},
     {"models[].endpoints[].data_policy", SETTING_TEXT, ENDPOINT_AT(data_policy),

@@ -272,6 +272,29 @@ static struct str upstream_guess(struct str id) {
   return slash == SIZE_MAX ? id : str_skip(id, slash + 1);
 }
 
+static void api_given(struct builder *b, const struct slot *slot, const struct config_endpoint *given,
+                      struct endpoint *out) {
+  static const struct {
+    const char *word;
+    enum endpoint_api api;
+    bool bedrock;
+  } rows[] = {{"chat", API_CHAT, false},
+              {"responses", API_RESPONSES, false},
+              {"converse", API_CONVERSE, true},
+              {"invoke", API_INVOKE, true}};
+  bool bedrock = out->provider->protocol == PROTOCOL_BEDROCK;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (rows[i].bedrock == bedrock && str_eq(given->api, str_from_cstr(rows[i].word))) out->api = rows[i].api;
+  if (given->api.len && out->api == API_AUTO)
+    PROBLEM(b, given->line, "models[].endpoints[].api must be %s, not %.*s",
+            bedrock ? "converse or invoke" : "chat or responses", STR_ARGS(given->api));
+  bool claude =
+      str_find(out->upstream_model, STR("claude"), 0) != SIZE_MAX || str_find(slot->id, STR("claude"), 0) != SIZE_MAX;
+  if (out->api == API_INVOKE && !claude)
+    PROBLEM(b, given->line, "model %.*s: api: invoke is for Claude; all others are asked by converse",
+            STR_ARGS(slot->id));
+}
+
 // False when there is no such provider; that has been said.
 static bool endpoint_from_config(struct builder *b, struct slot *slot, const struct config_endpoint *given,
                                  struct endpoint *out) {
@@ -296,10 +319,7 @@ static bool endpoint_from_config(struct builder *b, struct slot *slot, const str
   if (given->max_completion_tokens) out->max_completion_tokens = given->max_completion_tokens;
   if (given->max_prompt_tokens) out->max_prompt_tokens = given->max_prompt_tokens;
   pricing_given(b, &out->pricing, given);
-  if (str_eq(given->api, STR("chat"))) out->api = API_CHAT;
-  if (str_eq(given->api, STR("responses"))) out->api = API_RESPONSES;
-  if (given->api.len && out->api == API_AUTO)
-    PROBLEM(b, given->line, "models[].endpoints[].api must be chat or responses, not %.*s", STR_ARGS(given->api));
+  api_given(b, slot, given, out);
   out->quantization = given->quantization;
   out->region = given->region;
   out->data_policy = given->data_policy;

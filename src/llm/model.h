@@ -51,8 +51,9 @@ struct provider {
   uint32_t index;                                                                  // place in the snapshot's list
 };
 
-// How an endpoint of OpenAI's protocols is asked.
-enum endpoint_api { API_AUTO, API_CHAT, API_RESPONSES };
+// How an endpoint is asked, where its protocol has several ways: OpenAI's and Azure's chat or Responses, Bedrock's
+// Converse or, for Claude, InvokeModel.
+enum endpoint_api { API_AUTO, API_CHAT, API_RESPONSES, API_CONVERSE, API_INVOKE };
 
 struct model;
 struct endpoint {

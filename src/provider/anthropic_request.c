@@ -544,10 +544,12 @@ bool anthropic_request(const struct conversation *c, const struct endpoint *e, e
   buf_char(out, '{');
   if (host == ANTHROPIC_DIRECT)
     encode_plain(out, STR("model"), e->upstream_model);
-  else
+  else if (host == ANTHROPIC_VERTEX)
     buf_lit(out, "\"anthropic_version\":\"vertex-2023-10-16\"");
+  else
+    buf_lit(out, "\"anthropic_version\":\"bedrock-2023-05-31\"");
   encode_u64(out, STR("max_tokens"), max_tokens);
-  if (c->stream) buf_lit(out, ",\"stream\":true");
+  if (c->stream && host != ANTHROPIC_BEDROCK) buf_lit(out, ",\"stream\":true");
   write_tools(&w);
   write_choice(&w, &thinking);
   write_system(&w);

@@ -7,7 +7,8 @@
 
 enum anthropic_host {
   ANTHROPIC_DIRECT,
-  ANTHROPIC_VERTEX,  // the model stands in the path, the version in the body
+  ANTHROPIC_VERTEX,   // the model stands in the path, the version in the body
+  ANTHROPIC_BEDROCK,  // the same; whether it is a stream, too
 };
 // Appends the body. False: *t says why not, or memory is out.
 bool anthropic_request(const struct conversation *c, const struct endpoint *e, enum anthropic_host host,

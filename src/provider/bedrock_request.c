@@ -10,13 +10,18 @@ enum { MARKS_MAX = 4, STRICT_MAX = 20 };
 
 static const char claude_format[] = "anthropic-claude-v1";
 
-void bedrock_path(const struct endpoint *e, bool stream, struct buf *out) {
+static void write_path(const struct endpoint *e, const char *operation, struct buf *out) {
   buf_lit(out, "/model/");
   encode_path(out, e->upstream_model, "");
-  if (stream)
-    buf_lit(out, "/converse-stream");
-  else
-    buf_lit(out, "/converse");
+  buf_str(out, str_from_cstr(operation));
+}
+
+void bedrock_path(const struct endpoint *e, bool stream, struct buf *out) {
+  write_path(e, stream ? "/converse-stream" : "/converse", out);
+}
+
+void bedrock_invoke_path(const struct endpoint *e, bool stream, struct buf *out) {
+  write_path(e, stream ? "/invoke-with-response-stream" : "/invoke", out);
 }
 
 // --- blocks ---

@@ -10,4 +10,6 @@
 
 // "/model/{model}/converse" or its streaming twin; the model as one segment, percent-encoded.
 void bedrock_path(const struct endpoint *e, bool stream, struct buf *out);
+// The same of InvokeModel, by which Claude is asked in Anthropic's own words.
+void bedrock_invoke_path(const struct endpoint *e, bool stream, struct buf *out);
 bool bedrock_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out);

@@ -173,8 +173,31 @@ static enum decode_result bedrock_event(void *state, struct str type, struct str
   .reply = bedrock_reply, .stream_new = bedrock_new, .stream_drop = bedrock_drop, .stream_event = bedrock_event, \
   .error = bedrock_error
 
+static bool bedrock_invoke_encode(const struct conversation *c, const struct endpoint *e, struct translation *t,
+                                  struct buf *out) {
+  return anthropic_request(c, e, ANTHROPIC_BEDROCK, t, out);
+}
+
 static const struct dialect bedrock = {BEDROCK, .reasoning_format = BEDROCK_FORMAT};
 static const struct dialect bedrock_claude = {BEDROCK, .reasoning_format = "anthropic-claude-v1"};
+// Claude by InvokeModel: Anthropic's own body, replies and events, in Amazon's frames.
+static const struct dialect bedrock_invoke = {
+    .frames = FRAMES_AWS,
+    .inlines_files = true,
+    .reasoning_format = "anthropic-claude-v1",
+    .path = bedrock_invoke_path,
+    .encode = bedrock_invoke_encode,
+    .reply = bedrock_reply,
+    .stream_new = bedrock_new,
+    .stream_drop = bedrock_drop,
+    .stream_event = bedrock_event,
+    .error = bedrock_error,
+};
+
+static const struct dialect *bedrock_of(const struct endpoint *e) {
+  if (!bedrock_model_of(e).claude.known) return &bedrock;
+  return e->api == API_INVOKE ? &bedrock_invoke : &bedrock_claude;
+}
 
 // --- Cohere ---
 
@@ -317,14 +340,14 @@ static bool wants_responses(const struct endpoint *e) {
 // --- the table ---
 
 static const struct dialect *const dialects[PROTOCOL_COUNT] = {
-    [PROTOCOL_ANTHROPIC] = &anthropic, [PROTOCOL_GEMINI] = &gemini, [PROTOCOL_VERTEX] = &gemini,
-    [PROTOCOL_BEDROCK] = &bedrock,     [PROTOCOL_COHERE] = &cohere, [PROTOCOL_MISTRAL] = &mistral,
+    [PROTOCOL_ANTHROPIC] = &anthropic, [PROTOCOL_GEMINI] = &gemini,   [PROTOCOL_VERTEX] = &gemini,
+    [PROTOCOL_COHERE] = &cohere,       [PROTOCOL_MISTRAL] = &mistral,
 };
 
 const struct dialect *dialect_of(const struct endpoint *e) {
   if (e->provider->protocol == PROTOCOL_OPENAI || e->provider->protocol == PROTOCOL_AZURE)
     return wants_responses(e) ? &responses[responses_host(e)] : NULL;
   if (e->provider->protocol == PROTOCOL_VERTEX && claude_model(e->upstream_model).known) return &vertex_claude;
-  if (e->provider->protocol == PROTOCOL_BEDROCK && bedrock_model_of(e).claude.known) return &bedrock_claude;
+  if (e->provider->protocol == PROTOCOL_BEDROCK) return bedrock_of(e);
   return dialects[e->provider->protocol];
 }

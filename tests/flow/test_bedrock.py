@@ -1,12 +1,16 @@
 """Amazon Bedrock behind the gateway: who asks, by whose clock, and what is not asked in the usual way."""
 
+import base64
 import email.utils
+import json
 import pathlib
 import time
 import unittest
 
 import harness
+import recorded
 import test_dialects
+from harness import Gateway
 from test_dialects import AWS, Mock, gateway_for
 from upstream import KEEP, reply
 
@@ -81,6 +85,57 @@ class Requests(unittest.TestCase):
         made = gateway.chat("Hi", model="b/nova").json["id"]
         row = harness.wait_for(lambda: gateway.call("GET", f"/api/v1/generation?id={made}").json.get("data"), "the row")
         self.assertEqual(row["upstream_id"], "0a1b-2c3d")
+
+
+class Invoke(unittest.TestCase):
+    """Claude asked by InvokeModel: Anthropic's own words, Amazon's signature and frames."""
+
+    def gateway(self, mock, model=CLAUDE, api="invoke"):
+        return Gateway(harness.config(f"http://127.0.0.1:{mock.port}")
+                       | {"providers": [{"id": "b", "protocol": "bedrock", "base_url": f"http://127.0.0.1:{mock.port}"} | AWS],
+                          "models": [{"id": "b/claude", "endpoints": [{"provider": "b", "model": model, "api": api, "context_length": 1000,
+                                                                       "pricing": test_dialects.PRICES}]}]}).start()
+
+    def test_whole(self):
+        mock = Mock()
+        gateway = self.gateway(mock)
+        mock.next = lambda r: r.send(reply(test_dialects.ANTHROPIC_ANSWER)) or KEEP
+        response = gateway.chat("Hi", model="b/claude", max_tokens=5)
+        self.assertEqual(response.json["choices"][0]["message"]["content"], "Fine.")
+        request, = mock.requests
+        self.assertEqual(request.target, "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke")
+        self.assertEqual(request.json["anthropic_version"], "bedrock-2023-05-31")
+        self.assertEqual(set(request.json), {"anthropic_version", "max_tokens", "messages"})
+        test_dialects.Dialects.check_signature(self, request, AWS["aws_secret_access_key"])
+
+    def test_stream(self):
+        mock = Mock()
+        gateway = self.gateway(mock)
+        events = [{"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 7, "output_tokens": 1}}},
+                  {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+                  {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Fine."}},
+                  {"type": "content_block_stop", "index": 0},
+                  {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}},
+                  {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 7, "outputTokenCount": 3}}]
+        body = b"".join(recorded.aws_frame("chunk", {"bytes": base64.b64encode(json.dumps(e).encode()).decode(), "p": "abc"}) for e in events)
+        mock.next = lambda r: r.send(reply(body, content_type="application/vnd.amazon.eventstream")) or KEEP
+        answer = gateway.chat("Hi", model="b/claude", stream=True).events()
+        self.assertEqual("".join(c["delta"].get("content", "") for e in answer[:-1] for c in e["choices"]), "Fine.")
+        self.assertEqual((answer[-2]["usage"]["prompt_tokens"], answer[-2]["usage"]["completion_tokens"], answer[-1]), (7, 3, "[DONE]"))
+        self.assertTrue(mock.requests[0].target.endswith("%3A0/invoke-with-response-stream"))
+        self.assertNotIn("stream", mock.requests[0].json)
+        mock.next = lambda r: r.send(reply(recorded.aws_frame("throttlingException", {"message": "Slow down"}, "exception"),
+                                           content_type="application/vnd.amazon.eventstream")) or KEEP
+        self.assertEqual(gateway.chat("Hi", model="b/claude", stream=True).status, 429)
+
+    def test_only_claude(self):
+        folder = pathlib.Path(harness.temp_dir())
+        for model, api, word in ((NOVA, "invoke", "Claude"), (CLAUDE, "responses", "converse or invoke")):
+            text = harness.yaml({"providers": [{"id": "b", "protocol": "bedrock"} | AWS],
+                                 "models": [{"id": "b/m", "endpoints": [{"provider": "b", "model": model, "api": api}]}]})
+            (folder / "c.yaml").write_text(text + "\n")
+            done = harness.cli("check", "-c", str(folder / "c.yaml"), status=1)
+            self.assertIn(word, done.stdout + done.stderr)
 
 
 class Credentials(unittest.TestCase):

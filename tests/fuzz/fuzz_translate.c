@@ -27,6 +27,8 @@ static const struct {
                {PROTOCOL_BEDROCK, {"meta.llama3", 11}},
                {PROTOCOL_BEDROCK, {"mistral.mistral-large", 21}},
                {PROTOCOL_BEDROCK, {"qwen.qwen3", 10}},
+               {PROTOCOL_BEDROCK, {"amazon.nova-2-lite", 18}},
+               {PROTOCOL_BEDROCK, {"amazon.titan-text", 17}},
                {PROTOCOL_COHERE, {"command-a-vision", 16}},
                {PROTOCOL_COHERE, {"command-a-reasoning", 19}},
                {PROTOCOL_COHERE, {"command-r-plus", 14}},

@@ -70,7 +70,7 @@ static inline void golden_line(struct golden *g, const char *key, char *value) {
   if (!strcmp(key, "base_url")) g->target.provider.base_url = str_from_cstr(value);
   if (!strcmp(key, "api_version")) g->target.provider.api_version = str_from_cstr(value);
   if (!strcmp(key, "max")) g->target.endpoint.max_completion_tokens = strtoul(value, NULL, 10);
-  if (!strcmp(key, "api")) g->target.endpoint.api = API_RESPONSES;
+  if (!strcmp(key, "api")) g->target.endpoint.api = !strcmp(value, "invoke") ? API_INVOKE : API_RESPONSES;
   if (!strcmp(key, "answer")) g->answer_tool = value;
   if (!strcmp(key, "repeated")) g->target.repeated = str_from_cstr(value);
   if (!strcmp(key, "error_type")) g->error_type = value;
