@@ -61,9 +61,10 @@ static bool build_translated(struct request *r, struct head_target *target, stru
   const struct endpoint *e = in->targets[in->target];
   struct buf path, fields;
   size_t length_at;
+  bool stream = in->chat.stream && !in->whole;
   buf_init(&path, LIMIT_HEADER_LINE);
   buf_init(&fields, LIMIT_HEADER_LINE);
-  in->dialect->path(e, in->chat.stream, &path);
+  in->dialect->path(e, stream, &path);
   if (in->dialect->fields) in->dialect->fields(e, &fields);
   if (e->provider->protocol == PROTOCOL_AZURE) {
     buf_clear(&path);
@@ -76,7 +77,8 @@ static bool build_translated(struct request *r, struct head_target *target, stru
   if (e->provider->protocol == PROTOCOL_BEDROCK && !target->key.len) sign(r, target, buf_view(&path), &fields);
   target->path = buf_view(&path);
   target->fields = buf_view(&fields);
-  if (in->dialect->frames == FRAMES_AWS && in->chat.stream) target->accept = STR("application/vnd.amazon.eventstream");
+  if (in->dialect->frames == FRAMES_AWS)
+    target->accept = stream ? STR("application/vnd.amazon.eventstream") : STR("application/json");
   head_write(out, e->provider, target, &length_at);
   head_length(out, length_at, in->translated.len);
   *hole = (struct buf_hole){out->len, buf_view(&in->translated)};
@@ -296,11 +298,22 @@ static bool renew_credential(struct request *r) {
   return true;
 }
 
+// Some of Bedrock's models call tools, but not in a stream, and say so: then the whole answer is asked for, and told as
+// a stream.
+static bool ask_for_whole(struct request *r, enum fault fault, struct str message) {
+  struct inference *in = r->inference;
+  const struct provider *p = in->targets[in->target]->provider;
+  bool refused = in->upstream_status == 400 && fault == FAULT_BAD_REQUEST && p->protocol == PROTOCOL_BEDROCK;
+  if (!refused || !in->chat.stream || in->whole || in->spoken) return false;
+  in->whole = str_find(message, STR("streaming"), 0) != SIZE_MAX && str_find(message, STR("support"), 0) != SIZE_MAX;
+  return in->whole;
+}
+
 void path_attempt_failed(struct request *r, enum fault fault, struct str message) {
   struct inference *in = r->inference;
   exchange_cancel(&in->exchange);
   prepare_cancel(r);
-  if (correct_clock(r) || renew_credential(r)) {
+  if (correct_clock(r) || renew_credential(r) || ask_for_whole(r, fault, message)) {
     relay_reset(in);
     path_attempt_start(r);
     return;
@@ -314,6 +327,7 @@ void path_attempt_failed(struct request *r, enum fault fault, struct str message
   relay_reset(in);
   if (!in->spoken && fault_row(fault)->fallback && in->target + 1 < in->target_count) {
     in->target++;
+    in->whole = false;
     metric_add(&r->worker->metrics, METRIC_fallbacks_total, 1);
     path_attempt_start(r);
     return;

@@ -238,8 +238,27 @@ static bool translate_whole(struct request *r, struct str body, struct buf *out)
   return ok;
 }
 
+static void stream_done(struct request *r, struct buf *events, bool saw_done);
+
+// A whole answer for a client that wants a stream, from a provider that has none.
+static void whole_as_stream(struct request *r, struct str body) {
+  struct inference *in = r->inference;
+  struct buf *events = worker_scratch(&r->worker->body);
+  struct decode_failure failure = {FAULT_INTERNAL, "Out of memory.", 0};
+  bool ok = translation_begin(r, true);
+  if (ok) chat_events_into(in->events, events);
+  if (ok && in->dialect->reply(body, chat_events_sink(in->events), &failure))
+    stream_done(r, events, true);
+  else
+    path_attempt_failed(r, failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
+}
+
 static void whole_done(struct request *r, struct str body) {
   struct inference *in = r->inference;
+  if (in->whole) {
+    whole_as_stream(r, body);
+    return;
+  }
   struct buf *out = worker_scratch(&r->worker->body);
   struct chat_shape *shape = &r->worker->shapes[in->targets[in->target]->index % WORKER_SHAPES];
   if (in->reply.hides_reasoning || in->reply.wants_json) shape = NULL;  // others' answers have more in them

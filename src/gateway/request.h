@@ -64,13 +64,14 @@ struct inference {
   bool inlines;                 // the present target's request is spliced, with files in place of their URLs
   bool may_retry, never_retry;  // the provider said so of its error
   bool renewed;                 // the present request has been sent again with a new credential
-  struct sse sse;               // of a stream that is spliced
-  struct buf held;              // bytes of the reply that wait for more: a part of an event, a whole reply, an error
-  struct buf early;             // events for the client that wait until the provider has really said something
-  z_stream *inflate;            // the provider compressed without being asked
-  uint64_t attempt_ns;          // the present attempt began
-  uint64_t head_ns;             // the provider's first byte
-  uint64_t first_ns;            // our first byte of the answer
+  bool whole;           // a stream is wanted, but the present target is asked for the whole: it streams no such answers
+  struct sse sse;       // of a stream that is spliced
+  struct buf held;      // bytes of the reply that wait for more: a part of an event, a whole reply, an error
+  struct buf early;     // events for the client that wait until the provider has really said something
+  z_stream *inflate;    // the provider compressed without being asked
+  uint64_t attempt_ns;  // the present attempt began
+  uint64_t head_ns;     // the provider's first byte
+  uint64_t first_ns;    // our first byte of the answer
   uint16_t upstream_status;
   int64_t upstream_unix_s;  // of an error: the provider's clock; 0: it did not say
   unsigned retry_after_s;   // as the provider asked

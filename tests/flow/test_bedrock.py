@@ -87,6 +87,37 @@ class Requests(unittest.TestCase):
         self.assertEqual(row["upstream_id"], "0a1b-2c3d")
 
 
+class Whole(unittest.TestCase):
+    def test_a_model_that_calls_no_tools_in_a_stream_is_asked_for_the_whole(self):
+        mock = Mock()
+        gateway = gateway_for(mock, {"b/llama": ("bedrock", "meta.llama3-1-70b-instruct-v1:0", AWS)})
+        refused = refusal("ValidationException", "This model doesn't support tool use in streaming mode.", "400 X")
+        answer = test_dialects.BEDROCK_ANSWER | {"stopReason": "tool_use", "output": {"message": {"role": "assistant", "content": [
+            {"text": "Let me look."}, {"toolUse": {"toolUseId": "t1", "name": "get_weather", "input": {"city": "Rome"}}}]}}}
+
+        def refuse(request):
+            mock.next = lambda r: r.send(reply(answer)) or KEEP
+            return refused(request)
+
+        mock.next = refuse
+        events = gateway.chat("Hi", model="b/llama", stream=True, tools=test_dialects.QUESTION["tools"]).events()
+        first, second = mock.requests
+        self.assertTrue(first.target.endswith("/converse-stream") and second.target.endswith("/converse"))
+        self.assertEqual((first.all("accept"), second.all("accept")), (["application/vnd.amazon.eventstream"], ["application/json"]))
+        self.assertEqual(first.body, second.body)
+        test_dialects.Dialects.check_signature(self, second, AWS["aws_secret_access_key"])
+        deltas = [c["delta"] for e in events[:-1] for c in e["choices"]]
+        self.assertEqual("".join(d.get("content") or "" for d in deltas), "Let me look.")
+        calls = [call for d in deltas for call in d.get("tool_calls", [])]
+        self.assertEqual("".join(c["function"]["arguments"] for c in calls), "{\"city\": \"Rome\"}")
+        self.assertEqual(next(c["finish_reason"] for e in events[:-1] for c in e["choices"] if c["finish_reason"]), "tool_calls")
+        self.assertEqual((events[-2]["usage"]["prompt_tokens"], events[-1]), (7, "[DONE]"))
+        # Refused once more, it is an error.
+        mock.next = lambda r: setattr(mock, "next", refused) or refused(r)
+        self.assertEqual(gateway.chat("Hi", model="b/llama", stream=True).status, 400)
+        self.assertEqual(len(mock.requests), 4)
+
+
 class Invoke(unittest.TestCase):
     """Claude asked by InvokeModel: Anthropic's own words, Amazon's signature and frames."""
 
