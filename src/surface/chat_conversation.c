@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "provider/encode.h"
 #include "surface/chat_members.h"
 #include "surface/chat_reading.h"
 #include "surface/chat_shared.h"
@@ -206,9 +207,12 @@ static bool read_content(struct reading *r, uint32_t message, struct turn *t) {
       continue;
     }
     if (!read_part(r, c, p)) return false;
-    bool empty = (p->kind == PART_TEXT || p->kind == PART_REFUSAL) && !p->text.len;
-    if (empty && p->cache && t->count) p[-1].cache = p->cache;
-    if (empty)
+    bool text = p->kind == PART_TEXT || p->kind == PART_REFUSAL;
+    if (text && p->cache && t->count && encode_is_blank(p->text)) {
+      p[-1].cache = p->cache;  // nobody is sent a blank text; its mark stays
+      p->cache = CACHE_NONE;
+    }
+    if (text && !p->text.len)
       *p = (struct part){0};
     else
       t->count++;
