@@ -122,8 +122,14 @@ def anthropic_message(message):
 
 
 def anthropic(body, streamed):
+    message = anthropic_whole(body, streamed)
+    return message if isinstance(message, str) else anthropic_message(message)
+
+
+def anthropic_whole(body, streamed):
+    """The message as a whole reply would hold it, or what went wrong."""
     if not streamed:
-        return anthropic_message(json.loads(body))
+        return json.loads(body)
     message = {"content": [], "usage": {}, "stop_reason": None}
     parts, begun = {}, None
     for event in sse_json(body):
@@ -149,10 +155,11 @@ def anthropic(body, streamed):
             message["usage"].update({k: v for k, v in event.get("usage", {}).items() if v is not None})
         elif kind == "message_stop":
             for part in parts.values():
-                if part["type"] == "tool_use":
+                if part["type"] in ("tool_use", "server_tool_use"):
                     part["input"] = arguments(part["json"]) if part["json"] else part["input"]
+                del part["json"]
             message["content"] = list(parts.values())
-            return anthropic_message(message)
+            return message
     return "cut"
 
 
@@ -296,8 +303,9 @@ def aws_events(body):
         body = body[total:]
 
 
-def bedrock(body, streamed):
-    answer, blocks, usage, stop, done = Answer(), {}, {}, None, not streamed
+def bedrock_whole(body, streamed):
+    """(content, usage, why it ended), or what went wrong."""
+    blocks, usage, stop, done = {}, {}, None, not streamed
     if streamed:
         for kind, event in aws_events(body):
             if kind == "error":
@@ -333,6 +341,14 @@ def bedrock(body, streamed):
     else:
         reply = json.loads(body)
         content, usage, stop = reply["output"]["message"]["content"], reply["usage"], reply["stopReason"]
+    return content, usage, stop
+
+
+def bedrock(body, streamed):
+    whole = bedrock_whole(body, streamed)
+    if isinstance(whole, str):
+        return whole
+    answer, (content, usage, stop) = Answer(), whole
     for block in content:
         begin = len(answer.text)
         answer.text += block.get("text", "")
@@ -499,8 +515,14 @@ def responses_object(response):
 
 
 def responses(body, streamed):
+    response = responses_whole(body, streamed)
+    return response if isinstance(response, str) else responses_object(response)
+
+
+def responses_whole(body, streamed):
+    """The response as its last event, and those before it, give it; or what went wrong."""
     if not streamed:
-        return responses_object(json.loads(body))
+        return json.loads(body)
     items = {}
     for event in sse_json(body, mended):
         kind = event["type"]
@@ -520,7 +542,7 @@ def responses(body, streamed):
             response = event["response"]
             for place, item in enumerate(response["output"]):
                 items.setdefault(place, item)
-            return responses_object(response | {"output": [items[place] for place in sorted(items)]})
+            return response | {"output": [items[place] for place in sorted(items)]}
     return "cut"
 
 
@@ -591,7 +613,8 @@ def openai_message(chunks):
             whole = choices.setdefault(piece.get("index", 0), {"index": piece.get("index", 0), "message": {}, "calls": {}})
             delta = dict(piece.get("delta") or {})
             for call in delta.pop("tool_calls", None) or []:
-                made = whole["calls"].setdefault(call.get("index", len(whole["calls"])), {"id": "", "name": "", "arguments": ""})
+                made = whole["calls"].setdefault(call.get("index", len(whole["calls"])), {"id": "", "name": "", "arguments": "", "more": {}})
+                made["more"] |= {name: value for name, value in call.items() if name not in ("index", "id", "function")}
                 made["id"] = made["id"] or call.get("id") or ""
                 made["name"] = made["name"] or call["function"].get("name") or ""
                 made["arguments"] += call["function"].get("arguments") or ""
@@ -601,7 +624,7 @@ def openai_message(chunks):
             whole["native_finish_reason"] = piece.get("native_finish_reason") or whole.get("native_finish_reason")
             whole["logprobs"] = merged(whole.get("logprobs"), piece.get("logprobs"))
     for whole in choices.values():
-        whole["message"]["tool_calls"] = [{"id": c["id"], "function": {"name": c["name"], "arguments": c["arguments"]}}
+        whole["message"]["tool_calls"] = [c["more"] | {"id": c["id"], "function": {"name": c["name"], "arguments": c["arguments"]}}
                                           for c in whole["calls"].values()]
     return [choices[index] for index in sorted(choices)]
 
