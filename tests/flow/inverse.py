@@ -481,7 +481,7 @@ def responses_assistant(items):
                 made.more["phase"] = item["phase"]
         elif kind.endswith("_call"):
             made.detail("server_tool_call", tool_name=kind.removesuffix("_call"), tool_call_id=item["id"],
-                        arguments=text_of(item.get("action") or {}))
+                        arguments=text_of(item.get("action") or {}), result=text_of(item))
         else:
             raise NotImplementedError(kind)
     return made.message()

@@ -31,8 +31,10 @@ read_vertex = read_gemini
 
 
 def read_bedrock(blocks):
+    """Reasoning that nothing proves goes back to DeepSeek R1 alone (aws-bedrock.md 5)."""
     text = "".join(b.get("text", "") + "".join(p["text"] for p in b.get("citationsContent", {}).get("content", [])) for b in blocks)
-    opaque = [b for b in blocks if "reasoningContent" in b]
+    opaque = [b for b in blocks if "redactedContent" in b.get("reasoningContent", {})
+              or b.get("reasoningContent", {}).get("reasoningText", {}).get("signature")]
     return opaque, text, [(b["toolUse"]["toolUseId"], b["toolUse"]["name"], b["toolUse"]["input"]) for b in blocks if "toolUse" in b]
 
 
@@ -50,12 +52,28 @@ read_cohere = read_mistral = read_chat
 
 
 def read_responses(items):
-    """Only what is encrypted goes back, with its summary."""
-    opaque = [(item["encrypted_content"], [part["text"] for part in item["summary"]]) for item in items
-              if item.get("type") == "reasoning" and item.get("encrypted_content")]
-    texts = [p for item in items if item.get("type", "message") == "message" for p in item["content"]]
-    return (opaque, "".join(p.get("text", "") for p in texts),
-            [(i["call_id"], i["name"], i.get("arguments", i.get("input"))) for i in items if i.get("type") in ("function_call", "custom_tool_call")])
+    """Reasoning goes back where it is encrypted, with its summary or its text; what the service ran itself without what it found."""
+    opaque, texts, calls = [], [], []
+    for item in items:
+        kind = item.get("type", "message")
+        if kind == "message":
+            texts += [part.get("text", "") for part in item["content"]]
+        elif kind == "reasoning" and item.get("encrypted_content"):
+            opaque.append((item["encrypted_content"], [part["text"] for part in item.get("summary") or item.get("content") or []]))
+        elif kind in ("function_call", "custom_tool_call"):
+            calls += responses_calls(item)
+        elif kind.endswith("_call"):
+            opaque.append((kind, {name: value for name, value in (item.get("action") or {}).items() if name != "sources"}))
+    return opaque, "".join(texts), calls
+
+
+def responses_calls(item):
+    """A wrapper of several calls in one, which a model may leak, is taken off; its calls have no IDs of their own."""
+    text = item.get("arguments", item.get("input"))
+    value = expected.arguments(text)
+    if isinstance(value, dict) and "tool_uses" in value:
+        return [(None, use["recipient_name"].removeprefix("functions."), use["parameters"]) for use in value["tool_uses"]]
+    return [(item["call_id"], item["name"], value)]
 
 
 # --- where it is ---
