@@ -42,6 +42,7 @@ struct escape_walk {
   unsigned at, len;
 };
 static inline struct escape_walk escape_walk(struct str inside) {
+  if (!inside.len) inside = STR("");
   return (struct escape_walk){.p = inside.ptr, .end = inside.ptr + inside.len};
 }
 // The next byte, -1 at the end.

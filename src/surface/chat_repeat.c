@@ -26,9 +26,8 @@ struct str chat_repeat_take(struct chat_repeat *r, struct str piece, struct str 
 }
 
 struct str chat_repeat_end(struct chat_repeat *r) {
-  struct str held = repeated(r);
-  bool all = held.len == r->text.len;
-  if (r->over || all) held.len = 0;
+  if (r->over) return (struct str){0};
   r->over = true;
-  return held;
+  struct str held = repeated(r);
+  return held.len == r->text.len ? (struct str){0} : held;
 }
