@@ -73,7 +73,12 @@ static uint32_t words_of(const struct json_doc *doc, uint32_t object) {
 
 static void fail(const struct json_doc *doc, unsigned status, uint32_t words, struct decode_failure *failure) {
   struct str type = decode_member(doc, 0, STR("error_type"));
-  decode_fail_json(failure, fault_of(status, type, decode_inside(doc, words)), doc, words);
+  struct str message = decode_inside(doc, words);
+  decode_fail_json(failure, fault_of(status, type, message), doc, words);
+  // Its limits are of a minute, and it names no time to wait.
+  bool minute =
+      str_find(message, STR("/ minute"), 0) != SIZE_MAX || str_find(message, STR("per minute"), 0) != SIZE_MAX;
+  if (failure->fault == FAULT_UPSTREAM_RATE && minute) failure->retry_after_s = 60;
 }
 
 void cohere_error(unsigned status, struct str body, struct decode_failure *failure) {
