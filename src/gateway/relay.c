@@ -136,7 +136,9 @@ static bool translation_begin(struct request *r, bool stream) {
                                         .reasoning_format = in->dialect->reasoning_format,
                                         .collect = in->conversation && in->conversation->tool_count,
                                         .answer_tool = in->translation.answer_tool,
-                                        .repeated = in->translation.repeated};
+                                        .repeated = in->translation.repeated,
+                                        .tool_names = in->translation.tool_names,
+                                        .tool_name_count = in->translation.tool_name_count};
   in->events = chat_events_new(&in->reply, options);
   if (!in->events) return false;
   if (!stream) return true;

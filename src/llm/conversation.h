@@ -137,12 +137,18 @@ struct conversation {
 
 // One translation of a conversation for one endpoint: what could not be carried, and why it was refused if it was.
 enum { TRANSLATION_DROPS = 32 };
+// A tool's name as the provider is told it, and as the client spells it (inside).
+struct tool_name {
+  struct str told, own;
+};
 struct translation {
   struct arena *arena;
   struct str dropped[TRANSLATION_DROPS];  // names of request members, each once
   unsigned dropped_count;
   struct str answer_tool;  // the format is had by a tool of ours: its arguments are the answer; empty: it is not
   struct str repeated;  // inside: what the answer may begin with once more, the end of the conversation; empty: nothing
+  struct tool_name *tool_names;  // those that differ
+  size_t tool_name_count;
   bool no_memory;
   enum fault fault;    // FAULT_NONE: fine
   struct str message;  // for the client; names what to do

@@ -5,6 +5,7 @@
 #include "provider/encode.h"
 #include "provider/schema.h"
 #include "provider/steps.h"
+#include "provider/tool_names.h"
 
 enum { MARKS_MAX = 4, STRICT_MAX = 20 };
 
@@ -587,6 +588,8 @@ static bool write_body(struct writer *w, bool thinks) {
 }
 
 bool bedrock_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out) {
+  c = tool_names_fit(c, (struct encode_alphabet){"_-", 1, 64}, t);
+  if (!c) return false;
   struct bedrock_model model = bedrock_model_of(e);
   struct writer w = {.c = c, .model = &model, .t = t, .out = out};
   struct bedrock_fields fields = {.c = c, .e = e, .model = &model, .t = t};

@@ -19,6 +19,7 @@
 #include "provider/responses_reply.h"
 #include "provider/responses_request.h"
 #include "provider/table.h"
+#include "provider/tool_names.h"
 
 // --- Anthropic ---
 
@@ -175,7 +176,8 @@ static enum decode_result bedrock_event(void *state, struct str type, struct str
 
 static bool bedrock_invoke_encode(const struct conversation *c, const struct endpoint *e, struct translation *t,
                                   struct buf *out) {
-  return anthropic_request(c, e, ANTHROPIC_BEDROCK, t, out);
+  c = tool_names_fit(c, (struct encode_alphabet){"_-", 1, 64}, t);
+  return c && anthropic_request(c, e, ANTHROPIC_BEDROCK, t, out);
 }
 
 static const struct dialect bedrock = {BEDROCK, .reasoning_format = BEDROCK_FORMAT};

@@ -284,7 +284,7 @@ struct str encode_unbase64(struct str text, struct arena *arena) {
   return str_from((char *)bytes, n);
 }
 
-static struct str inside_of(struct str plain, struct arena *arena) {
+struct str encode_escape(struct str plain, struct arena *arena) {
   struct str made = {0};
   struct buf text;
   buf_init(&text, LIMIT_REPLY_BODY);
@@ -300,7 +300,7 @@ static struct str inside_of(struct str plain, struct arena *arena) {
 struct str encode_text_file(const struct part *part, struct arena *arena) {
   struct str bytes = encode_unbase64(part->data, arena);
   if (!bytes.ptr || !is_utf8(bytes)) return (struct str){0};
-  return inside_of(bytes, arena);
+  return encode_escape(bytes, arena);
 }
 
 static bool is_text_type(struct str type) {
@@ -313,7 +313,7 @@ static bool is_text_type(struct str type) {
 
 struct str encode_file_as_text(const struct part *part, struct arena *arena) {
   if (part->kind != PART_FILE || !part->data.len || !is_text_type(encode_media_type(part))) return (struct str){0};
-  struct str text = encode_text_file(part, arena), name = inside_of(part->name, arena);
+  struct str text = encode_text_file(part, arena), name = encode_escape(part->name, arena);
   if (!text.ptr || !part->name.len || !name.ptr) return text;
   return arena_printf(arena, "%.*s:\\n\\n%.*s", STR_ARGS(name), STR_ARGS(text));
 }

@@ -29,6 +29,8 @@ bool encode_number_is(struct str number, double value);
 bool encode_arguments(struct buf *out, struct str inside, struct arena *arena);
 // An inside, decoded. False: out of memory, or half a surrogate pair.
 bool encode_decode(struct str inside, struct arena *arena, struct str *out);
+// Plain text as an inside. {NULL,0}: out of memory.
+struct str encode_escape(struct str plain, struct arena *arena);
 // Nothing but white space?
 bool encode_is_blank(struct str inside);
 // Without white space at the end.

@@ -433,13 +433,23 @@ static void on_call_end(struct chat_events *e) {
   e->call_open = false;
 }
 
+// A tool's name as the client spells it.
+static struct str own_name(const struct chat_events *e, struct str name) {
+  for (size_t i = 0; i < e->options.tool_name_count; i++)
+    if (str_eq(e->options.tool_names[i].told, name)) return e->options.tool_names[i].own;
+  return name;
+}
+
 static void on_call(struct chat_events *e, const struct event *event) {
   char made[64];
+  struct event named = *event;
   if (e->options.answer_tool.len && str_eq(event->name, e->options.answer_tool) && !e->answer_call) {
     e->answer_call = event->call + 1;
     if (!e->call_count) e->first_call = event->call + 1;
     return;
   }
+  named.name = own_name(e, event->name);
+  event = &named;
   struct str id = call_id(e, event, made);
   if (!e->call_count++ && id.len < sizeof e->first_id) chat_keep(e->first_id, sizeof e->first_id, id);
   detail_close(e);

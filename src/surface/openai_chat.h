@@ -149,7 +149,9 @@ struct chat_events_options {
   const char *reasoning_format;  // whose signatures these are; NULL: nobody's
   struct str answer_tool;        // calls of this tool are the answer itself; empty: none are
   struct str repeated;  // inside: what the answer may begin with though the client said it; outlives the events
-  bool collect;         // keep the reasoning that tool calls came from, for chat_events_carry
+  const struct tool_name *tool_names;  // as the provider was told them, where that differs; outlive the events
+  size_t tool_name_count;
+  bool collect;  // keep the reasoning that tool calls came from, for chat_events_carry
 };
 // NULL: out of memory. `reply` must outlive it.
 struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events_options options);

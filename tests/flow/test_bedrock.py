@@ -118,6 +118,38 @@ class Whole(unittest.TestCase):
         self.assertEqual(len(mock.requests), 4)
 
 
+class Names(unittest.TestCase):
+    def test_tools_whose_names_are_not_known_there(self):
+        mock = Mock()
+        gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, AWS)})
+        tools = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("a.b \"é\"", "plain")]
+
+        def call(request):
+            names = [t["toolSpec"]["name"] for t in request.json["toolConfig"]["tools"]]
+            self.assertTrue(all(n.replace("_", "").isalnum() and n.isascii() for n in names), names)
+            self.assertEqual(names[1], "plain")
+            if request.target.endswith("/converse"):
+                content = [{"toolUse": {"toolUseId": n, "name": n, "input": {}}} for n in names]
+                body = test_dialects.BEDROCK_ANSWER | {"output": {"message": {"role": "assistant", "content": content}}, "stopReason": "tool_use"}
+                request.send(reply(body))
+            else:
+                events = [("messageStart", {"role": "assistant"})]
+                for i, n in enumerate(names):
+                    events += [("contentBlockStart", {"contentBlockIndex": i, "start": {"toolUse": {"toolUseId": n, "name": n}}}),
+                               ("contentBlockStop", {"contentBlockIndex": i})]
+                events += [("messageStop", {"stopReason": "tool_use"}), ("metadata", {"usage": {"inputTokens": 1, "outputTokens": 1}})]
+                request.send(reply(b"".join(recorded.aws_frame(*e) for e in events), content_type="application/vnd.amazon.eventstream"))
+            return KEEP
+
+        mock.next = call
+        message = gateway.chat("Hi", model="b/nova", tools=tools).json["choices"][0]["message"]
+        self.assertEqual([c["function"]["name"] for c in message["tool_calls"]], ["a.b \"é\"", "plain"])
+        mock.next = call
+        events = gateway.chat("Hi", model="b/nova", tools=tools, stream=True).events()
+        found = [c["function"]["name"] for e in events[:-1] for x in e["choices"] for c in x["delta"].get("tool_calls", []) if c["function"].get("name")]
+        self.assertEqual(found, ["a.b \"é\"", "plain"])
+
+
 class Invoke(unittest.TestCase):
     """Claude asked by InvokeModel: Anthropic's own words, Amazon's signature and frames."""
 
