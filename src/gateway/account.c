@@ -52,19 +52,20 @@ static struct str attempts_json(struct request *r) {
   return text;
 }
 
-// A rough count for answers whose provider never told: four bytes a token, the error is some ten percent for English
-// text. Marked as estimated.
+// A rough count for an answer that has not come to its end: four bytes a token, the error is some ten percent for
+// English text. What the provider has told so far is taken, but for the answer it may be from its beginning. Marked as
+// estimated.
 static void estimate(struct request *r) {
   struct inference *in = r->inference;
-  in->reply.usage = (struct usage){
-      .estimated = true,
-      .prompt = r->body_len / 4,
-      .completion = (in->reply.text_bytes + 3) / 4,
-  };
-  in->reply.usage.total = in->reply.usage.prompt + in->reply.usage.completion;
+  struct usage *u = &in->reply.usage;
+  uint64_t said = (in->reply.text_bytes + 3) / 4;
+  if (!u->known) *u = (struct usage){.prompt = r->body_len / 4};
+  u->estimated = true;
+  if (u->completion < said) u->completion = said;
+  u->total = u->prompt + u->completion;
+  u->images = in->reply.images;
   const struct endpoint *e = in->targets[in->target];
-  in->reply.usage.images = in->reply.images;
-  in->reply.cost = usage_cost(&in->reply.usage, &e->pricing, in->reply.asked_at);
+  in->reply.cost = usage_cost(u, &e->pricing, in->reply.asked_at);
 }
 
 static void add_answer(struct request *r, struct record *row, enum fault fault) {
@@ -84,7 +85,7 @@ static void add_answer(struct request *r, struct record *row, enum fault fault) 
   row->finish_reason = fault ? STR("error") : str_from_cstr(reply->finish_reason);
   row->native_finish_reason = str_from_cstr(reply->native_finish_reason);
   // A client that left is billed for what had come, as the provider will; an answer the provider broke is not billed.
-  if (fault == FAULT_CLIENT_GONE && in->spoken && !reply->usage.known) estimate(r);
+  if (fault == FAULT_CLIENT_GONE && in->spoken && !reply->priced) estimate(r);
   row->usage = reply->usage;
   if (fault == FAULT_NONE || (fault == FAULT_CLIENT_GONE && in->spoken)) row->cost = reply->cost;
   row->attempts_json = attempts_json(r);

@@ -56,6 +56,7 @@ bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct pr
 void chat_usage_price(struct chat_reply *reply) {
   reply->usage.images = reply->images;
   reply->cost = usage_cost(&reply->usage, &reply->endpoint->pricing, reply->asked_at);
+  reply->priced = true;
 }
 
 void chat_usage_estimate(struct chat_reply *reply, uint64_t request_bytes) {

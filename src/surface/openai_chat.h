@@ -97,7 +97,8 @@ struct chat_reply {
   bool wants_json;         // it asked for JSON; false when nobody set it
   // found in the reply
   struct usage usage;
-  struct cost cost;        // filled when usage is known
+  struct cost cost;  // of it, when the answer is complete:
+  bool priced;
   char finish_reason[24];  // normal form: stop, length, tool_calls, content_filter, error; empty: none yet
   char native_finish_reason[40];
   char upstream_id[64];

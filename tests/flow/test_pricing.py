@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import harness
 from harness import Gateway, wait_for
-from upstream import Provider, fault, reply, stream
+from upstream import HANG, Provider, fault, reply, stream
 
 tearDownModule = harness.finish
 
@@ -63,7 +63,8 @@ class Pricing(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.told = None
-        answers = {"spliced": lambda r: cls.answer(r, chat_reply, chat_events), "translated": lambda r: cls.answer(r, messages_reply, messages_events)}
+        answers = {"spliced": lambda r: cls.answer(r, chat_reply, chat_events), "translated": lambda r: cls.answer(r, messages_reply, messages_events),
+                   "hangs": lambda r: cls.spoken(r)}
         cls.provider = Provider(answers)
         now = {"utc_start": hhmm(-2), "utc_end": hhmm(2)}
         later = {"utc_start": hhmm(4), "utc_end": hhmm(8)}
@@ -140,6 +141,21 @@ class Pricing(unittest.TestCase):
         for more in ({"server_tool_use": {"web_search_requests": 3}}, {"num_search_queries": 3}):
             for streamed in (False, True):
                 self.assertEqual(self.cost("spliced/plain", usage(10, 0, 1) | more, streamed), self.expected(BASE, 10, 0, 1) + Decimal("0.03"))
+
+    def test_client_gone_pays_for_what_was_told(self):
+        chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        for told, text, completion in ((usage(1000, 600, 7), "x" * 20, 7), (usage(1000, 600, 1), "x" * 400, 100)):
+            spoken = chunk | {"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}], "usage": told}
+            type(self).spoken = stream(spoken, then=HANG, last=False)
+            with self.gateway.connect() as raw:
+                raw.request("POST", "/api/v1/chat/completions", harness.chat_body(fault("hangs"), True, "spliced/plain"))
+                head = raw.response_head()
+                while b"xxx" not in raw.chunk():
+                    pass
+            row = wait_for(lambda: (lambda r: r.status == 200 and json.loads(r.text, parse_float=Decimal)["data"])(self.gateway.generation(head.id)), "the record")
+            self.assertTrue(row["cancelled"] and row["usage_estimated"], row)
+            self.assertEqual((row["tokens_prompt"], row["native_tokens_cached"], row["tokens_completion"]), (1000, 600, completion))
+            self.assertEqual(Decimal(row["total_cost"]), self.expected(BASE, 1000, 600, completion))
 
     def test_catalogue_tells_them(self):
         for path, place in (("/api/v1/models", lambda d: next(m for m in d["data"] if m["id"] == "spliced/tiers")["pricing"]),
