@@ -325,14 +325,14 @@ static void write_tools(struct writer *w) {
   write_choice(w);
 }
 
-// Thinking counts as output: something must be left for the answer.
+// The client's own budget, or one for its effort: thinking counts as output, and something must be left for the answer.
 static uint64_t budget_of(const struct conversation *c, const struct abilities *model) {
   static const unsigned budgets[] = {[EFFORT_MINIMAL] = 1024, [EFFORT_LOW] = 2048,    [EFFORT_MEDIUM] = 8192,
                                      [EFFORT_HIGH] = 16384,   [EFFORT_XHIGH] = 32768, [EFFORT_MAX] = 32768};
-  uint64_t budget = c->effort ? budgets[c->effort] : c->reasoning_tokens;
+  if (!c->effort) return c->reasoning_tokens;
+  uint64_t budget = budgets[c->effort];
   if (model->budget_max && budget > model->budget_max) budget = model->budget_max;
-  if (c->max_tokens && budget >= c->max_tokens) budget = c->max_tokens - c->max_tokens / 5;
-  return budget;
+  return c->max_tokens && budget >= c->max_tokens ? c->max_tokens - c->max_tokens / 5 : budget;
 }
 
 static void write_thinking(struct writer *w) {
@@ -346,10 +346,8 @@ static void write_thinking(struct writer *w) {
     buf_lit(w->out, ",\"thinking\":{\"type\":\"disabled\"}");
     return;
   }
-  uint64_t budget = budget_of(c, &w->model);
-  if (!c->effort && budget != c->reasoning_tokens) translation_drop(w->t, STR("reasoning"));
   buf_lit(w->out, ",\"thinking\":{\"type\":\"enabled\"");
-  encode_u64(w->out, STR("token_budget"), budget);
+  encode_u64(w->out, STR("token_budget"), budget_of(c, &w->model));
   buf_char(w->out, '}');
 }
 

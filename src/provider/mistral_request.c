@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "provider/decode.h"
+#include "provider/efforts.h"
 #include "provider/encode.h"
 #include "provider/steps.h"
 
@@ -15,6 +16,7 @@ struct writer {
   struct buf *out;
   struct steps steps;
   bool hybrid, magistral;  // models that think: on demand, always
+  bool foreign;            // one of another maker: it shall say for itself what it knows
 };
 
 static bool has(struct str name, const char *word) {
@@ -102,7 +104,7 @@ static bool content_part(struct writer *w, const struct step *s) {
 // --- messages ---
 
 static bool goes_back(const struct writer *w, const struct part *p) {
-  return (w->hybrid || w->magistral) && p->kind == PART_REASONING && p->text.len && !p->encrypted.len &&
+  return (w->hybrid || w->magistral || w->foreign) && p->kind == PART_REASONING && p->text.len && !p->encrypted.len &&
          (!p->format.len || reasoning_is_of(p, "unknown"));
 }
 
@@ -340,6 +342,8 @@ static void write_reasoning(struct writer *w) {
     // Its prompt makes it think, or is left out.
     if (!encode_extra_find(c, STR("prompt_mode")))
       encode_json(w->out, STR("prompt_mode"), effort == EFFORT_NONE ? STR("null") : STR("\"reasoning\""));
+  } else if (w->foreign) {
+    encode_plain(w->out, STR("reasoning_effort"), str_from_cstr(effort_word(effort)));
   } else if (effort != EFFORT_NONE) {
     translation_drop(w->t, STR("reasoning"));
   }
@@ -410,6 +414,7 @@ bool mistral_request(const struct conversation *c, const struct endpoint *e, str
   struct writer w = {.c = c, .t = t, .out = out};
   w.hybrid = is_hybrid(e->upstream_model);
   w.magistral = has(e->upstream_model, "magistral");
+  w.foreign = !has(e->upstream_model, "tral");
   if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
   note_lost(&w);
   buf_char(out, '{');
