@@ -126,32 +126,40 @@ static bool is_plain(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-// A document's name: letters, digits, single spaces, hyphens, parentheses and brackets, without its ending. The second
-// and later ones have their number behind, and so has a first that ends like one of those.
-static void write_document_name(const struct part *p, unsigned number, struct buf *out) {
-  struct str name = p->name;
+// Letters, digits, single spaces, hyphens, parentheses and brackets, without the ending.
+static struct str plain_name(struct str name, struct arena *arena) {
   struct str end = ending(name);
-  bool blank = false, any = false, digits = false, numbered = false;
+  char *made = arena_alloc(arena, NAME_MAX_LEN + 1);
+  size_t n = 0;
+  bool blank = false;
+  if (!made) return (struct str){0};
   if (end.len && end.len + 1 < name.len) name.len -= end.len + 1;
-  json_write_key(out, STR("name"));
-  buf_char(out, '"');
-  for (size_t i = 0; i < name.len && i < NAME_MAX_LEN; i++) {
+  for (size_t i = 0; i < name.len && n + 1 < NAME_MAX_LEN; i++) {
     char c = name.ptr[i];
-    if (!is_plain(c) && !(c && strchr("-()[]", c))) {
-      blank = any;
-      continue;
-    }
-    if (blank) buf_char(out, ' ');
-    if (blank) digits = true;
-    if (c < '0' || c > '9') digits = false;
-    numbered = digits;
-    blank = false;
-    any = true;
-    buf_char(out, c);
+    bool good = is_plain(c) || (c && strchr("-()[]", c));
+    if (good && blank) made[n++] = ' ';
+    if (good) made[n++] = c;
+    blank = !good && n;
   }
-  if (!any) buf_lit(out, "document");
-  if (number > 1 || numbered) buf_printf(out, " %u", number);
-  buf_char(out, '"');
+  return n ? str_from(made, n) : STR("document");
+}
+
+static bool is_taken(const struct bedrock_documents *d, struct str name) {
+  for (unsigned i = 0; i < d->count && i < BEDROCK_NAMES; i++)
+    if (str_eq(d->names[i], name)) return true;
+  return false;
+}
+
+// A name that is taken already has the document's number behind it.
+static void write_document_name(const struct part *p, struct bedrock_documents *d, struct arena *arena,
+                                struct buf *out) {
+  struct str plain = plain_name(p->name, arena), name = plain;
+  bool many = d->count >= BEDROCK_NAMES;  // those are not remembered
+  for (unsigned number = d->count + 1; name.ptr && (is_taken(d, name) || (many && name.len == plain.len)); number++)
+    name = arena_printf(arena, "%.*s %u", STR_ARGS(plain), number);
+  if (d->count < BEDROCK_NAMES) d->names[d->count] = name;
+  d->count++;
+  encode_plain(out, STR("name"), name);
 }
 
 // --- blocks ---
@@ -175,7 +183,8 @@ static struct str member_of(const struct part *p) {
   }
 }
 
-bool bedrock_media_block(const struct part *p, unsigned *count, struct translation *t, struct buf *out) {
+bool bedrock_media_block(const struct part *p, struct bedrock_documents *so_far, struct translation *t,
+                         struct buf *out) {
   struct str s3 = s3_of(p), format = format_of(p);
   if (!p->data.len && !s3.len)
     return translation_refuse(
@@ -185,7 +194,7 @@ bool bedrock_media_block(const struct part *p, unsigned *count, struct translati
   encode_element(out);
   encode_object(out, member_of(p));
   encode_plain(out, STR("format"), format);
-  if (p->kind == PART_FILE) write_document_name(p, ++*count, out);
+  if (p->kind == PART_FILE) write_document_name(p, so_far, t->arena, out);
   encode_object(out, STR("source"));
   if (s3.len) {
     encode_object(out, STR("s3Location"));

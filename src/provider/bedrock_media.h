@@ -5,6 +5,12 @@
 
 // Which of bedrock_models.h's kinds a part is; 0: it is text, or nothing to be shown.
 unsigned bedrock_media_kind(const struct part *p);
-// Appends the block, `{"image":{…}}`. `documents`: those of the request so far, for their names: no two are alike.
-// False: refused, *t says why.
-bool bedrock_media_block(const struct part *p, unsigned *documents, struct translation *t, struct buf *out);
+// The documents of a request so far: no two of them may have one name.
+enum { BEDROCK_NAMES = 64 };
+struct bedrock_documents {
+  unsigned count;
+  struct str names[BEDROCK_NAMES];  // of the first; in the arena
+};
+// Appends the block, `{"image":{…}}`. False: refused, *t says why.
+bool bedrock_media_block(const struct part *p, struct bedrock_documents *documents, struct translation *t,
+                         struct buf *out);

@@ -39,7 +39,7 @@ struct writer {
   bool after_document;            // the last block is a document or a video: no mark may follow it
   bool instructed;                // the system texts have been written
   bool emulated, ask_schema;      // how the form of the answer is had, where the model has no other way
-  unsigned documents;
+  struct bedrock_documents documents;
   bool failed;
 };
 
@@ -578,7 +578,7 @@ static void write_tools(struct writer *w, bool thinks) {
 // --- the whole ---
 
 static bool write_body(struct writer *w, bool thinks) {
-  w->marks = w->documents = 0;
+  w->marks = w->documents.count = 0;
   w->mark_end = SIZE_MAX;
   w->short_mark = w->instructed = false;
   buf_char(w->out, '{');
