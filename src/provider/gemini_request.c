@@ -135,10 +135,15 @@ static bool is_own(const struct turn *turn) {
   return false;
 }
 
-// A call's ID goes back where it came from: AI Studio gives some, Vertex knows none. Ours begin with "call_".
+// "call_", 20 letters of our generation's ID, "_", a number: where Google gave none, surface/chat_events.c made it. Some
+// of Google's begin with "call_", too.
+static bool is_made_up(struct str id) {
+  return str_starts(id, STR("call_")) && id.len > 26 && id.ptr[25] == '_';
+}
+
+// A call's ID goes back where it came from: AI Studio gives some, Vertex knows none.
 static void call_id(struct gemini_writer *w, const struct turn *turn, const struct part *call) {
-  if (w->vertex || !w->model.version || !call->id.len || str_starts(call->id, STR("call_")) || !turn || !is_own(turn))
-    return;
+  if (w->vertex || !w->model.version || !call->id.len || is_made_up(call->id) || !turn || !is_own(turn)) return;
   encode_plain(w->out, STR("id"), call->id);
 }
 

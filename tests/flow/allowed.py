@@ -190,16 +190,28 @@ def text_is_the_default(wanted, found):
 
 @rule("gemini", "vertex")
 def schema_forms(wanted, found):
-    """Google's own schema form (types in upper case) and JSON Schema mean the same; a function of no arguments has none."""
+    """Google's own schema form (types in upper case) and JSON Schema mean the same; models before 2.5 are given the first, which
+    has no additionalProperties and no title. A function of no arguments has no schema."""
     for body in (wanted, found):
-        def change(declaration):
-            if "parameters" in declaration:
-                declaration["parametersJsonSchema"] = inverse.json_schema(declaration.pop("parameters"))
-            if not declaration.get("parametersJsonSchema", {}).get("properties", True):
-                del declaration["parametersJsonSchema"]
         for tool in body.get("tools", []):
             for declaration in tool.get("functionDeclarations", []):
-                change(declaration)
+                one_schema(declaration, "parameters", "parametersJsonSchema", body is found, wanted)
+                if not declaration.get("parametersJsonSchema", {}).get("properties", True):
+                    del declaration["parametersJsonSchema"]
+        one_schema(body.get("generationConfig", {}), "responseSchema", "responseJsonSchema", body is found, wanted)
+
+
+def one_schema(holder, own, json_name, of_found, wanted):
+    if own not in holder:
+        return
+    holder[json_name] = inverse.json_schema(holder.pop(own))
+
+    def change(schema):
+        for name in ("additionalProperties", "title"):
+            if not isinstance(schema.get(name), dict):
+                schema.pop(name, None)
+    if of_found:
+        everywhere([wanted.get("tools"), wanted.get("generationConfig", {}).get(json_name)], change)
 
 
 @rule("vertex")

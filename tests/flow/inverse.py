@@ -201,7 +201,7 @@ def gemini_model_turn(parts, turn, ids):
     for part in parts:
         if "functionCall" in part:
             given = part["functionCall"]
-            ids.append(given.get("id") or f"call_{turn}_{n}")
+            ids.append(given.get("id") or f"call_{turn:020}_{n}")  # as the gateway makes them
             made.calls.append(call(ids[-1], given["name"], text_of(given.get("args", {})), part.get("thoughtSignature")))
             n += 1
             continue

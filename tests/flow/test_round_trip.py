@@ -48,9 +48,7 @@ def unasked(exchange):
 # What the dialects do not do yet.
 LATER = (
     "test_anthropic_model_web_search_tool_stream", "anthropic_claude-haiku-4-5_streams_citations", "thinking_with_display_summarized",
-    "bedrock_claude-haiku-4-5_streams_citations", "test_code_execution_stream", "test_google_model_cached_content",
-    "test_google_model_thinking_part_iter", "test_google_model_web_search_tool_stream", "test_google_model_armor",
-    "gemini-3_1-pro-preview_includes_thought_signatures_for_tool_calls.yml#0",
+    "bedrock_claude-haiku-4-5_streams_citations",
 )
 
 
