@@ -289,15 +289,6 @@ def blank_texts(wanted, found):
 
 
 @rule("bedrock")
-def names_of_documents(wanted, found):
-    """A document whose name ends in a number has its place behind that, so that no two have the same."""
-    for message, other in zip(wanted["messages"], found["messages"]):
-        for block, new in zip(message["content"], other["content"]):
-            if "document" in block and re.fullmatch(re.escape(block["document"]["name"]) + r" \d+", new.get("document", {}).get("name", "")):
-                new["document"]["name"] = block["document"]["name"]
-
-
-@rule("bedrock")
 def choosing_freely(wanted, found):
     """To choose freely is what every model does; most refuse to be told."""
     if wanted.get("toolConfig", {}).get("toolChoice") == {"auto": {}}:
