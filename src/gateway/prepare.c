@@ -31,9 +31,10 @@ static bool is_theirs(const struct dialect *d, struct str url) {
 // Kinds of parts that the target does not fetch itself, as bits 1 << enum part_kind.
 static unsigned wanted_kinds(const struct inference *in) {
   const unsigned image = 1u << PART_IMAGE, file = 1u << PART_FILE;
-  const struct provider_quirks quirks = quirks_of(in->targets[in->target]);
+  struct provider_quirks room;
+  const struct provider_quirks *quirks = quirks_of(in->targets[in->target], &room);
   if (in->dialect) return in->dialect->inlines_files ? image | file | 1u << PART_VIDEO | 1u << PART_AUDIO : 0;
-  return (quirks.inlines_images ? image : 0) | (quirks.inlines_files ? file : 0);
+  return (quirks->inlines_images ? image : 0) | (quirks->inlines_files ? file : 0);
 }
 
 // One URL is fetched once: the same file elsewhere in the request.

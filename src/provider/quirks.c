@@ -95,18 +95,20 @@ static void cerebras(const struct endpoint *e, struct provider_quirks *q) {
   if (!has(e->upstream_model, "glm")) q->replay = REPLAY_NEVER;
 }
 
-struct provider_quirks quirks_of(const struct endpoint *e) {
+const struct provider_quirks *quirks_of(const struct endpoint *e, struct provider_quirks *room) {
   static const struct {
     const char *vendor;
     void (*refine)(const struct endpoint *e, struct provider_quirks *q);
   } rows[] = {{"xai", xai},  {"cerebras", cerebras}, {"moonshotai", moonshot}, {"moonshotai-cn", moonshot},
               {"z-ai", zai}, {"zhipu", zai}};
-  struct provider_quirks q = *e->provider->quirks;
-  if (e->provider->protocol == PROTOCOL_AZURE) azure(e, &q);
-  if (!q.by_model) return q;
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    if (str_eq(e->provider->id, str_from_cstr(rows[i].vendor))) rows[i].refine(e, &q);
-  return q;
+  const struct provider_quirks *own = e->provider->quirks;
+  bool is_azure = e->provider->protocol == PROTOCOL_AZURE;
+  if (LIKELY(!is_azure && !own->by_model)) return own;
+  *room = *own;
+  if (is_azure) azure(e, room);
+  for (size_t i = 0; own->by_model && i < sizeof rows / sizeof *rows; i++)
+    if (str_eq(e->provider->id, str_from_cstr(rows[i].vendor))) rows[i].refine(e, room);
+  return room;
 }
 
 bool quirks_model_thinks(const struct endpoint *e) {

@@ -4,7 +4,8 @@
 #include "llm/model.h"
 #include "provider/table.h"
 
-struct provider_quirks quirks_of(const struct endpoint *e);
+// The vendor's own, or `room` filled.
+const struct provider_quirks *quirks_of(const struct endpoint *e, struct provider_quirks *room);
 // Will the model think, unless it is asked not to? Said of the services where that changes what a request may hold
 // (quirks.auto_while_thinks).
 bool quirks_model_thinks(const struct endpoint *e);

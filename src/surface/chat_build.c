@@ -63,7 +63,7 @@ static bool key_listed(const struct splice *s, const char *const *list, uint32_t
 }
 
 bool splice_denies(const struct splice *s, struct str name) {
-  return listed(s->quirks.deny, name);
+  return listed(s->quirks->deny, name);
 }
 
 // A value that says no more than its absence would. What is then left out is no loss.
@@ -88,8 +88,8 @@ static bool is_usual(const struct splice *s, enum chat_member_id id, uint32_t va
 // The client may give the limit under both names; the provider gets it under the one it knows.
 static enum chat_action max_tokens_action(const struct splice *s, uint32_t key, uint32_t value) {
   const struct json_doc *doc = &s->r->doc;
-  if (!s->quirks.max_tokens_field) return CHAT_PASS;
-  struct str field = str_from_cstr(s->quirks.max_tokens_field);
+  if (!s->quirks->max_tokens_field) return CHAT_PASS;
+  struct str field = str_from_cstr(s->quirks->max_tokens_field);
   bool given = json_is(doc, value, JSON_NUMBER);
   if (json_string_is(doc, key, field)) return given ? CHAT_PASS : CHAT_CUT;
   return given && !json_is(doc, json_get(doc, 0, field), JSON_NUMBER) && !splice_denies(s, field) ? CHAT_MAX_TOKENS
@@ -129,16 +129,16 @@ static bool is_refused(const struct splice *s, enum chat_member_id id, uint32_t 
 
 // Members that only say where the prompt may be kept: without them it costs more, and nothing else changes.
 static bool is_about_cache(const struct splice *s, enum chat_member_id id) {
-  if (s->quirks.gateway || s->quirks.marks == MARKS_AS_SENT) return false;
+  if (s->quirks->gateway || s->quirks->marks == MARKS_AS_SENT) return false;
   if (id == CHAT_MEMBER_PROMPT_CACHE_OPTIONS)
-    return s->quirks.marks != MARKS_BREAKPOINT || !openai_model_has_breakpoints(openai_model_name(s->e));
-  return id == CHAT_MEMBER_PROMPT_CACHE_KEY && s->quirks.strict && !s->quirks.openai_models;
+    return s->quirks->marks != MARKS_BREAKPOINT || !openai_model_has_breakpoints(openai_model_name(s->e));
+  return id == CHAT_MEMBER_PROMPT_CACHE_KEY && s->quirks->strict && !s->quirks->openai_models;
 }
 
 static bool too_hot(const struct splice *s, enum chat_member_id id, uint32_t value) {
   double n;
-  return id == CHAT_MEMBER_TEMPERATURE && s->quirks.temperature_max && json_double(&s->r->doc, value, &n) &&
-         n > s->quirks.temperature_max;
+  return id == CHAT_MEMBER_TEMPERATURE && s->quirks->temperature_max && json_double(&s->r->doc, value, &n) &&
+         n > s->quirks->temperature_max;
 }
 
 static enum chat_action logprobs_action(const struct splice *s, enum chat_member_id id, uint32_t value) {
@@ -146,17 +146,19 @@ static enum chat_action logprobs_action(const struct splice *s, enum chat_member
   return json_type(&s->r->doc, value) == JSON_TRUE ? CHAT_REWRITE : CHAT_CUT;
 }
 
+// A member the service refuses. That it is not told is noted, unless it says what is usual.
+static bool is_cut_out(struct splice *s, enum chat_member_id id, uint32_t key, uint32_t value) {
+  bool foreign = s->quirks->strict && id == CHAT_MEMBER_COUNT && !key_listed(s, s->quirks->know, key) &&
+                 key_listed(s, provider_foreign, key);
+  if (!foreign && !key_listed(s, s->quirks->deny, key) && !is_refused(s, id, value)) return false;
+  if (!is_usual(s, id, value)) splice_lost(s, chat_inside(&s->r->doc, key));
+  return true;
+}
+
 // What happens to one member at this endpoint. What is lost by it is noted.
 static enum chat_action action_of(struct splice *s, enum chat_member_id id, uint32_t key, uint32_t value) {
-  const struct json_doc *doc = &s->r->doc;
-  bool foreign = s->quirks.strict && id == CHAT_MEMBER_COUNT && !key_listed(s, s->quirks.know, key) &&
-                 key_listed(s, provider_foreign, key);
-  if (foreign || key_listed(s, s->quirks.deny, key) || is_refused(s, id, value)) {
-    if (!is_usual(s, id, value)) splice_lost(s, chat_inside(doc, key));
-    return CHAT_CUT;
-  }
+  if (UNLIKELY(s->picky) && is_cut_out(s, id, key, value)) return CHAT_CUT;
   if (id == CHAT_MEMBER_COUNT) return CHAT_PASS;
-  if (is_about_cache(s, id)) return CHAT_CUT;
   enum chat_action action = (enum chat_action)chat_member_row(id)->action;
   switch (id) {
     case CHAT_MEMBER_MESSAGES: return CHAT_REWRITE;
@@ -168,8 +170,10 @@ static enum chat_action action_of(struct splice *s, enum chat_member_id id, uint
     case CHAT_MEMBER_RESPONSE_FORMAT: return CHAT_REWRITE;
     case CHAT_MEMBER_LOGPROBS:
     case CHAT_MEMBER_TOP_LOGPROBS:
-      if (s->quirks.counted_logprobs) return logprobs_action(s, id, value);
+      if (s->quirks->counted_logprobs) return logprobs_action(s, id, value);
       break;
+    case CHAT_MEMBER_PROMPT_CACHE_KEY:
+    case CHAT_MEMBER_PROMPT_CACHE_OPTIONS: return is_about_cache(s, id) ? CHAT_CUT : CHAT_PASS;
     case CHAT_MEMBER_TEMPERATURE:
       if (!too_hot(s, id, value)) break;
       splice_lost(s, STR("temperature"));
@@ -177,8 +181,8 @@ static enum chat_action action_of(struct splice *s, enum chat_member_id id, uint
     default: break;
   }
   switch (action) {
-    case CHAT_CUT_PASS: return s->openrouter || key_listed(s, s->quirks.know, key) ? CHAT_PASS : CHAT_CUT;
-    case CHAT_STREAM_OPTIONS: return s->r->stream && !s->quirks.no_stream_options ? CHAT_STREAM_OPTIONS : CHAT_CUT;
+    case CHAT_CUT_PASS: return s->openrouter || key_listed(s, s->quirks->know, key) ? CHAT_PASS : CHAT_CUT;
+    case CHAT_STREAM_OPTIONS: return s->r->stream && !s->quirks->no_stream_options ? CHAT_STREAM_OPTIONS : CHAT_CUT;
     case CHAT_MAX_TOKENS: return max_tokens_action(s, key, value);
     default: return action;
   }
@@ -216,7 +220,7 @@ static bool rewrite(struct splice *s, enum chat_member_id id, uint32_t key, uint
     case CHAT_MEMBER_RESPONSE_FORMAT: chat_format_splice(s, value); return true;
     case CHAT_MEMBER_TEMPERATURE:
       splice_replace(s, start_of(s, value), end_of(s, value), (struct str){0});
-      buf_u64(s->out, s->quirks.temperature_max);
+      buf_u64(s->out, s->quirks->temperature_max);
       return true;
     case CHAT_MEMBER_LOGPROBS:
       if (!json_u64(doc, chat_member_at(s->r, CHAT_MEMBER_TOP_LOGPROBS), 20, &n) || !n) n = 1;
@@ -242,7 +246,7 @@ static bool apply(struct splice *s, enum chat_action action, enum chat_member_id
       return true;
     case CHAT_MAX_TOKENS:
       splice_replace(s, start_of(s, key), end_of(s, key), (struct str){0});
-      json_write_str(s->out, str_from_cstr(s->quirks.max_tokens_field));
+      json_write_str(s->out, str_from_cstr(s->quirks->max_tokens_field));
       return true;
     case CHAT_STREAM_OPTIONS: write_stream_options(s, value); return true;
     case CHAT_REWRITE: return rewrite(s, id, key, value);
@@ -258,7 +262,7 @@ static void write_added(struct splice *s, bool more) {
     json_write_str(s->out, s->e->upstream_model);
     more = true;
   }
-  if (s->r->stream && !s->quirks.no_stream_options && chat_member_at(s->r, CHAT_MEMBER_STREAM_OPTIONS) == JSON_NONE) {
+  if (s->r->stream && !s->quirks->no_stream_options && chat_member_at(s->r, CHAT_MEMBER_STREAM_OPTIONS) == JSON_NONE) {
     if (more) buf_char(s->out, ',');
     buf_lit(s->out, "\"stream_options\":{\"include_usage\":true}");
     more = true;
@@ -271,21 +275,24 @@ static void write_added(struct splice *s, bool more) {
 }
 
 // False: out of memory.
-static bool splice_begin(struct splice *s, const struct chat_request *r, const struct endpoint *e) {
+static bool splice_begin(struct splice *s, const struct chat_request *r, const struct endpoint *e,
+                         struct provider_quirks *room) {
   const struct json_doc *doc = &r->doc;
   s->r = r;
   s->e = e;
-  s->quirks = quirks_of(e);
+  s->quirks = quirks_of(e, room);
   s->openrouter = str_eq(e->provider->id, STR("openrouter"));
-  if (s->quirks.openai_models) {
+  if (s->quirks->openai_models) {
     struct str model = openai_model_name(e), effort = effort_of(r);
     s->reasons = openai_model_reasons(model, effort);
     s->refuses_stop = openai_model_refuses_stop(model, effort);
   }
-  if (s->quirks.auto_while_thinks) s->thinks = quirks_model_thinks(e);
+  s->picky = s->reasons || s->quirks->strict || s->quirks->deny;
+  if (s->quirks->auto_while_thinks) s->thinks = quirks_model_thinks(e);
   // Who may not be told to leave the tools alone is not told of them; and a choice among none is refused.
-  s->no_tools = !chat_tools_any(s, chat_member_at(r, CHAT_MEMBER_TOOLS)) ||
-                (s->quirks.auto_choice && json_string_is(doc, chat_member_at(r, CHAT_MEMBER_TOOL_CHOICE), STR("none")));
+  s->no_tools =
+      !chat_tools_any(s, chat_member_at(r, CHAT_MEMBER_TOOLS)) ||
+      (s->quirks->auto_choice && json_string_is(doc, chat_member_at(r, CHAT_MEMBER_TOOL_CHOICE), STR("none")));
   return chat_wish_make(s);
 }
 
@@ -296,9 +303,10 @@ bool chat_request_build(const struct chat_request *r, const struct endpoint *end
 bool chat_request_build_around(const struct chat_request *r, const struct endpoint *endpoint,
                                const struct chat_file *files, struct buf *out, struct buf_hole *hole) {
   const struct json_doc *doc = &r->doc;
+  struct provider_quirks room;
   struct splice s = {.out = out, .hole = hole, .files = files};
   struct walk w = {.doc = doc};
-  bool ok = splice_begin(&s, r, endpoint);
+  bool ok = splice_begin(&s, r, endpoint, &room);
   size_t n = 0;
   for (uint32_t key = json_first(doc, 0); key != JSON_NONE; n++) {
     uint32_t value = json_next(doc, 0, key), next = json_next(doc, 0, value);
@@ -317,9 +325,10 @@ bool chat_request_build_around(const struct chat_request *r, const struct endpoi
 
 void chat_request_lost(const struct chat_request *r, const struct endpoint *endpoint, struct translation *t) {
   const struct json_doc *doc = &r->doc;
+  struct provider_quirks room;
   struct splice s = {.lost = t};
   size_t n = 0;
-  if (!splice_begin(&s, r, endpoint)) t->no_memory = true;
+  if (!splice_begin(&s, r, endpoint, &room)) t->no_memory = true;
   for (uint32_t key = json_first(doc, 0); key != JSON_NONE; n++) {
     uint32_t value = json_next(doc, 0, key);
     enum chat_member_id id = chat_member_nth(r, n, key);
@@ -338,7 +347,8 @@ static bool messages_hold(const struct chat_request *r, struct str text) {
 bool chat_request_wants_responses(const struct chat_request *r, const struct endpoint *endpoint) {
   struct str version = endpoint->provider->api_version;
   if (endpoint->provider->protocol != PROTOCOL_AZURE || endpoint->api != API_AUTO) return false;
-  if (azure_is_before(version, "2025-03-01") || !quirks_of(endpoint).openai_models) return false;
+  struct provider_quirks room;
+  if (azure_is_before(version, "2025-03-01") || !quirks_of(endpoint, &room)->openai_models) return false;
   bool newest = r->has_tools && str_find(openai_model_name(endpoint), STR("gpt-5.6"), 0) != SIZE_MAX;
   if (newest && !str_eq(effort_of(r), STR("none"))) return true;
   return (r->odd & CHAT_ODD_PARTS) && messages_hold(r, STR("\"file\"")) && messages_hold(r, STR("\"file_"));

@@ -6,14 +6,15 @@
 static void write_reasoning(const struct json_doc *doc, const struct chat_members *m, uint32_t reasoning,
                             struct buf *out) {
   size_t from = out->len;
+  uint32_t content = m->at[CHAT_WORD_CONTENT], details = m->at[CHAT_WORD_REASONING_DETAILS];
+  if (LIKELY(reasoning == JSON_NONE && details == JSON_NONE && !json_is(doc, content, JSON_ARRAY))) return;
   buf_lit(out, ",\"reasoning\":");
   if (reasoning != JSON_NONE && json_type(doc, reasoning) != JSON_NULL) {
     buf_str(out, json_raw(doc, reasoning));
     return;
   }
-  uint32_t content = m->at[CHAT_WORD_CONTENT];
   buf_char(out, '"');
-  bool any = chat_details_text(doc, m->at[CHAT_WORD_REASONING_DETAILS], out);
+  bool any = chat_details_text(doc, details, out);
   if (!any && json_is(doc, content, JSON_ARRAY)) any = chat_parts_text(doc, content, true, out);
   buf_char(out, '"');
   if (any || out->failed) return;

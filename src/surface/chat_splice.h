@@ -8,7 +8,8 @@
 struct splice {
   const struct chat_request *r;
   const struct endpoint *e;
-  struct provider_quirks quirks;  // the vendor's, with what is true of this endpoint alone
+  const struct provider_quirks *quirks;  // the vendor's, with what is true of this endpoint alone
+  bool picky;                            // members may be refused
   bool reasons;                   // one of OpenAI's models that will reason: it refuses to be steered by sampling
   bool refuses_stop;              // the same, and no stops
   bool foreign_tools;             // some are not for this provider

@@ -51,6 +51,7 @@ struct chunk {
   bool carries;     // something else that is worth showing even behind the end
   bool hides;       // reasoning the client does not want to see
   bool begins;      // a choice begins
+  bool lists;       // texts came in lists
   // What a template needs. Any second text, and whatever depends on the state of the stream, spoils it.
   bool spoiled;
   uint32_t text;  // node of the text; JSON_NONE: none so far
@@ -89,9 +90,16 @@ static void write_reasoning_twin(struct chunk *c, uint32_t delta, uint32_t value
   if (chat_has_text(c->doc, value)) c->text_out_next = c->out->len - chat_inside(c->doc, value).len - 1 - c->event_at;
 }
 
+static bool has_reasoning(const struct json_doc *doc, uint32_t delta) {
+  return json_is(doc, json_get(doc, delta, STR("reasoning")), JSON_STRING) ||
+         json_is(doc, json_get(doc, delta, STR("reasoning_content")), JSON_STRING);
+}
+
 // Texts in lists, as strings: parts of content, and reasoning told only in details.
-static void write_lists(struct chat_stream *s, struct chunk *c, uint32_t content, uint32_t details, bool twin) {
+static void write_lists(struct chat_stream *s, struct chunk *c, uint32_t delta) {
   struct buf *out = c->out;
+  uint32_t content = json_get(c->doc, delta, STR("content")),
+           details = json_get(c->doc, delta, STR("reasoning_details"));
   bool parts = json_is(c->doc, content, JSON_ARRAY), told = false;
   c->spoiled = true;
   if (parts) {
@@ -102,7 +110,7 @@ static void write_lists(struct chat_stream *s, struct chunk *c, uint32_t content
     s->reply->text_bytes += out->len - from;
     buf_char(out, '"');
   }
-  if (s->reply->hides_reasoning || !twin) return;
+  if (s->reply->hides_reasoning || has_reasoning(c->doc, delta)) return;
   size_t from = out->len;
   json_write_key(out, STR("reasoning"));
   buf_char(out, '"');
@@ -128,8 +136,11 @@ static void write_delta_member(struct chat_stream *s, struct chunk *c, uint32_t 
   if (word == CHAT_WORD_ROLE || word == CHAT_WORD_TOOL_CALLS || chat_null_refused(doc, word, value)) return;
   if (word == CHAT_WORD_REASONING && json_type(doc, value) == JSON_NULL &&
       json_is(doc, json_get(doc, delta, STR("reasoning_content")), JSON_STRING))
-    return;                                                                  // its twin is written instead
-  if (word == CHAT_WORD_CONTENT && json_is(doc, value, JSON_ARRAY)) return;  // write_lists
+    return;  // its twin is written instead
+  if (UNLIKELY(json_is(doc, value, JSON_ARRAY))) {
+    c->lists |= word == CHAT_WORD_CONTENT || word == CHAT_WORD_REASONING_DETAILS;
+    if (word == CHAT_WORD_CONTENT) return;  // write_lists
+  }
   if (is_thought(word) && s->reply->hides_reasoning) {
     c->hides |= is_filled(doc, value);
     s->reply->text_bytes += chat_inside(doc, value).len;
@@ -160,11 +171,6 @@ static void write_calls(struct chat_stream *s, struct chunk *c, uint32_t calls, 
     offer(c, found.arguments, found.arguments_at);
 }
 
-static bool has_reasoning(const struct json_doc *doc, uint32_t delta) {
-  return json_is(doc, json_get(doc, delta, STR("reasoning")), JSON_STRING) ||
-         json_is(doc, json_get(doc, delta, STR("reasoning_content")), JSON_STRING);
-}
-
 static void write_delta(struct chat_stream *s, struct chunk *c, uint32_t delta, uint64_t index, bool end) {
   const struct json_doc *doc = c->doc;
   uint64_t bit = bit_of(index);
@@ -178,9 +184,8 @@ static void write_delta(struct chat_stream *s, struct chunk *c, uint32_t delta, 
     write_delta_member(s, c, delta, key, value);
     key = json_next(doc, delta, value);
   }
-  uint32_t content = json_get(doc, delta, STR("content")), details = json_get(doc, delta, STR("reasoning_details"));
-  if (UNLIKELY(json_is(doc, content, JSON_ARRAY) || json_first(doc, details) != JSON_NONE))
-    write_lists(s, c, content, details, !has_reasoning(doc, delta));
+  if (UNLIKELY(c->lists)) write_lists(s, c, delta);
+  c->lists = false;
   write_calls(s, c, json_get(doc, delta, STR("tool_calls")), index, end);
   buf_char(c->out, '}');
 }

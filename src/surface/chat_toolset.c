@@ -17,18 +17,18 @@ static bool is_dated(struct str type) {
 // A tool that runs at the provider of another dialect, or at OpenRouter.
 static bool is_foreign(const struct splice *s, const struct json_doc *doc, uint32_t tool) {
   struct str type = inside_of(doc, tool, STR("type"));
-  if (s->quirks.gateway || s->quirks.marks == MARKS_AS_SENT) return false;  // perhaps they are known there
+  if (s->quirks->gateway || s->quirks->marks == MARKS_AS_SENT) return false;  // perhaps they are known there
   if (str_eq(type, STR("function"))) return false;
-  if (s->quirks.openai_models) return !str_eq(type, STR("custom"));
+  if (s->quirks->openai_models) return !str_eq(type, STR("custom"));
   if (!type.len) return json_get(doc, tool, STR("function")) == JSON_NONE;
   return is_dated(type) || str_find_char(type, ':', 0) != SIZE_MAX;
 }
 
 // Members of one tool, or of its function, that are not for this service.
 static bool is_cut(const struct splice *s, const struct json_doc *doc, uint32_t key) {
-  bool marks = s->quirks.marks == MARKS_CUT || s->quirks.marks == MARKS_BREAKPOINT;
+  bool marks = s->quirks->marks == MARKS_CUT || s->quirks->marks == MARKS_BREAKPOINT;
   if (marks && json_string_is(doc, key, STR("cache_control"))) return true;
-  return s->quirks.no_strict && json_string_is(doc, key, STR("strict"));
+  return s->quirks->no_strict && json_string_is(doc, key, STR("strict"));
 }
 
 static void splice_members(struct splice *s, const struct json_doc *doc, size_t base, uint32_t object) {
@@ -49,9 +49,9 @@ static void splice_members(struct splice *s, const struct json_doc *doc, size_t 
 
 // Do the insides of the functions matter? They lie deeper than the request's index goes.
 static bool needs_inside(const struct splice *s, struct str raw) {
-  bool marks = s->quirks.marks == MARKS_CUT || s->quirks.marks == MARKS_BREAKPOINT;
+  bool marks = s->quirks->marks == MARKS_CUT || s->quirks->marks == MARKS_BREAKPOINT;
   return (marks && str_find(raw, STR("cache_control"), 0) != SIZE_MAX) ||
-         (s->quirks.no_strict && str_find(raw, STR("\"strict\""), 0) != SIZE_MAX);
+         (s->quirks->no_strict && str_find(raw, STR("\"strict\""), 0) != SIZE_MAX);
 }
 
 static void splice_tools(struct splice *s, struct walk *w, bool inside) {
@@ -99,9 +99,9 @@ void chat_tools_splice(struct splice *s, uint32_t value) {
 
 bool chat_choice_is_cut(struct splice *s, uint32_t value) {
   const struct json_doc *doc = &s->r->doc;
-  bool limited = s->quirks.auto_choice || (s->quirks.auto_while_thinks && s->thinks);
+  bool limited = s->quirks->auto_choice || (s->quirks->auto_while_thinks && s->thinks);
   if (!limited || json_type(doc, value) == JSON_NULL || json_string_is(doc, value, STR("auto"))) return false;
-  if (!s->quirks.auto_choice && json_string_is(doc, value, STR("none"))) return false;
+  if (!s->quirks->auto_choice && json_string_is(doc, value, STR("none"))) return false;
   splice_lost(s, STR("tool_choice"));
   return true;
 }
@@ -111,7 +111,7 @@ bool chat_choice_is_cut(struct splice *s, uint32_t value) {
 struct str chat_format_told(const struct splice *s) {
   const struct json_doc *doc = &s->r->doc;
   uint32_t format = chat_member_at(s->r, CHAT_MEMBER_RESPONSE_FORMAT);
-  if (!s->quirks.object_format || !json_string_is(doc, json_get(doc, format, STR("type")), STR("json_schema")))
+  if (!s->quirks->object_format || !json_string_is(doc, json_get(doc, format, STR("type")), STR("json_schema")))
     return (struct str){0};
   uint32_t holder = json_get(doc, format, STR("json_schema")), schema = json_get(doc, holder, STR("schema"));
   return json_raw(doc, schema == JSON_NONE ? holder : schema);
@@ -121,16 +121,16 @@ void chat_format_splice(struct splice *s, uint32_t value) {
   const struct json_doc *doc = &s->r->doc;
   size_t from = doc->nodes[value].start, to = doc->nodes[value].end;
   uint32_t type = json_get(doc, value, STR("type"));
-  if (s->quirks.object_format && json_string_is(doc, type, STR("json_schema"))) {
+  if (s->quirks->object_format && json_string_is(doc, type, STR("json_schema"))) {
     splice_replace(s, from, to, STR("{\"type\":\"json_object\"}"));
     return;
   }
-  if (s->quirks.schema_format && json_string_is(doc, type, STR("json_object"))) {
+  if (s->quirks->schema_format && json_string_is(doc, type, STR("json_object"))) {
     splice_replace(
         s, from, to,
         STR("{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"answer\",\"schema\":{\"type\":\"object\"}}}"));
     return;
   }
   uint32_t holder = json_get(doc, value, STR("json_schema"));
-  if (s->quirks.no_strict && json_is(doc, holder, JSON_OBJECT)) splice_members(s, doc, 0, holder);
+  if (s->quirks->no_strict && json_is(doc, holder, JSON_OBJECT)) splice_members(s, doc, 0, holder);
 }

@@ -107,7 +107,7 @@ static void splice_media(struct turns *t, size_t base, uint32_t key, uint32_t va
     buf_lit(out, ",\"file_data\":");
     write_data_url(out, f);
     buf_char(out, '}');
-  } else if (t->s->quirks.audio_urls && json_string_is(doc, key, STR("input_audio"))) {
+  } else if (t->s->quirks->audio_urls && json_string_is(doc, key, STR("input_audio"))) {
     uint32_t data = json_get(doc, value, STR("data"));
     if (!chat_has_text(doc, data) || str_starts(chat_inside(doc, data), STR("data:"))) return;
     size_t at = base + doc->nodes[data].start + 1;
@@ -118,7 +118,7 @@ static void splice_media(struct turns *t, size_t base, uint32_t key, uint32_t va
 enum mark_fate { MARK_STAYS, MARK_GOES, MARK_CHANGES };
 
 static enum mark_fate mark_fate(const struct turns *t, bool control) {
-  switch (t->s->quirks.marks) {
+  switch (t->s->quirks->marks) {
     case MARKS_AS_SENT: return MARK_STAYS;
     case MARKS_CUT: return MARK_GOES;
     case MARKS_CONTROL: return control ? MARK_STAYS : MARK_CHANGES;
@@ -179,7 +179,7 @@ static void splice_result(struct turns *t, uint32_t message, uint32_t content, s
 
 // Is there anything in an array of parts that this service wants otherwise?
 static bool parts_concern(const struct turns *t, enum side side, struct str raw) {
-  const struct provider_quirks *q = &t->s->quirks;
+  const struct provider_quirks *q = t->s->quirks;
   if (q->plain_text || t->s->files || (q->audio_urls && str_find(raw, STR("input_audio"), 0) != SIZE_MAX)) return true;
   if (side == SIDE_TOOL && q->text_results) return true;
   return q->marks != MARKS_AS_SENT && (str_find(raw, STR("cache_control"), 0) != SIZE_MAX ||
@@ -191,11 +191,11 @@ static void splice_content(struct turns *t, uint32_t message, enum side side, ui
   size_t base = t->doc->nodes[content].start;
   if (!json_is(t->doc, content, JSON_ARRAY) || !parts_concern(t, side, raw) || !open_inner(t, content, 3)) return;
   bool texts = only_texts(&t->inner);
-  if (texts && t->s->quirks.plain_text) {
+  if (texts && t->s->quirks->plain_text) {
     splice_replace(t->s, base, t->doc->nodes[content].end, STR("\""));
     write_texts(t, t->s->out);
     buf_char(t->s->out, '"');
-  } else if (!texts && side == SIDE_TOOL && t->s->quirks.text_results) {
+  } else if (!texts && side == SIDE_TOOL && t->s->quirks->text_results) {
     splice_result(t, message, content, base);
   } else {
     for (uint32_t p = json_first(&t->inner, 0); p != JSON_NONE; p = json_next(&t->inner, 0, p))
@@ -234,7 +234,7 @@ static uint32_t thoughts_of(const struct turns *t, uint32_t message) {
 }
 
 static struct str thoughts_name(const struct turns *t) {
-  switch (t->s->quirks.replay) {
+  switch (t->s->quirks->replay) {
     case REPLAY_CONTENT: return STR("reasoning_content");
     case REPLAY_REASONING: return STR("reasoning");
     default: return (struct str){0};
@@ -243,7 +243,7 @@ static struct str thoughts_name(const struct turns *t) {
 
 // Pieces of reasoning_details that may go on: none that another's format signed or encrypted.
 static bool detail_stays(const struct turns *t, uint32_t detail) {
-  const struct provider_quirks *q = &t->s->quirks;
+  const struct provider_quirks *q = t->s->quirks;
   const struct json_doc *doc = &t->inner;
   bool blob =
       chat_has_text(doc, json_get(doc, detail, STR("signature"))) || json_get(doc, detail, STR("data")) != JSON_NONE;
@@ -254,7 +254,7 @@ static bool detail_stays(const struct turns *t, uint32_t detail) {
 }
 
 static bool details_stay(struct turns *t, uint32_t details) {
-  if (t->s->quirks.replay == REPLAY_ALL && !t->s->quirks.blobs) return true;
+  if (t->s->quirks->replay == REPLAY_ALL && !t->s->quirks->blobs) return true;
   if (!json_is(t->doc, details, JSON_ARRAY) || !open_inner(t, details, 2)) return false;
   for (uint32_t d = json_first(&t->inner, 0); d != JSON_NONE; d = json_next(&t->inner, 0, d))
     if (detail_stays(t, d)) return true;
@@ -262,7 +262,7 @@ static bool details_stay(struct turns *t, uint32_t details) {
 }
 
 static void splice_details(struct turns *t, uint32_t details) {
-  if (t->s->quirks.replay == REPLAY_ALL && !t->s->quirks.blobs) return;
+  if (t->s->quirks->replay == REPLAY_ALL && !t->s->quirks->blobs) return;
   if (!open_inner(t, details, 2)) return;
   struct walk w = {.doc = &t->inner, .base = t->doc->nodes[details].start};
   for (uint32_t d = json_first(&t->inner, 0); d != JSON_NONE;) {
@@ -283,7 +283,7 @@ static bool is_thought(const struct turns *t, uint32_t key) {
 
 // Does this member with reasoning stay? Under what name is another question.
 static bool thought_stays(struct turns *t, uint32_t message, uint32_t key, uint32_t value) {
-  enum replay_form replay = t->s->quirks.replay;
+  enum replay_form replay = t->s->quirks->replay;
   if (json_string_is(t->doc, key, STR("reasoning_details"))) return details_stay(t, value);
   if (replay == REPLAY_ALL || replay == REPLAY_AS_SENT) return true;
   return thoughts_name(t).len && value == thoughts_of(t, message);
@@ -291,7 +291,7 @@ static bool thought_stays(struct turns *t, uint32_t message, uint32_t key, uint3
 
 // GLM models read their reasoning again between tags at the beginning of the content.
 static void write_tagged(struct turns *t, uint32_t message, uint32_t content) {
-  uint32_t thoughts = t->s->quirks.replay == REPLAY_TAGS ? thoughts_of(t, message) : JSON_NONE;
+  uint32_t thoughts = t->s->quirks->replay == REPLAY_TAGS ? thoughts_of(t, message) : JSON_NONE;
   if (thoughts == JSON_NONE) return;
   bool string = json_is(t->doc, content, JSON_STRING), null = json_type(t->doc, content) == JSON_NULL;
   if (!string && !null) return;
@@ -312,13 +312,13 @@ static bool is_foreign(const struct turns *t, uint32_t key) {
   static const char *const openai[] = {"refusal", "audio", "annotations", "function_call", NULL};
   for (const char *const *name = provider_foreign_in_messages; *name; name++)
     if (json_string_is(t->doc, key, str_from_cstr(*name))) return true;
-  for (const char *const *name = openai; !t->s->quirks.openai_models && *name; name++)
+  for (const char *const *name = openai; !t->s->quirks->openai_models && *name; name++)
     if (json_string_is(t->doc, key, str_from_cstr(*name))) return true;
   return false;
 }
 
 static bool member_stays(struct turns *t, uint32_t message, uint32_t key, uint32_t value) {
-  const struct provider_quirks *q = &t->s->quirks;
+  const struct provider_quirks *q = t->s->quirks;
   if (is_thought(t, key)) return thought_stays(t, message, key, value);
   if (q->no_names && json_string_is(t->doc, key, STR("name"))) return false;
   if (q->gateway) return true;
@@ -330,7 +330,7 @@ static bool member_stays(struct turns *t, uint32_t message, uint32_t key, uint32
 static void splice_member(struct turns *t, uint32_t message, enum side side, uint32_t key, uint32_t value) {
   size_t from = t->doc->nodes[key].start, to = t->doc->nodes[key].end;
   if (json_string_is(t->doc, key, STR("role"))) {
-    if (t->s->quirks.no_developer && json_string_is(t->doc, value, STR("developer")))
+    if (t->s->quirks->no_developer && json_string_is(t->doc, value, STR("developer")))
       splice_replace(t->s, t->doc->nodes[value].start, t->doc->nodes[value].end, STR("\"system\""));
   } else if (json_string_is(t->doc, key, STR("content"))) {
     write_tagged(t, message, value);
@@ -362,7 +362,7 @@ static void splice_message(struct turns *t, uint32_t message, enum side side) {
   walk_end(t->s, &w);
   bool called = json_first(doc, member(t, message, STR("tool_calls"))) != JSON_NONE ||
                 json_is(doc, member(t, message, STR("tool_calls")), JSON_ARRAY);
-  if (side == SIDE_ASSISTANT && called && t->s->quirks.fills_replay && thoughts_of(t, message) == JSON_NONE)
+  if (side == SIDE_ASSISTANT && called && t->s->quirks->fills_replay && thoughts_of(t, message) == JSON_NONE)
     buf_lit(t->s->out, ",\"reasoning_content\":\"\"");
 }
 
@@ -370,7 +370,7 @@ static void splice_message(struct turns *t, uint32_t message, enum side side) {
 
 // How many messages from here on must be one. A call stands alone.
 static unsigned run_of(const struct turns *t, uint32_t message, enum side side, bool leading) {
-  const struct provider_quirks *q = &t->s->quirks;
+  const struct provider_quirks *q = t->s->quirks;
   unsigned n = 1;
   bool joins = (side == SIDE_SYSTEM && leading && q->one_system) || (q->alternates && side != SIDE_TOOL);
   if (!joins || member(t, message, STR("tool_calls")) != JSON_NONE) return 1;
@@ -463,7 +463,7 @@ static void splice_messages(struct turns *t) {
     enum side side = side_of(t, m);
     leading &= side == SIDE_SYSTEM;
     unsigned run = run_of(t, m, leading ? SIDE_SYSTEM : side == SIDE_SYSTEM ? SIDE_USER : side, leading);
-    bool late = side == SIDE_SYSTEM && !leading && t->s->quirks.one_system;
+    bool late = side == SIDE_SYSTEM && !leading && t->s->quirks->one_system;
     if (side != SIDE_TOOL) flush_media(t);
     if (run == 1 && !late) {
       splice_message(t, m, side);
@@ -483,7 +483,7 @@ static void splice_messages(struct turns *t) {
 
 // Which of the oddities matter to this service.
 static unsigned concerns(const struct splice *s) {
-  const struct provider_quirks *q = &s->quirks;
+  const struct provider_quirks *q = s->quirks;
   unsigned odd = 0;
   if (q->no_developer) odd |= CHAT_ODD_DEVELOPER;
   if (q->one_system) odd |= CHAT_ODD_SYSTEM;
@@ -502,7 +502,7 @@ void chat_turns_splice(struct splice *s) {
   if (!t.schema.len && !(s->r->odd & concerns(s))) return;
   t.walk = (struct walk){.doc = t.doc, .within = t.messages};
   t.keeps_signatures = str_find(s->e->provider->base_url, STR("googleapis.com"), 0) != SIZE_MAX;
-  t.breakpoints = s->quirks.marks == MARKS_BREAKPOINT && openai_model_has_breakpoints(openai_model_name(s->e));
+  t.breakpoints = s->quirks->marks == MARKS_BREAKPOINT && openai_model_has_breakpoints(openai_model_name(s->e));
   buf_init(&t.media, LIMIT_REQUEST_BODY);
   splice_messages(&t);
   buf_free(&t.media);

@@ -50,7 +50,7 @@ static void write_effort(struct splice *s, const struct want *w) {
       word = STR("default");
     } else {
       // "On" alone is true of a model that reasons anyhow.
-      if (nearest != effort && w->word.len && s->quirks.wish == WISH_EFFORT) splice_lost(s, STR("reasoning_effort"));
+      if (nearest != effort && w->word.len && s->quirks->wish == WISH_EFFORT) splice_lost(s, STR("reasoning_effort"));
       word = str_from_cstr(effort_word(nearest));
     }
     if (nearest == EFFORT_NONE && effort != EFFORT_NONE && !can.fallback_any) return;  // it reasons or not, as it likes
@@ -127,13 +127,13 @@ bool chat_wish_make(struct splice *s) {
   uint32_t reasoning = chat_member_at(s->r, CHAT_MEMBER_REASONING);
   uint32_t effort = chat_member_at(s->r, CHAT_MEMBER_REASONING_EFFORT);
   buf_init(&s->wish, LIMIT_REQUEST_BODY);
-  if (s->quirks.auto_while_thinks) read_native(s);
+  if (s->quirks->auto_while_thinks) read_native(s);
   if (reasoning == JSON_NONE && effort == JSON_NONE) return true;
   struct want w = want_read(s->r);
-  if (s->quirks.wish == WISH_OBJECT) {
+  if (s->quirks->wish == WISH_OBJECT) {
     write_object(s);
   } else if (w.word.len || w.budget || w.on) {
-    switch (s->quirks.wish) {
+    switch (s->quirks->wish) {
       case WISH_THINKING: write_thinking(s, &w); break;
       case WISH_BUDGET: write_budget(s, &w); break;
       case WISH_TEMPLATE: write_template(s, &w); break;
@@ -141,7 +141,7 @@ bool chat_wish_make(struct splice *s) {
     }
   }
   struct str sent = chat_inside(&s->r->doc, effort);
-  s->wish_as_sent = reasoning == JSON_NONE && s->quirks.wish == WISH_EFFORT && s->wish.len == sent.len + 21 &&
+  s->wish_as_sent = reasoning == JSON_NONE && s->quirks->wish == WISH_EFFORT && s->wish.len == sent.len + 21 &&
                     str_eq(str_from(s->wish.ptr + 20, sent.len), sent);
   if (w.effort == EFFORT_NONE) s->thinks = false;
   if (w.effort > EFFORT_NONE || w.on || w.budget) s->thinks = true;
