@@ -138,6 +138,10 @@ const char *const provider_foreign[] = {"thinking",
                                         "caching",
                                         "tags",
                                         "num_retries",
+                                        "store",
+                                        "moderation",
+                                        "safety_identifier",
+                                        "prompt_cache_retention",
                                         NULL};
 
 const char *const provider_foreign_in_messages[] = {"images",         "model",

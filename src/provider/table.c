@@ -27,7 +27,10 @@ static const char *const cerebras_deny[] = {"frequency_penalty",
 static const char *const cerebras_know[] = {"clear_thinking", "disable_reasoning", "min_tokens", NULL};
 // OpenAI answers members it does not know with 400 (providers of open models know these).
 static const char *const openai_deny[] = {"top_k", "min_p", "top_a", "repetition_penalty", NULL};
-static const char *const azure_know[] = {"data_sources", "user_security_context", NULL};
+static const char *const openai_know[] = {"store", "moderation", "safety_identifier", "prompt_cache_retention", NULL};
+static const char *const azure_know[] = {
+    "store", "moderation", "safety_identifier", "prompt_cache_retention", "data_sources", "user_security_context",
+    NULL};
 static const char *const groq_deny[] = {"logprobs", "top_logprobs",       "logit_bias", "n",     "top_k",      "min_p",
                                         "top_a",    "repetition_penalty", "modalities", "audio", "prediction", NULL};
 static const char *const groq_know[] = {
@@ -43,6 +46,7 @@ const struct provider_row provider_rows[] = {
      .quirks = {.max_tokens_field = "max_completion_tokens",
                 .openai_models = true,
                 .deny = openai_deny,
+                .know = openai_know,
                 .strict = true,
                 .replay = REPLAY_NEVER,
                 .marks = MARKS_BREAKPOINT,

@@ -35,14 +35,15 @@ static void write_arguments(const struct json_doc *doc, uint32_t arguments, stru
 }
 
 // The function object without empty or null members, its arguments a string. `empty`: what arguments without anything
-// become; nothing at all when it is empty itself.
-static void write_function(const struct json_doc *doc, uint32_t function, struct str empty, struct buf *out) {
+// become; nothing at all when it is empty itself. `named`: its name has been told.
+static void write_function(const struct json_doc *doc, uint32_t function, bool named, struct str empty,
+                           struct buf *out) {
   uint32_t arguments = json_get(doc, function, STR("arguments"));
   buf_char(out, '{');
   for (uint32_t key = json_first(doc, function); key != JSON_NONE;) {
     uint32_t value = json_next(doc, function, key);
-    bool nothing =
-        json_type(doc, value) == JSON_NULL || (json_string_is(doc, key, STR("name")) && !chat_has_text(doc, value));
+    bool nothing = json_type(doc, value) == JSON_NULL ||
+                   (json_string_is(doc, key, STR("name")) && (named || !chat_has_text(doc, value)));
     if (!nothing && !json_string_is(doc, key, STR("arguments"))) chat_copy_member(doc, key, value, out);
     key = json_next(doc, function, value);
   }
@@ -96,7 +97,7 @@ void chat_calls_whole(const struct chat_reply *reply, const struct json_doc *doc
       copy_others(doc, call, out);
       if (json_is(doc, function, JSON_OBJECT)) {
         buf_lit(out, ",\"function\":");
-        write_function(doc, function, STR("\"{}\""), out);
+        write_function(doc, function, false, STR("\"{}\""), out);
       }
       buf_char(out, '}');
     }
@@ -149,6 +150,8 @@ struct piece {
   uint64_t index;      // the provider's, or the place in the array
   uint64_t index_out;  // ours
   bool first;          // it begins the call
+  bool again;          // it goes on with one that has its id and type
+  bool named;          // and its name
 };
 
 static struct piece piece_read(const struct json_doc *doc, uint32_t call, uint64_t position) {
@@ -170,8 +173,10 @@ static bool piece_is_good(const struct piece *p) {
   if (p->first && !(chat_has_text(doc, p->id) && chat_has_text(doc, p->type))) return false;
   if ((p->id != JSON_NONE && !chat_has_text(doc, p->id)) || (p->type != JSON_NONE && !chat_has_text(doc, p->type)))
     return false;
+  if (p->again && (p->id != JSON_NONE || p->type != JSON_NONE)) return false;
   if (p->function == JSON_NONE) return true;
   uint32_t name = json_get(doc, p->function, STR("name"));
+  if (p->named && name != JSON_NONE) return false;
   return json_is(doc, p->function, JSON_OBJECT) && (name == JSON_NONE || chat_has_text(doc, name)) &&
          (p->arguments == JSON_NONE || json_is(doc, p->arguments, JSON_STRING));
 }
@@ -183,21 +188,21 @@ static void piece_write(const struct piece *p, const struct chat_reply *reply, u
   }
   buf_lit(out, "{\"index\":");
   buf_u64(out, p->index_out);
-  if (chat_has_text(p->doc, p->id) || p->first) {
+  if ((chat_has_text(p->doc, p->id) && !p->again) || p->first) {
     buf_lit(out, ",\"id\":");
     if (chat_has_text(p->doc, p->id))
       buf_str(out, json_raw(p->doc, p->id));
     else
       write_id(reply, choice, p->index_out, out);
   }
-  if (chat_has_text(p->doc, p->type) || p->first) {
+  if ((chat_has_text(p->doc, p->type) && !p->again) || p->first) {
     buf_lit(out, ",\"type\":");
     buf_str(out, chat_has_text(p->doc, p->type) ? json_raw(p->doc, p->type) : STR("\"function\""));
   }
   copy_others(p->doc, p->call, out);
   if (json_is(p->doc, p->function, JSON_OBJECT)) {
     buf_lit(out, ",\"function\":");
-    write_function(p->doc, p->function, (struct str){0}, out);
+    write_function(p->doc, p->function, p->named, (struct str){0}, out);
   }
   buf_char(out, '}');
 }
@@ -237,10 +242,13 @@ struct chat_pieces chat_calls_piece(struct chat_calls *known, const struct chat_
     struct chat_call *c = find(known, choice, p.indexed, p.index, id, named);
     if (!c && (c = begin(known, choice, p.index, id))) found.began = p.first = true;
     p.index_out = c ? index_of(known, c) : p.index;
+    p.again = c && !p.first;
+    p.named = c && c->named;
     separate(out, n++ == 0);
     piece_write(&p, reply, choice, out);
     if (!c) continue;
     c->function |= json_is(doc, p.function, JSON_OBJECT);
+    c->named |= named;
     c->has_arguments |= chat_has_text(doc, p.arguments) || json_is(doc, p.arguments, JSON_OBJECT);
     // The text of the arguments is found again from behind: what stands behind it in the piece was copied with it.
     bool only = n == 1 && piece_is_good(&p) && chat_has_text(doc, p.arguments) && !out->failed;

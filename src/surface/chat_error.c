@@ -311,6 +311,8 @@ static uint32_t error_node(const struct json_doc *doc, const struct chat_top *to
   uint32_t inside = top->choice.at[CHAT_WORD_ERROR];
   if (json_first(doc, inside) != JSON_NONE || chat_has_text(doc, inside)) return inside;
   if (json_first(doc, top->error) != JSON_NONE || chat_has_text(doc, top->error)) return top->error;
+  uint32_t stopped = json_get(doc, top->x_groq, STR("error"));  // why Groq ends a stream early
+  if (chat_has_text(doc, stopped)) return stopped;
   if (top->first != JSON_NONE) return JSON_NONE;
   if (json_string_is(doc, json_get(doc, 0, STR("object")), STR("error"))) return 0;
   uint32_t base_resp = json_get(doc, 0, STR("base_resp"));

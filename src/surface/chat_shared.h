@@ -84,6 +84,7 @@ struct chat_call {
   uint8_t index;       // the provider's index
   bool function;       // a function call, not one of another kind
   bool has_arguments;  // some have come
+  bool named;          // its name has been told
 };
 // The calls of a stream in order of appearance. A call's index in what we write counts those before it in its choice.
 // What comes after CHAT_CALLS_MAX of them is passed on with the provider's own index.
@@ -97,9 +98,9 @@ struct chat_pieces {
   size_t arguments_at;  // where their characters went in out
   bool began;           // a call began
 };
-// `"tool_calls":[…]` of a delta: each piece with an index, the first one of a call with id and type, arguments as
-// strings. `end`: the choice ends here, so calls without arguments get "{}". Nothing at all is written when there is
-// nothing to say. `calls` may be JSON_NONE.
+// `"tool_calls":[…]` of a delta: each piece with an index, only the first one of a call with id and type, the name
+// once, since clients join what comes in pieces; arguments as strings. `end`: the choice ends here, so calls without
+// arguments get "{}". Nothing at all is written when there is nothing to say. `calls` may be JSON_NONE.
 struct chat_pieces chat_calls_piece(struct chat_calls *known, const struct chat_reply *reply, uint64_t choice,
                                     const struct json_doc *doc, uint32_t calls, bool end, struct buf *out);
 // Has this choice called anything?

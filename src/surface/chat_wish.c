@@ -49,8 +49,10 @@ static void write_effort(struct splice *s, const struct want *w) {
     if (can.fallback_any && effort != EFFORT_NONE) {
       word = STR("default");
     } else {
-      // "On" alone is true of a model that reasons anyhow.
-      if (nearest != effort && w->word.len && s->quirks->wish == WISH_EFFORT) splice_lost(s, STR("reasoning_effort"));
+      // "On" alone is true of a model that reasons anyhow; and a switch says most of a level that has no place beside
+      // it.
+      bool told = can.set || s->quirks->wish == WISH_EFFORT;
+      if (nearest != effort && w->word.len && told) splice_lost(s, STR("reasoning_effort"));
       word = str_from_cstr(effort_word(nearest));
     }
     if (nearest == EFFORT_NONE && effort != EFFORT_NONE && !can.fallback_any) return;  // it reasons or not, as it likes

@@ -18,6 +18,21 @@ static inline void run_request(const struct target *t, struct str body, struct b
   arena_free(&arena);
 }
 
+// The names of what the provider is not told, one a line.
+static inline void run_lost(const struct target *t, struct str body, struct buf *out) {
+  struct chat_request r;
+  struct fault_note note;
+  struct arena arena = {0};
+  struct translation translation = {.arena = &arena};
+  if (chat_request_parse(&r, body, &arena, &note)) chat_request_lost(&r, &t->endpoint, &translation);
+  for (unsigned i = 0; i < translation.dropped_count; i++) {
+    buf_str(out, translation.dropped[i]);
+    buf_char(out, '\n');
+  }
+  chat_request_free(&r);
+  arena_free(&arena);
+}
+
 // The client's body, or the error it reads.
 static inline bool run_reply(const struct target *t, struct str body, struct buf *out) {
   struct chat_reply reply;

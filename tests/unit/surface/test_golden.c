@@ -21,6 +21,13 @@ static void check_request(struct golden *g) {
       fail_msg("%s: not JSON: %.*s", g->name, STR_ARGS(buf_view(&out)));
     json_doc_free(&doc);
     golden_compare(g, "upstream.json", buf_view(&out));
+    buf_clear(&out);
+    run_lost(&g->target, buf_view(&in), &out);
+    struct buf lost;
+    if (out.len || golden_read(g, "upstream.lost", &lost)) {
+      if (!out.len) buf_free(&lost);
+      golden_compare(g, "upstream.lost", buf_view(&out));
+    }
     buf_free(&out);
   }
   buf_free(&in);
