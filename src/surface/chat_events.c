@@ -652,8 +652,16 @@ bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *
   return !e->failed && !out->failed;
 }
 
+// "call_0": some providers count anew in each answer, and what was kept of one would be found for another.
+static bool is_counted(struct str id) {
+  if (!str_starts(id, STR("call_"))) return false;
+  for (size_t i = 5; i < id.len; i++)
+    if (id.ptr[i] < '0' || id.ptr[i] > '9') return false;
+  return id.len <= 5 + 6;
+}
+
 bool chat_events_carry(const struct chat_events *e, struct str *call_id, struct str *details) {
   *call_id = str_from_cstr(e->first_id);
   *details = buf_view(&e->details);
-  return call_id->len && details->len && !e->details.failed && e->options.reasoning_format;
+  return call_id->len && !is_counted(*call_id) && details->len && !e->details.failed && e->options.reasoning_format;
 }
