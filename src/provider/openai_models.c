@@ -97,10 +97,6 @@ bool openai_model_only_responses(struct str model) {
   return ours && has_word(model, STR("-pro"));
 }
 
-bool openai_model_calls_by_responses(struct str model) {
-  return str_starts(bare(model), STR("gpt-5.6"));
-}
-
 bool openai_model_efforts(struct str model, unsigned *set) {
   const struct row *row = row_of(model);
   *set = row ? row->efforts : 0;

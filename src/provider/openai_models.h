@@ -15,8 +15,6 @@ bool openai_model_never_reasons(struct str model);
 bool openai_model_refuses_stop(struct str model, struct str effort);
 // Is it served by the Responses API alone?
 bool openai_model_only_responses(struct str model);
-// Does it refuse in Chat Completions to reason and to call tools at once?
-bool openai_model_calls_by_responses(struct str model);
 // The levels it takes, as bits 1 << enum effort. False: not one of those known here.
 bool openai_model_efforts(struct str model, unsigned *set);
 // Does it know prompt_cache_breakpoint?

@@ -100,6 +100,8 @@ static void read(unsigned status, const struct json_doc *doc, uint32_t holder, u
   enum fault code = FAULT_NONE;
   uint64_t number;
   if (!json_is(doc, message, JSON_STRING)) message = json_get(doc, at, STR("detail"));
+  // The details echo the request: only what is wrong first is shown.
+  if (json_is(doc, message, JSON_ARRAY)) message = json_get(doc, json_first(doc, message), STR("msg"));
   for (size_t i = 0; i < sizeof told / sizeof *told && (!code || code == FAULT_BAD_REQUEST); i++) {
     enum fault found = by_code(told[i]);
     if (found) code = found;

@@ -476,7 +476,10 @@ static void server_done(struct responses_items *s, struct responses_item *it, ui
         json_is(doc, input, JSON_STRING) ? decode_inside(doc, input) : as_inside(s, &asked, json_raw(doc, input));
     break;
   }
-  if (str_ends(event.name, STR("_call"))) event.name.len -= 5;
+  if (str_eq(event.name, STR("custom_tool_call")))
+    event.name = decode_member(doc, item, STR("name"));
+  else if (str_ends(event.name, STR("_call")))
+    event.name.len -= 5;
   event.text = as_inside(s, &made, json_raw(doc, item));
   if (!s->no_memory) decode_give(s->sink, event);
   buf_free(&asked);

@@ -100,7 +100,7 @@ static void write_reasoning(struct responses_writer *w, enum effort effort) {
   const struct conversation *c = w->c;
   enum effort wished = effort_wished(c);
   if (wished != effort && (effort || wished != EFFORT_NONE)) translation_drop(w->t, STR("reasoning_effort"));
-  bool summary = wished && effort != EFFORT_NONE && !c->reasoning_hidden;
+  bool summary = effort > EFFORT_NONE && !c->reasoning_hidden;
   if (!effort && !summary && !c->reasoning_own.len) return;
   if (openai_model_never_reasons(w->model)) return;
   struct json_doc doc = {0};

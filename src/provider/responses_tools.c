@@ -2,6 +2,11 @@
 // back.
 #include "provider/responses_write.h"
 
+// Between the elements of an array.
+static void comma(struct responses_writer *w) {
+  if (w->out->len && w->out->ptr[w->out->len - 1] != '[') buf_char(w->out, ',');
+}
+
 // --- tools ---
 
 // Those that the API knows; xAI's behind them.
@@ -46,7 +51,7 @@ void responses_copy(struct buf *out, const struct json_doc *doc, uint32_t object
 // Chat nests what is flat here: {"custom":{"name":…,"format":{"type":"grammar","grammar":{…}}}}. False: it is flat.
 static bool custom_tool(struct responses_writer *w, struct str json) {
   struct json_doc doc = {0};
-  bool nested = encode_parse(&doc, json, 3, w->t) && json_is(&doc, json_get(&doc, 0, STR("custom")), JSON_OBJECT);
+  bool nested = encode_parse(&doc, json, 4, w->t) && json_is(&doc, json_get(&doc, 0, STR("custom")), JSON_OBJECT);
   uint32_t custom = json_get(&doc, 0, STR("custom")), format = json_get(&doc, custom, STR("format"));
   uint32_t grammar = json_get(&doc, format, STR("grammar"));
   if (nested) {
@@ -71,7 +76,7 @@ static void native_tool(struct responses_writer *w, const struct native_tool *to
     return;
   }
   if (str_eq(tool->type, STR("custom")) && custom_tool(w, tool->json)) return;
-  if (w->out->ptr[w->out->len - 1] != '[') buf_char(w->out, ',');
+  comma(w);
   buf_str(w->out, tool->json);
 }
 
@@ -91,7 +96,7 @@ static void search_tool(struct responses_writer *w) {
   const struct web_search *s = &w->c->web_search;
   bool openai = responses_is_openai(w->host);
   if (s->native.len) {
-    if (w->out->ptr[w->out->len - 1] != '[') buf_char(w->out, ',');
+    comma(w);
     buf_str(w->out, s->native);
     return;
   }
@@ -228,7 +233,7 @@ static const struct own_tool *own_tool(const struct responses_writer *w, const s
 void responses_call_item(struct responses_writer *w, const struct part *call, struct str id) {
   struct str item;
   if (own_tool(w, call, &item)) {
-    if (w->out->len && w->out->ptr[w->out->len - 1] != '[') buf_char(w->out, ',');
+    comma(w);
     buf_str(w->out, item);
     return;
   }
@@ -279,7 +284,7 @@ bool responses_served_item(struct responses_writer *w, const struct part *p) {
     served_action(w, &doc, action);
     buf_char(w->out, '}');
   } else if (is) {
-    if (w->out->len && w->out->ptr[w->out->len - 1] != '[') buf_char(w->out, ',');
+    comma(w);
     buf_str(w->out, item);
   }
   json_doc_free(&doc);

@@ -341,6 +341,30 @@ class Dialects(unittest.TestCase):
         self.mock.next = lambda r: r.send(reply(cut)) or KEEP
         self.assertEqual(self.ask("r/any")[1].json["choices"][0]["finish_reason"], "length")
 
+    def test_items_of_responses_come_back(self):
+        search = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}}
+        output = [{"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}], "encrypted_content": "gAAA+/="},
+                  search | {"action": search["action"] | {"sources": [{"type": "url", "url": "https://example.org"}]}},
+                  {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gBBB"},
+                  {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "phase": "commentary",
+                   "content": [{"type": "output_text", "text": "I look.", "annotations": []}]},
+                  {"type": "function_call", "id": "fc_1", "call_id": "call_R1", "name": "get_weather", "arguments": "{\"city\":\"Oslo\"}"}]
+        _, sent = self.again("r/any", RESPONSES_ANSWER | {"output": output})
+        self.assertEqual(sent["input"][1:6], [
+            output[0], search, output[2],
+            {"type": "message", "role": "assistant", "phase": "commentary", "content": [{"type": "output_text", "text": "I look."}]},
+            {"type": "function_call", "call_id": "call_R1", "name": "get_weather", "arguments": "{\"city\":\"Oslo\"}"}])
+        # What the client loses is restored, unless its call has an ID that comes again in other answers.
+        for call_id, restored in (("call_R2", True), ("call_0", False)):
+            output[4]["call_id"] = call_id
+            self.mock.next = lambda request: request.send(reply(RESPONSES_ANSWER | {"output": output})) or KEEP
+            self.ask("r/any", tools=QUESTION["tools"])
+            bare = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None, "tool_calls": [
+                        {"id": call_id, "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}]},
+                    {"role": "tool", "tool_call_id": call_id, "content": "1"}]
+            items = [item["type"] for item in self.sent("r/any", messages=bare, tools=QUESTION["tools"])["input"]]
+            self.assertEqual(items[1:-2], ["reasoning", "web_search_call", "reasoning"] if restored else [])
+
     def test_models_of_openai_that_reason_are_not_steered_by_sampling(self):
         sent = self.sent("o/gpt-5", **QUESTION, top_p=0.5, logprobs=True)
         _, response = self.ask("o/gpt-5", temperature=0.5, top_k=5, stop=None)

@@ -78,6 +78,7 @@ static void test_openais(void **state) {
               {"gpt-5.5", "", true, false},
               {"gpt-5.5", "none", false, false},
               {"gpt-5.6-sol", "", true, false},
+              {"openai.gpt-5.6-luna", "", true, false},
               {"openai/o3-mini", "", true, false},
               {"o1-pro", "", true, true},
               {"gpt-5.2-proo", "", true, false},
@@ -90,6 +91,14 @@ static void test_openais(void **state) {
         openai_model_only_responses(name) != rows[i].only_responses)
       fail_msg("%s with effort \"%s\"", rows[i].name, rows[i].effort);
   }
+}
+
+static void test_openais_that_never_reason(void **state) {
+  (void)state;
+  static const char *const never[] = {"gpt-4o", "openai/gpt-4.1-mini", "gpt-5-chat-latest", "ft:gpt-3.5-turbo:us:x"};
+  static const char *const may[] = {"gpt-5.1", "o3", "our-deployment", "openai.gpt-5.4"};
+  for (size_t i = 0; i < 4; i++) assert_true(openai_model_never_reasons(str_from_cstr(never[i])));
+  for (size_t i = 0; i < 4; i++) assert_false(openai_model_never_reasons(str_from_cstr(may[i])));
 }
 
 // Levels of reasoning: the one wished for, and the one the model takes ("-": none is told).
@@ -186,8 +195,8 @@ static void test_budgets(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_claudes), cmocka_unit_test(test_openais),
-                                     cmocka_unit_test(test_geminis), cmocka_unit_test(test_efforts),
-                                     cmocka_unit_test(test_budgets)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_claudes), cmocka_unit_test(test_openais), cmocka_unit_test(test_openais_that_never_reason),
+      cmocka_unit_test(test_geminis), cmocka_unit_test(test_efforts), cmocka_unit_test(test_budgets)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
