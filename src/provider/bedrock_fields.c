@@ -38,12 +38,15 @@ enum { CLAUDE_MEMBERS = sizeof claude_members / sizeof *claude_members };
 
 static struct str extra_of(const struct conversation *c, const char *native) {
   for (size_t i = 0; i < c->extra_count; i++)
-    for (size_t k = 0; k < MEMBERS; k++)
+    for (size_t k = 0; k < MEMBERS && !c->extra[i].idle; k++)
       if (str_eq(str_from_cstr(members[k].native), str_from_cstr(native)) &&
           str_eq(c->extra[i].name, str_from_cstr(members[k].name)))
         return c->extra[i].json;
   return (struct str){0};
 }
+
+// Of two spellings of one member the first counts.
+static bool is_said_before(const struct bedrock_fields *f, size_t extra);
 
 static const struct encode_native *claude_member(const struct bedrock_fields *f, struct str name) {
   for (size_t i = 0; f->model->claude.known && i < CLAUDE_MEMBERS; i++)
@@ -312,7 +315,7 @@ static void write_claude_members(const struct bedrock_fields *f, struct buf *out
   for (size_t i = 0; i < f->c->extra_count; i++) {
     const struct extra *extra = &f->c->extra[i];
     const struct encode_native *row = claude_member(f, extra->name);
-    if (!row || extra->idle) continue;
+    if (!row || extra->idle || is_said_before(f, i)) continue;
     struct str name = str_from_cstr(row->native ? row->native : row->name);
     if (str_eq(name, STR("anthropic_beta")))
       write_betas(extra->json, out);
@@ -435,15 +438,36 @@ static void write_tier(const struct bedrock_fields *f, struct buf *out) {
 
 // --- all ---
 
+static size_t row_of(struct str name) {
+  size_t row = 0;
+  while (row < MEMBERS && !str_eq(name, str_from_cstr(members[row].name))) row++;
+  return row;
+}
+
+// What a member of the client's becomes; empty: nothing.
+static struct str native_of(const struct bedrock_fields *f, struct str name) {
+  size_t row = row_of(name);
+  if (row < MEMBERS) return str_from_cstr(members[row].native);
+  const struct encode_native *claude = claude_member(f, name);
+  return claude ? str_from_cstr(claude->native ? claude->native : claude->name) : (struct str){0};
+}
+
+static bool is_said_before(const struct bedrock_fields *f, size_t extra) {
+  struct str native = native_of(f, f->c->extra[extra].name);
+  for (size_t i = 0; native.len && i < extra; i++)
+    if (!f->c->extra[i].idle && str_eq(native_of(f, f->c->extra[i].name), native)) return true;
+  return false;
+}
+
 static void write_extra(const struct bedrock_fields *f, struct buf *out) {
   for (size_t i = 0; i < f->c->extra_count; i++) {
     const struct extra *extra = &f->c->extra[i];
-    size_t row = 0;
-    while (row < MEMBERS && !str_eq(extra->name, str_from_cstr(members[row].name))) row++;
-    if (row < MEMBERS && !members[row].merged)
-      encode_json(out, str_from_cstr(members[row].native), extra->json);
-    else if (row == MEMBERS && !claude_member(f, extra->name) && !extra->idle)
+    size_t row = row_of(extra->name);
+    bool known = native_of(f, extra->name).len != 0;
+    if ((!known && !extra->idle) || is_said_before(f, i))
       translation_drop(f->t, extra->name);
+    else if (row < MEMBERS && !members[row].merged)
+      encode_json(out, str_from_cstr(members[row].native), extra->json);
   }
 }
 
