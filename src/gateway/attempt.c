@@ -65,7 +65,7 @@ static bool build_translated(struct request *r, struct head_target *target, stru
   buf_init(&path, LIMIT_HEADER_LINE);
   buf_init(&fields, LIMIT_HEADER_LINE);
   in->dialect->path(e, stream, &path);
-  if (in->dialect->fields) in->dialect->fields(e, &fields);
+  if (in->dialect->fields) in->dialect->fields(in->conversation, e, &fields);
   if (e->provider->protocol == PROTOCOL_AZURE) {
     buf_clear(&path);
     azure_path(e, target->base, STR("/responses"), &path);
@@ -325,6 +325,13 @@ void path_attempt_failed(struct request *r, enum fault fault, struct str message
       .latency_ms = (uint32_t)((time_mono_ns() - in->attempt_ns) / 1000000),
   };
   relay_reset(in);
+  if (fault == FAULT_UPSTREAM_ANSWER && !in->asked_again && !in->spoken) {
+    in->asked_again = true;
+    metric_add(&r->worker->metrics, METRIC_upstream_retries_total, 1);
+    path_attempt_start(r);
+    return;
+  }
+  in->asked_again = false;
   if (!in->spoken && fault_row(fault)->fallback && in->target + 1 < in->target_count) {
     in->target++;
     in->whole = false;

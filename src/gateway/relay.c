@@ -242,22 +242,24 @@ static bool translate_whole(struct request *r, struct str body, struct buf *out)
 
 static void stream_done(struct request *r, struct buf *events, bool saw_done);
 
-// A whole answer for a client that wants a stream, from a provider that has none.
+// A whole answer for a client that wants a stream, from a provider that has none or gave none: all of it in one go.
 static void whole_as_stream(struct request *r, struct str body) {
   struct inference *in = r->inference;
   struct buf *events = worker_scratch(&r->worker->body);
   struct decode_failure failure = {FAULT_INTERNAL, "Out of memory.", 0};
+  r->state = REQUEST_STREAMING;
   bool ok = translation_begin(r, true);
   if (ok) chat_events_into(in->events, events);
-  if (ok && in->dialect->reply(body, chat_events_sink(in->events), &failure))
+  ok = ok && in->dialect->reply(body, chat_events_sink(in->events), &failure);
+  if (ok && !events->failed)
     stream_done(r, events, true);
   else
-    path_attempt_failed(r, failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
+    path_attempt_failed(r, ok ? FAULT_INTERNAL : failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
 }
 
 static void whole_done(struct request *r, struct str body) {
   struct inference *in = r->inference;
-  if (in->whole) {
+  if (in->chat.stream && in->dialect) {
     whole_as_stream(r, body);
     return;
   }

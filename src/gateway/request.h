@@ -45,7 +45,7 @@ struct inference {
   const struct endpoint *targets[REQUEST_TARGETS];  // in order
   unsigned target_count, target;                    // target: the present one
   struct str requested;                             // the model the client named first; kept when it wants metadata
-  struct attempt attempts[REQUEST_TARGETS];
+  struct attempt attempts[2 * REQUEST_TARGETS];
   unsigned attempt_count;
   struct exchange exchange;
   struct chat_reply reply;
@@ -63,6 +63,7 @@ struct inference {
   unsigned file_count;
   bool inlines;                 // the present target's request is spliced, with files in place of their URLs
   bool may_retry, never_retry;  // the provider said so of its error
+  bool asked_again;             // the present target has been asked twice: its model failed the first time
   bool renewed;                 // the present request has been sent again with a new credential
   bool whole;           // a stream is wanted, but the present target is asked for the whole: it streams no such answers
   struct sse sse;       // of a stream that is spliced

@@ -61,6 +61,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
                               "corrected in the gateway's configuration."},
     [FAULT_UPSTREAM_INVALID] = {"upstream_invalid", 502, "provider_unavailable", true, BLAME_ENDPOINT,
                                 "The provider's answer could not be understood."},
+    [FAULT_UPSTREAM_ANSWER] = {"upstream_answer", 502, "provider_unavailable", true, BLAME_ENDPOINT,
+                               "The provider's model wrote an answer that its own service refused."},
     [FAULT_UPSTREAM_CUT] = {"upstream_cut", 502, "provider_unavailable", true, BLAME_ENDPOINT,
                             "The provider closed the connection before its answer was complete."},
     [FAULT_CONNECT] = {"connect", 502, "provider_unavailable", true, BLAME_PROVIDER,

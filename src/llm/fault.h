@@ -31,6 +31,7 @@ enum fault {
   FAULT_UPSTREAM_ERROR,     // 5xx
   FAULT_UPSTREAM_MODEL,     // it does not know the model
   FAULT_UPSTREAM_INVALID,   // its answer makes no sense
+  FAULT_UPSTREAM_ANSWER,    // its model wrote what its service refuses: once more may do
   FAULT_UPSTREAM_CUT,       // closed before the end
   FAULT_CONNECT,            // refused, unreachable, TLS failure
   FAULT_RESOLVE,            // its name cannot be resolved

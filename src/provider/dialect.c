@@ -11,6 +11,7 @@
 #include "provider/encode.h"
 #include "provider/gemini_reply.h"
 #include "provider/gemini_request.h"
+#include "provider/google_token.h"
 #include "provider/mistral_request.h"
 #include "provider/openai_models.h"
 #include "provider/openai_reply.h"
@@ -29,7 +30,8 @@ static void anthropic_path(const struct endpoint *e, bool stream, struct buf *ou
   buf_lit(out, "/messages");
 }
 
-static void anthropic_fields(const struct endpoint *e, struct buf *out) {
+static void anthropic_fields(const struct conversation *c, const struct endpoint *e, struct buf *out) {
+  (void)c;
   (void)e;
   buf_lit(out, "\r\nanthropic-version: 2023-06-01");
 }
@@ -78,6 +80,10 @@ static bool gemini_encode(const struct conversation *c, const struct endpoint *e
   return gemini_request(c, e, e->provider->protocol == PROTOCOL_VERTEX, t, out);
 }
 
+static void gemini_head(const struct conversation *c, const struct endpoint *e, struct buf *out) {
+  if (e->provider->protocol == PROTOCOL_VERTEX) gemini_vertex_fields(c, e, out);
+}
+
 static void *gemini_new(struct event_sink sink) {
   return gemini_stream_new(sink);
 }
@@ -105,6 +111,7 @@ static const struct dialect gemini = {
     .inlines_files = true,
     .reasoning_format = "google-gemini-v1",
     .path = gemini_path,
+    .fields = gemini_head,
     .encode = gemini_encode,
     .reply = gemini_reply,
     .stream_new = gemini_new,
@@ -128,6 +135,11 @@ static void vertex_claude_path(const struct endpoint *e, bool stream, struct buf
     buf_lit(out, ":rawPredict");
 }
 
+static void vertex_claude_fields(const struct conversation *c, const struct endpoint *e, struct buf *out) {
+  (void)c;
+  google_quota_field(e->provider->credentials, out);
+}
+
 static bool vertex_claude_encode(const struct conversation *c, const struct endpoint *e, struct translation *t,
                                  struct buf *out) {
   return anthropic_request(c, e, ANTHROPIC_VERTEX, t, out);
@@ -147,6 +159,7 @@ static const struct dialect vertex_claude = {
     .inlines_files = true,
     .reasoning_format = "anthropic-claude-v1",
     .path = vertex_claude_path,
+    .fields = vertex_claude_fields,
     .encode = vertex_claude_encode,
     .reply = anthropic_reply,
     .stream_new = anthropic_new,

@@ -19,7 +19,7 @@ struct dialect {
   // The path behind base_url, with its query.
   void (*path)(const struct endpoint *e, bool stream, struct buf *out);
   // Header fields beside those every request has, each as "\r\nname: value"; NULL: none.
-  void (*fields)(const struct endpoint *e, struct buf *out);
+  void (*fields)(const struct conversation *c, const struct endpoint *e, struct buf *out);
   // The request's body. False: *t says why not; when it says nothing, memory is out.
   bool (*encode)(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out);
 

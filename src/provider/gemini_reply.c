@@ -98,6 +98,16 @@ static void read_details(const struct json_doc *doc, uint32_t details, struct de
   }
 }
 
+// Some errors quote the key they refuse. It is the gateway's, and nothing a client or a log should see.
+static void hide_keys(char *message) {
+  static const char *const starts[] = {"AIza", "AQ.A", "ya29."};
+  for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+    for (char *p = message; (p = strstr(p, starts[i]));)
+      while ((*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') || *p == '_' ||
+             *p == '-' || *p == '.')
+        *p++ = '*';
+}
+
 static void error_read(const struct json_doc *doc, uint32_t error, unsigned status, struct decode_failure *failure) {
   uint64_t code = status;
   if (!status && !json_u64(doc, json_get(doc, error, STR("code")), 599, &code)) code = 500;
@@ -106,6 +116,7 @@ static void error_read(const struct json_doc *doc, uint32_t error, unsigned stat
   fault = fault_of_word(decode_member(doc, error, STR("status")), fault);
   if (fault == FAULT_BAD_REQUEST && decode_is_context(decode_member(doc, error, STR("message")))) fault = FAULT_CONTEXT;
   decode_fail_json(failure, fault, doc, json_get(doc, error, STR("message")));
+  hide_keys(failure->message);
   read_details(doc, json_get(doc, error, STR("details")), failure);
 }
 
@@ -510,9 +521,8 @@ static enum decode_result take_response(struct gemini_stream *s, const struct js
   take_usage(s, doc, json_get(doc, root, STR("usageMetadata")));
   bool gave_up = s->failed && !s->calls;
   if (!gave_up) return DECODE_MORE;
-  decode_fail(failure, FAULT_UPSTREAM_ERROR,
-              s->message[0] ? str_from_cstr(s->message)
-                            : STR("The provider's model wrote an answer that its own service refused."));
+  bool ours = str_eq(str_from_cstr(s->native), STR("MISSING_THOUGHT_SIGNATURE"));  // it will be missing again
+  decode_fail(failure, ours ? FAULT_UPSTREAM_ERROR : FAULT_UPSTREAM_ANSWER, str_from_cstr(s->message));
   return DECODE_FAILED;
 }
 

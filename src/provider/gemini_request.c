@@ -2,6 +2,7 @@
 
 #include "provider/encode.h"
 #include "provider/gemini_write.h"
+#include "provider/google_token.h"
 
 static const char format[] = "google-gemini-v1";
 // What the service takes in place of a signature that was lost (Google's documentation of thought signatures).
@@ -24,6 +25,15 @@ void gemini_path(const struct endpoint *e, bool stream, struct buf *out) {
     buf_lit(out, ":streamGenerateContent?alt=sse");
   else
     buf_lit(out, ":generateContent");
+}
+
+void gemini_vertex_fields(const struct conversation *c, const struct endpoint *e, struct buf *out) {
+  struct str tier = c ? c->service_tier : (struct str){0};
+  if (str_eq(tier, STR("flex")) || str_eq(tier, STR("priority"))) {
+    buf_lit(out, "\r\nX-Vertex-AI-LLM-Shared-Request-Type: ");
+    buf_str(out, tier);
+  }
+  google_quota_field(e->provider->credentials, out);
 }
 
 // --- parts ---
@@ -464,7 +474,7 @@ static void write_tier(struct gemini_writer *w) {
   bool known = str_eq(tier, STR("flex")) || str_eq(tier, STR("priority")) || str_eq(tier, STR("standard"));
   if (known && !w->vertex)
     encode_plain(w->out, STR("serviceTier"), tier);
-  else if (!usual)
+  else if (!usual && !known)
     translation_drop(w->t, STR("service_tier"));
 }
 

@@ -7,6 +7,8 @@
 
 // The path behind base_url: "/models/{model}:generateContent", or its streaming twin.
 void gemini_path(const struct endpoint *e, bool stream, struct buf *out);
+// Header fields that Vertex wants: how urgent the request is, and whose quota it uses.
+void gemini_vertex_fields(const struct conversation *c, const struct endpoint *e, struct buf *out);
 // Appends the body; `vertex`: for that host. False: *t says why not, or memory is out.
 bool gemini_request(const struct conversation *c, const struct endpoint *e, bool vertex, struct translation *t,
                     struct buf *out);

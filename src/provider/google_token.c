@@ -128,6 +128,23 @@ bool google_token_ask(struct str credentials, uint64_t unix_s, struct arena *are
   return ok && form->ptr;
 }
 
+void google_quota_field(struct str credentials, struct buf *out) {
+  struct json_doc doc = {0};
+  if (str_find(credentials, STR("\"quota_project_id\""), 0) == SIZE_MAX) return;
+  enum json_error error = json_parse(&doc, credentials, 1);
+  if (error == JSON_NO_MEMORY) out->failed = true;
+  if (error == JSON_OK) {
+    struct str raw = json_raw(&doc, json_get(&doc, 0, STR("quota_project_id")));
+    bool plain = raw.len > 2;
+    for (size_t i = 1; i + 1 < raw.len; i++) plain = plain && (unsigned char)raw.ptr[i] > ' ' && raw.ptr[i] != '\\';
+    if (plain) {
+      buf_lit(out, "\r\nx-goog-user-project: ");
+      buf_append(out, raw.ptr + 1, raw.len - 2);
+    }
+  }
+  json_doc_free(&doc);
+}
+
 bool google_token_read(struct str body, struct arena *arena, struct str *token, uint64_t *expires_in_s,
                        struct str *why) {
   struct json_doc doc = {0};

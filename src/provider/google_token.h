@@ -11,6 +11,9 @@
 // service account or an authorized user. False: *why says what is wrong with it.
 bool google_token_ask(struct str credentials, uint64_t unix_s, struct arena *arena, struct str *url, struct str *form,
                       struct str *why);
+// Adds the field that names whose quota a user's requests are charged to, where the credentials say so.
+struct buf;
+void google_quota_field(struct str credentials, struct buf *out);
 // The answer. False: it is none; *why may tell what the service said.
 bool google_token_read(struct str body, struct arena *arena, struct str *token, uint64_t *expires_in_s,
                        struct str *why);

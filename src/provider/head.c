@@ -16,6 +16,9 @@ void head_write(struct buf *out, const struct provider *provider, const struct h
     const char *field = provider->quirks->auth_header;
     // Azure's keys have a field of their own; tokens of Entra ID, which are JSON web tokens, are bearer tokens.
     if (provider->protocol == PROTOCOL_AZURE && str_starts(target->key, STR("eyJ"))) field = NULL;
+    // Vertex takes access tokens, and in express mode API keys.
+    bool google = str_starts(target->key, STR("AIza")) || str_starts(target->key, STR("AQ."));
+    if (provider->protocol == PROTOCOL_VERTEX && google) field = "x-goog-api-key";
     if (field) {
       buf_lit(out, "\r\n");
       buf_str(out, str_from_cstr(field));

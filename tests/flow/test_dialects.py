@@ -625,6 +625,60 @@ class Dialects(unittest.TestCase):
         _, response = self.ask("a/haiku-4.5", models=["z/v1"], stream=True, status=502)
         self.assertEqual(len(self.mock.requests) - before, 2)  # the second gave a whole reply, which is no stream
 
+    def test_vertex_in_express_mode_and_its_tiers(self):
+        express = {"api_key": "AIzaSyTest", "base_url": f"http://127.0.0.1:{self.mock.port}/v1"}
+        gateway = gateway_for(self.mock, {"v/express": ("vertex", "models/gemini-3-flash-preview", express),
+                                          "v/tuned": ("vertex", "endpoints/123", {}), "g/tuned": ("gemini", "tunedModels/mine-1", {})})
+        self.assertEqual(gateway.chat("Hi", model="v/express", service_tier="flex").status, 200)
+        request = self.mock.requests[-1]
+        self.assertEqual((request.all("x-goog-api-key"), request.all("authorization")), (["AIzaSyTest"], []))
+        self.assertEqual(request.target, "/v1/publishers/google/models/gemini-3-flash-preview:generateContent")
+        self.assertEqual(request.all("x-vertex-ai-llm-shared-request-type"), ["flex"])
+        self.assertNotIn("serviceTier", request.json)
+        gateway.chat("Hi", model="v/tuned")
+        request = self.mock.requests[-1]
+        self.assertEqual(request.target, "/v1/projects/p/locations/l/endpoints/123:generateContent")
+        self.assertEqual((request.all("authorization"), request.all("x-vertex-ai-llm-shared-request-type")), (["Bearer sk-upstream"], []))
+        gateway.chat("Hi", model="g/tuned")
+        self.assertEqual(self.mock.requests[-1].target, "/v1beta/tunedModels/mine-1:generateContent")
+        refused = {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "Consumer 'api_key:AIzaSyTest' has been suspended."}}
+        self.mock.next = lambda r: r.send(reply(refused, "403 X")) or KEEP
+        response = gateway.chat("Hi", model="v/express")
+        self.assertEqual((response.status, response.json["error"]["message"]), (502, "Consumer 'api_key:**********' has been suspended."))
+
+    def test_a_whole_answer_becomes_the_stream_that_was_asked_for(self):
+        for body, text in ((GEMINI_ANSWER, "Fine."), ([GEMINI_ANSWER | {"candidates": [{"content": {"parts": [{"text": "A "}]}}]}, GEMINI_ANSWER], "A Fine.")):
+            self.mock.next = lambda r: r.send(reply(body)) or KEEP
+            _, response = self.ask("g/3", stream=True)
+            events = response.events()
+            self.assertEqual(events[-1], "[DONE]")
+            self.assertEqual("".join(e["choices"][0]["delta"].get("content", "") for e in events[:-1] if e["choices"]), text)
+            self.assertEqual([e["choices"][0]["finish_reason"] for e in events[:-1] if e["choices"]][-1], "stop")
+            self.assertGreater(events[-2]["usage"]["cost"], 0)
+        self.mock.next = lambda r: r.send(reply({"error": {"code": 503, "message": "Busy", "status": "UNAVAILABLE"}})) or KEEP
+        self.ask("g/3", 503, stream=True)
+
+    def test_a_call_that_the_model_spoils_is_asked_for_once_more(self):
+        spoilt = {"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": "Malformed function call"}], "modelVersion": "x"}
+        event = b"data: " + json.dumps(spoilt).encode() + b"\r\n\r\n"
+        for stream in (False, True):
+            before = len(self.mock.requests)
+            kind = {"content_type": "text/event-stream"} if stream else {}
+            self.mock.next = lambda r: r.send(reply(event if stream else spoilt, **kind)) or KEEP
+            self.ask("g/3", stream=stream)
+            self.assertEqual(len(self.mock.requests) - before, 2)
+
+            def again(request):
+                self.mock.next = again if len(self.mock.requests) - before < 5 else None
+                request.send(reply(event if stream else spoilt, **kind))
+                return KEEP
+            before = len(self.mock.requests)
+            self.mock.next = again
+            _, response = self.ask("g/3", 502, stream=stream)
+            self.mock.next = None
+            self.assertEqual(len(self.mock.requests) - before, 2)
+            self.assertEqual(response.json["error"]["message"], "Malformed function call")
+
     def test_frames_that_are_damaged_end_the_stream_as_an_error(self):
         good = [("messageStart", {"role": "assistant"}), ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}}),
                 ("contentBlockStop", {"contentBlockIndex": 0}), ("messageStop", {"stopReason": "end_turn"}),
@@ -775,7 +829,7 @@ class Dialects(unittest.TestCase):
     def test_requests_wait_for_one_token(self):
         mock = Mock()
         folder = pathlib.Path(harness.temp_dir())
-        account = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r&=",
+        account = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r&=", "quota_project_id": "quota-1",
                    "token_uri": f"http://127.0.0.1:{mock.port}/token"}
         (folder / "user.json").write_text(json.dumps(account))
         gateway = gateway_for(mock, {"v/gemini": ("vertex", "gemini-3-flash-preview", {"credentials_file": str(folder / "user.json")})})
@@ -799,6 +853,7 @@ class Dialects(unittest.TestCase):
         self.assertEqual(sum(r.target == "/token" for r in mock.requests), 1)
         self.assertEqual(dict(urllib.parse.parse_qsl(mock.requests[0].body.decode()))["refresh_token"], "r&=")
         self.assertEqual(len(mock.requests), 5)  # nothing was asked for the one that left
+        self.assertEqual({tuple(r.all("x-goog-user-project")) for r in mock.requests[1:]}, {("quota-1",)})
         # A token that is not given is told, and asked for again a little later only.
         account["token_uri"] += "?again"
         (folder / "user.json").write_text(json.dumps(account))
