@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "config/aws.h"
+#include "config/google.h"
 #include "config/local_models.h"
 #include "config/problem.h"
 #include "config/read.h"
@@ -54,32 +55,6 @@ static void take_env_key(struct reader *r, const struct provider_row *row, struc
   *key = (struct api_key_secret){copy, 1};
   provider->keys = key;
   provider->key_count = 1;
-}
-
-// The credentials file of a Vertex provider: its own, else the one Google's programs use.
-static void google_fill(struct reader *r, struct config_provider *p) {
-  enum { MOST = 64 * 1024 };
-  struct str path = p->credentials_file;
-  if (p->key_count) return;
-  if (!path.len) path = env("GOOGLE_APPLICATION_CREDENTIALS");
-  char *name = path.len ? str_dup(path) : NULL, *text = arena_alloc(r->arena, MOST);
-  FILE *file = name && text ? fopen(name, "re") : NULL;
-  size_t n = file ? fread(text, 1, MOST, file) : 0;
-  if (file) fclose(file);
-  free(name);
-  p->credentials = str_trim(str_from(text, n));
-  while (p->credentials.len && (p->credentials.ptr[0] == '\n' || p->credentials.ptr[0] == '\r'))
-    p->credentials = str_skip(p->credentials, 1);
-  bool known = p->credentials.len && p->credentials.ptr[0] == '{' &&
-               (str_find(p->credentials, STR("service_account"), 0) != SIZE_MAX ||
-                str_find(p->credentials, STR("authorized_user"), 0) != SIZE_MAX);
-  if (known) return;
-  config_problem_add(r->arena, r->problems, p->line, p->column,
-                     path.len ? "provider %.*s: its credentials_file cannot be read, or is not the JSON of a service "
-                                "account or an authorized user"
-                              : "provider %.*s needs a credentials_file (the JSON of a service account), or an api_key "
-                                "that is a bearer token",
-                     STR_ARGS(p->id));
 }
 
 void vendor_fill(struct reader *r) {
@@ -182,6 +157,10 @@ static void add_keyed(struct reader *r) {
       struct config_provider *provider = &r->config->providers[r->config->provider_count++];
       *provider = (struct config_provider){.id = str_from_cstr(row->id), .protocol = row->protocol};
       aws_fill(r, provider);
+    } else if (row->protocol == PROTOCOL_VERTEX) {
+      struct config_provider *provider = &r->config->providers[r->config->provider_count++];
+      *provider = (struct config_provider){.id = str_from_cstr(row->id), .protocol = row->protocol};
+      google_fill(r, provider);
     } else if (!row->base_url) {
       log_info("%s is set, but %s's base_url must be configured", name, row->name);
     } else {

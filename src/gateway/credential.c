@@ -16,11 +16,14 @@
 
 enum { EARLY_S = 300, BODY_MAX = 64 * 1024, TIMEOUT_MS = 10000, AGAIN_S = 5, TOKEN_FILE_MAX = 8192 };
 
+// https://cloud.google.com/compute/docs/access/authenticate-workloads
+#define METADATA_URL "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token"
+
 struct stored_credential {
   struct stored_credential *next;
   char *provider, *source;  // its id; what the credential comes from, so that a reload is noticed
   struct fetch fetch;
-  bool fetching;
+  bool fetching, google;
   struct request *waiting;  // by inference.next_waiting
   struct arena arena;       // of the values
   struct credential value;
@@ -124,7 +127,7 @@ static void wake(struct stored_credential *c) {
 
 static void on_fetched(struct fetch *f) {
   struct stored_credential *c = (struct stored_credential *)((char *)f - offsetof(struct stored_credential, fetch));
-  bool google = c->source[0] == '{', ok = false;
+  bool google = c->google, ok = false;
   struct str body = buf_view(&f->body);
   c->fetching = false;
   c->failed_s = 0;
@@ -179,7 +182,11 @@ static bool ask(struct stored_credential *c, const struct provider *p) {
   c->fetch.done = on_fetched;
   c->fetch.body_max = BODY_MAX;
   c->fetch.timeout_ms = TIMEOUT_MS;
-  if (p->protocol == PROTOCOL_VERTEX) {
+  c->google = p->protocol == PROTOCOL_VERTEX;
+  if (c->google && str_eq(p->credentials, STR("metadata"))) {  // the machine's own service account
+    url = STR(METADATA_URL);
+    fields = STR("\r\nMetadata-Flavor: Google");
+  } else if (c->google) {
     ok = google_token_ask(p->credentials, now_s(), &arena, &url, &form, &why);
     fields = STR("\r\nContent-Type: application/x-www-form-urlencoded");
     if (!ok) snprintf(c->why, sizeof c->why, "%.*s", (int)(why.len < 190 ? why.len : 190), why.ptr);

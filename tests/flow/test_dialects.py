@@ -864,6 +864,18 @@ class Dialects(unittest.TestCase):
             self.assertEqual(response.status, 502)
             self.assertIn("revoked", response.json["error"]["message"])
 
+    def test_the_machines_own_token(self):
+        mock = Mock()
+        gateway = gateway_for(mock, {"v/gemini": ("vertex", "gemini-3-flash-preview", {"credentials_file": "metadata"})},
+                              env={"http_proxy": f"http://127.0.0.1:{mock.port}", "no_proxy": "127.0.0.1"})
+        mock.next = lambda r: r.send(reply({"access_token": "ya29.machine", "expires_in": 3000, "token_type": "Bearer"})) or KEEP
+        for _ in range(2):
+            self.assertEqual(gateway.chat("Hi", model="v/gemini").status, 200)
+        asked, first, second = mock.requests
+        self.assertEqual(asked.target, "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token")
+        self.assertEqual((asked.method, asked.all("metadata-flavor")), ("GET", ["Google"]))
+        self.assertEqual([r.all("authorization") for r in (first, second)], [["Bearer ya29.machine"]] * 2)
+
     def test_bad_credentials_are_named_by_check(self):
         folder = pathlib.Path(harness.temp_dir())
         (folder / "account.json").write_text("{}")

@@ -1,4 +1,5 @@
 // What the environment adds: keys of vendors, proxies, servers on this machine.
+#include "config/google.h"
 #include "config/vendor.c"
 
 #include <setjmp.h>
@@ -52,6 +53,46 @@ static void test_keys(void **state) {
   assert_int_equal(provider("openai")->base_url.len, 0);
   assert_null(provider("groq"));
   assert_null(provider("databricks"));
+}
+
+static void test_google(void **state) {
+  (void)state;
+  static const struct {
+    const char *credentials, *project, *region, *location, *key, *base_url;  // base_url NULL: a problem
+  } rows[] = {
+      {"{\"type\":\"service_account\",\"project_id\":\"own-1\"}", NULL, NULL, NULL, NULL,
+       "https://aiplatform.googleapis.com/v1/projects/own-1/locations/global"},
+      {"{\"type\":\"service_account\",\"project_id\":\"own-1\"}", "other", "europe-west4", "us", NULL,
+       "https://europe-west4-aiplatform.googleapis.com/v1/projects/other/locations/europe-west4"},
+      {"{\"type\":\"authorized_user\",\"quota_project_id\":\"q\"}", NULL, NULL, "eu", NULL,
+       "https://aiplatform.eu.rep.googleapis.com/v1/projects/q/locations/eu"},
+      {"{\"type\":\"authorized_user\"}", NULL, NULL, NULL, NULL, NULL},
+      {"{\"type\":\"authorized_user\"}", "a/b", NULL, NULL, NULL, NULL},
+      {NULL, NULL, NULL, NULL, "AIzaKey", "https://aiplatform.googleapis.com/v1"},
+  };
+  static const char path[] = "test_vendor_google.json";
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    problems = (struct config_problems){0};
+    struct reader r = {&arena, &problems, &config};
+    struct api_key_secret key = {str_from_cstr(rows[i].key), 1};
+    struct config_provider p = {.id = STR("google-vertex"),
+                                .region = str_from_cstr(rows[i].region),
+                                .keys = &key,
+                                .key_count = rows[i].key != NULL,
+                                .credentials_file = str_from_cstr(path)};
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(rows[i].credentials ? rows[i].credentials : "", file);
+    fclose(file);
+    if (rows[i].project) setenv("GOOGLE_CLOUD_PROJECT", rows[i].project, 1);
+    if (rows[i].location) setenv("GOOGLE_CLOUD_LOCATION", rows[i].location, 1);
+    google_fill(&r, &p);
+    assert_int_equal(problems.count, rows[i].base_url ? 0 : 1);
+    assert_true(str_eq(p.base_url, str_from_cstr(rows[i].base_url)));
+    unsetenv("GOOGLE_CLOUD_PROJECT");
+    unsetenv("GOOGLE_CLOUD_LOCATION");
+  }
+  remove(path);
 }
 
 static void test_bad_key(void **state) {
@@ -121,6 +162,7 @@ static int teardown(void **state) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(test_keys), TEST(test_bad_key), TEST(test_proxies), TEST(test_probe)};
+  const struct CMUnitTest tests[] = {TEST(test_keys), TEST(test_bad_key), TEST(test_google), TEST(test_proxies),
+                                     TEST(test_probe)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
