@@ -522,7 +522,9 @@ static enum decode_result take_response(struct gemini_stream *s, const struct js
   bool gave_up = s->failed && !s->calls;
   if (!gave_up) return DECODE_MORE;
   bool ours = str_eq(str_from_cstr(s->native), STR("MISSING_THOUGHT_SIGNATURE"));  // it will be missing again
-  decode_fail(failure, ours ? FAULT_UPSTREAM_ERROR : FAULT_UPSTREAM_ANSWER, str_from_cstr(s->message));
+  struct str said =
+      s->message[0] ? str_from_cstr(s->message) : str_from_cstr(fault_row(FAULT_UPSTREAM_ANSWER)->message);
+  decode_fail(failure, ours ? FAULT_UPSTREAM_ERROR : FAULT_UPSTREAM_ANSWER, said);
   return DECODE_FAILED;
 }
 
