@@ -2,6 +2,7 @@
 
 #include "provider/encode.h"
 #include "provider/steps.h"
+#include "provider/tool_names.h"
 
 enum { STOPS_MAX = 5 };
 
@@ -294,8 +295,8 @@ static void write_tool(struct writer *w, const struct tool *tool) {
 
 static void write_choice(struct writer *w) {
   enum tool_choice choice = w->c->choice;
-  bool must = choice == CHOICE_REQUIRED || choice == CHOICE_NAMED;
-  if (must && !w->model.chooses)
+  bool named = encode_names_function(w->c), must = choice == CHOICE_REQUIRED || named;
+  if ((must && !w->model.chooses) || (choice == CHOICE_NAMED && !named))
     translation_drop(w->t, STR("tool_choice"));
   else if (must)
     buf_lit(w->out, ",\"tool_choice\":\"REQUIRED\"");
@@ -304,15 +305,19 @@ static void write_choice(struct writer *w) {
 }
 
 // A tool that must be called is the only one that is told of.
+static bool is_told(const struct conversation *c, bool named, const struct tool *tool) {
+  return !named || str_eq(tool->name, c->choice_name);
+}
+
 static void write_tools(struct writer *w) {
   const struct conversation *c = w->c;
-  bool strict = false, able = true;
+  bool strict = false, able = true, named = encode_names_function(c);
+  for (size_t i = 0; i < c->tool_count; i++) strict |= c->tools[i].strict && is_told(c, named, &c->tools[i]);
   if (!c->tool_count || (c->choice == CHOICE_NONE && !w->model.chooses)) return;
   encode_array(w->out, STR("tools"));
   for (size_t i = 0; i < c->tool_count; i++) {
-    if (c->choice == CHOICE_NAMED && !str_eq(c->tools[i].name, c->choice_name)) continue;
-    strict |= c->tools[i].strict;
-    able &= has_required(w, &c->tools[i]);
+    if (!is_told(c, named, &c->tools[i])) continue;
+    if (strict) able &= has_required(w, &c->tools[i]);
     write_tool(w, &c->tools[i]);
   }
   buf_char(w->out, ']');
@@ -433,6 +438,8 @@ static bool refuse_format(const struct writer *w) {
 }
 
 bool cohere_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out) {
+  c = tool_names_fit(c, (struct encode_alphabet){"_-", 1, 64}, t);
+  if (!c) return false;
   struct writer w = {.c = c, .t = t, .out = out, .model = abilities_of(e->upstream_model)};
   if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
   w.cites = has_documents(c);

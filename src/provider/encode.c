@@ -378,3 +378,9 @@ void encode_note_logprobs(const struct conversation *c, struct translation *t) {
   if (c->logprobs) translation_drop(t, STR("logprobs"));
   if (c->top_logprobs) translation_drop(t, STR("top_logprobs"));
 }
+
+bool encode_names_function(const struct conversation *c) {
+  for (size_t i = 0; c->choice == CHOICE_NAMED && i < c->tool_count; i++)
+    if (str_eq(c->tools[i].name, c->choice_name)) return true;
+  return false;
+}

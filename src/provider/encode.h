@@ -79,3 +79,5 @@ void encode_note_extra(const struct conversation *c, struct translation *t);
 void encode_note_native_tools(const struct conversation *c, struct translation *t);
 void encode_note_web_search(const struct conversation *c, struct translation *t);
 void encode_note_logprobs(const struct conversation *c, struct translation *t);
+// Must one function be called that is among the tools? (It may be a tool that only another provider knows.)
+bool encode_names_function(const struct conversation *c);

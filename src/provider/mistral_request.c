@@ -6,6 +6,7 @@
 #include "provider/efforts.h"
 #include "provider/encode.h"
 #include "provider/steps.h"
+#include "provider/tool_names.h"
 
 // Exactly nine of these, or 400.
 static const struct encode_alphabet id_alphabet = {"", 9, 9};
@@ -308,7 +309,8 @@ static void write_tools(struct writer *w) {
   buf_char(w->out, ']');
   if (c->choice == CHOICE_AUTO) buf_lit(w->out, ",\"tool_choice\":\"auto\"");
   if (c->choice == CHOICE_REQUIRED) buf_lit(w->out, ",\"tool_choice\":\"any\"");
-  if (c->choice == CHOICE_NAMED) {
+  if (c->choice == CHOICE_NAMED && !encode_names_function(c)) translation_drop(w->t, STR("tool_choice"));
+  if (encode_names_function(c)) {
     buf_lit(w->out, ",\"tool_choice\":{\"type\":\"function\",\"function\":{");
     encode_plain(w->out, STR("name"), c->choice_name);
     buf_lit(w->out, "}}");
@@ -411,6 +413,8 @@ static void note_lost(struct writer *w) {
 }
 
 bool mistral_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out) {
+  c = tool_names_fit(c, (struct encode_alphabet){"_-", 1, 64}, t);
+  if (!c) return false;
   struct writer w = {.c = c, .t = t, .out = out};
   w.hybrid = is_hybrid(e->upstream_model);
   w.magistral = has(e->upstream_model, "magistral");
