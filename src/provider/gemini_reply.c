@@ -314,10 +314,14 @@ static bool take_text(struct gemini_stream *s, struct str text, struct str signa
     decode_give_text(s->sink, EVENT_SIGNATURE, block, signature);
     return true;
   }
-  bool ok = gemini_sources_text(&s->sources, text);
-  give_signature(s, STR("text"), signature);
-  if (signature.len) s->kind = EVENT_BEGIN;
-  return ok;
+  if (!gemini_sources_text(&s->sources, text)) return false;
+  if (!signature.len) return true;
+  char id[64];  // which of the text is signed, in characters: it goes back cut as it came
+  int n = snprintf(id, sizeof id, "text:%llu-%llu", (unsigned long long)s->sources.part_from,
+                   (unsigned long long)s->sources.characters);
+  give_signature(s, str_from(id, (size_t)n), signature);
+  s->kind = EVENT_BEGIN;
+  return true;
 }
 
 static bool take_part(struct gemini_stream *s, const struct json_doc *doc, uint32_t part) {

@@ -1,5 +1,6 @@
 #include "provider/gemini_request.h"
 
+#include "json/escape.h"
 #include "provider/encode.h"
 #include "provider/gemini_write.h"
 #include "provider/google_token.h"
@@ -119,8 +120,8 @@ static void media_part(struct gemini_writer *w, const struct part *p) {
 
 // --- signatures ---
 
-// The reply's decoder gives a signature the ID of what it belongs to: of a call, of a tool's run, "text" for a text
-// that is signed itself. One without an ID had an empty text of its own (gemini_reply.c).
+// The reply's decoder gives a signature the ID of what it belongs to: of a call, of a tool's run, "text:0-12" for the
+// characters of the text that are signed. One without an ID had an empty text of its own (gemini_reply.c).
 static struct str signature_for(const struct turn *turn, struct str id) {
   for (size_t i = 0; i < turn->count; i++) {
     const struct part *p = &turn->parts[i];
@@ -145,8 +146,8 @@ static bool is_own(const struct turn *turn) {
   return false;
 }
 
-// "call_", 20 letters of our generation's ID, "_", a number: where Google gave none, surface/chat_events.c made it. Some
-// of Google's begin with "call_", too.
+// "call_", 20 letters of our generation's ID, "_", a number: where Google gave none, surface/chat_events.c made it.
+// Some of Google's begin with "call_", too.
 static bool is_made_up(struct str id) {
   return str_starts(id, STR("call_")) && id.len > 26 && id.ptr[25] == '_';
 }
@@ -187,28 +188,71 @@ static bool ends_text(const struct gemini_writer *w, const struct step *s) {
   return next == end || next->turn != s->turn || next->kind == STEP_RESULT || next->part->kind == PART_CALL;
 }
 
-// `all`: also those of a text that was signed itself.
-static void loose_signatures(struct gemini_writer *w, const struct turn *turn, bool all) {
+static void signature_part(struct gemini_writer *w, struct str signature) {
+  encode_element(w->out);
+  buf_lit(w->out, "\"text\":\"\"");
+  encode_inside(w->out, STR("thoughtSignature"), signature);
+  buf_char(w->out, '}');
+}
+
+// Which characters of the turn's text a signature stands on. False: on none.
+static bool signed_range(const struct part *p, uint64_t *from, uint64_t *to) {
+  if (p->kind != PART_REASONING || !reasoning_is_of(p, format) || !p->encrypted.len) return false;
+  size_t dash = str_find_char(p->id, '-', 0);
+  return str_starts(p->id, STR("text:")) && dash != SIZE_MAX &&
+         str_to_u64(str_from(p->id.ptr + 5, dash - 5), UINT32_MAX, from) &&
+         str_to_u64(str_skip(p->id, dash + 1), UINT32_MAX, to) && *from < *to;
+}
+
+// Those that stand on nothing that is there: what had an empty text of its own, or a text that is not the same now.
+static void loose_signatures(struct gemini_writer *w, const struct turn *turn) {
+  uint64_t from, to;
   for (size_t i = 0; i < turn->count; i++) {
     const struct part *p = &turn->parts[i];
     if (p->kind != PART_REASONING || !reasoning_is_of(p, format) || !p->encrypted.len) continue;
-    bool texts = str_eq(p->id, STR("text"));
-    if (p->id.len && !(all && texts)) continue;
-    encode_element(w->out);
-    buf_lit(w->out, "\"text\":\"\"");
-    encode_inside(w->out, STR("thoughtSignature"), p->encrypted);
-    buf_char(w->out, '}');
+    if (!p->id.len || (signed_range(p, &from, &to) && to > w->characters)) signature_part(w, p->encrypted);
   }
 }
 
-// The text of the model, with the signatures that stand on it and behind it.
-static void model_text(struct gemini_writer *w, const struct step *s) {
-  bool last = ends_text(w, s);
-  struct str signature = last ? signature_for(s->turn, STR("text")) : (struct str){0};
-  text_begin(w, STR(""), s->part->text, STR(""));
+// Is the escape or byte at p the rest of a character? (The second half of a surrogate pair is.)
+static bool goes_on(const char *p, const char *end) {
+  if (*p != '\\') return ((unsigned char)*p & 0xC0) == 0x80;
+  return end - p >= 6 && p[1] == 'u' && (p[2] == 'd' || p[2] == 'D') && escape_hex[(unsigned char)p[3]] >= 12;
+}
+
+// Takes some characters off the front of a text.
+static struct str take_front(struct str *inside, uint64_t characters) {
+  const char *p = inside->ptr, *end = p + inside->len;
+  while (p < end && (characters || goes_on(p, end))) {
+    characters -= !goes_on(p, end);
+    p += *p != '\\' ? 1 : p[1] == 'u' ? 6 : 2;
+  }
+  struct str front = str_from(inside->ptr, (size_t)(p - inside->ptr));
+  *inside = str_skip(*inside, front.len);
+  return front;
+}
+
+static void text_piece(struct gemini_writer *w, struct str text, struct str signature) {
+  if (!text.len) return;
+  text_begin(w, STR(""), text, STR(""));
   if (signature.len) encode_inside(w->out, STR("thoughtSignature"), signature);
   buf_char(w->out, '}');
-  if (last) loose_signatures(w, s->turn, false);
+}
+
+// The text of the model, cut where its signatures stand, and what stands behind it.
+static void model_text(struct gemini_writer *w, const struct step *s) {
+  struct str rest = s->part->text;
+  uint64_t from, to, end = w->characters + escape_characters(rest);
+  for (size_t i = 0; i < s->turn->count; i++) {
+    const struct part *p = &s->turn->parts[i];
+    if (!signed_range(p, &from, &to) || from < w->characters || to > end) continue;
+    text_piece(w, take_front(&rest, from - w->characters), (struct str){0});
+    text_piece(w, take_front(&rest, to - from), p->encrypted);
+    w->characters = to;
+  }
+  text_piece(w, rest, (struct str){0});
+  w->characters = end;
+  if (ends_text(w, s)) loose_signatures(w, s->turn);
 }
 
 // --- what the service ran itself ---
@@ -242,7 +286,7 @@ static void server_tool(struct gemini_writer *w, const struct step *s) {
     tool_half(w, s, STR("toolCall"), p->arguments, p->id);
     tool_half(w, s, STR("toolResponse"), p->text, p->id.len ? result_id : (struct str){0});
   }
-  if (ends_text(w, s)) loose_signatures(w, s->turn, true);
+  if (ends_text(w, s)) loose_signatures(w, s->turn);
 }
 
 // A thought that is signed itself goes back; others need not.
@@ -376,9 +420,12 @@ static void write_step(struct gemini_writer *w, const struct step *s) {
     for (const struct part *p; (p = step_text(s->turn, &at));) text_part(w, STR("Tool result: "), p->text, STR(""));
     return;
   }
-  if (!s->user) w->model_turn = s->turn;
+  if (!s->user && w->model_turn != s->turn) {
+    w->model_turn = s->turn;
+    w->characters = 0;
+  }
   if (!s->user && s->part->kind == PART_CALL && is_first_call(s) && is_only_calls(s->turn))
-    loose_signatures(w, s->turn, true);
+    loose_signatures(w, s->turn);
   write_part(w, s);
 }
 

@@ -87,6 +87,7 @@ bool gemini_sources_text(struct gemini_sources *s, struct str inside) {
 }
 
 void gemini_sources_part(struct gemini_sources *s) {
+  s->part_from = s->characters;
   if (s->part_count < sizeof s->parts / sizeof *s->parts) s->parts[s->part_count++] = s->bytes;
 }
 

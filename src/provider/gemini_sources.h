@@ -18,6 +18,7 @@ struct gemini_sources {
   uint64_t bytes, characters;  // of the text so far
   uint64_t parts[16];          // where the text of each part of the content begins, in bytes
   uint32_t part_count;
+  uint64_t part_from;            // where that of the present part begins, in characters
   uint32_t queries;              // searches that were made
   struct buf searched, fetched;  // JSON: what was searched for, what was read
 };

@@ -25,6 +25,7 @@ struct gemini_writer {
   struct gemini_extra *extra;
   size_t extra_count;
   const struct turn *model_turn;  // the model's turn that was written last
+  uint64_t characters;            // of its text so far
   bool failed;                    // out of memory, or *t says why it cannot be
 };
 
