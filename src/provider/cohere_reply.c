@@ -14,6 +14,7 @@ enum {
 struct call {
   uint64_t index;  // the provider's
   bool ended, has_arguments;
+  uint8_t nothing;  // letters of "null" held back
 };
 
 // Where the text of each content block begins in the whole text: the provider counts within a block.
@@ -362,8 +363,12 @@ static uint32_t call_find(const struct cohere_stream *s) {
 static void call_piece(struct cohere_stream *s, uint32_t at, uint32_t call) {
   struct str piece = decode_member(&s->doc, json_get(&s->doc, call, STR("function")), STR("arguments"));
   struct call *c = &s->calls[at];
-  // Arguments that are nothing are sent as the word.
-  if (!piece.len || (!c->has_arguments && str_eq(piece, STR("null")))) return;
+  // Arguments that are nothing are sent as the word: it is held back until more comes.
+  if (!c->has_arguments && str_starts(str_skip(STR("null"), c->nothing), piece)) {
+    c->nothing += (uint8_t)piece.len;
+    return;
+  }
+  if (!c->has_arguments) decode_give_arguments(s->sink, at, str_from("null", c->nothing));
   c->has_arguments = true;
   decode_give_arguments(s->sink, at, piece);
 }
