@@ -122,7 +122,8 @@ class Requests(unittest.TestCase):
         cls.gateway = gateway_for(cls.mock, cls.exchanges)
 
     def ask(self, exchange, chat):
-        body = chat | {"model": f"{provider_of(exchange)}/{model_of(exchange)}"}
+        """A member that the gateway would leave out makes it refuse: then nothing comes through."""
+        body = chat | {"model": f"{provider_of(exchange)}/{model_of(exchange)}", "provider": {"require_parameters": True}}
         del self.mock.asked[:]
         response = self.gateway.call("POST", "/api/v1/chat/completions", json.dumps(body).encode())
         return response, self.mock.asked[-1] if self.mock.asked else None
@@ -145,7 +146,7 @@ class Requests(unittest.TestCase):
             with self.subTest(exchange.name):
                 response, found = self.ask(exchange, self.chat_of(exchange, dialect))
                 seen += 1
-                if exchange.status == 400 and response.status == 400 and found is None:
+                if found is None and (exchange.status == 400 or later(exchange)) and response.status == 400:
                     continue  # what the provider refused is refused before
                 self.assertIsNotNone(found, f"not asked: {response}")
                 left = settled(dialect, exchange.request, found, used)
