@@ -34,7 +34,10 @@ static const struct {
                {PROTOCOL_COHERE, {"command-r-plus", 14}},
                {PROTOCOL_MISTRAL, {"magistral-small", 15}},
                {PROTOCOL_MISTRAL, {"mistral-small", 13}},
-               {PROTOCOL_OPENAI, {"gpt-5.4", 7}}};
+               {PROTOCOL_OPENAI, {"gpt-5.4", 7}},
+               {PROTOCOL_OPENAI, {"gpt-5.6-sol", 11}},
+               {PROTOCOL_OPENAI, {"gpt-4o", 6}},
+               {PROTOCOL_AZURE, {"our-deployment", 14}}};
 
 static void check_json(struct str text) {
   struct json_doc doc = {0};
