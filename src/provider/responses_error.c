@@ -1,7 +1,11 @@
 // The class comes from the status, then from the codes, then, where these leave it open, from the words of the message.
 #include "provider/responses_error.h"
 
+#include <string.h>
+
 #include "provider/decode.h"
+
+enum { WAIT_MS_MAX = 24 * 3600 * 1000 };
 
 struct word {
   const char *word;
@@ -90,6 +94,36 @@ static enum fault class_of(unsigned status, enum fault code, struct str message)
   return words && status < 500 ? words : code ? code : by_status;
 }
 
+// "Please try again in 1m2.5s", "in 350ms", "retry after 5 seconds": in seconds, rounded up; 0: it does not say.
+static unsigned wait_of(struct str message) {
+  static const char *const words[] = {"try again in ", "retry after "};
+  uint64_t ms = 0;
+  size_t at = SIZE_MAX;
+  for (size_t i = 0; i < 2 && at == SIZE_MAX; i++) {
+    at = str_find(message, str_from_cstr(words[i]), 0);
+    if (at != SIZE_MAX) at += strlen(words[i]);
+  }
+  while (at < message.len && message.ptr[at] >= '0' && message.ptr[at] <= '9' && ms < WAIT_MS_MAX) {
+    uint64_t n = 0, scale = 1000, unit = 1000;
+    for (; at < message.len && message.ptr[at] >= '0' && message.ptr[at] <= '9'; at++)
+      if (n < WAIT_MS_MAX) n = n * 10 + (uint64_t)(message.ptr[at] - '0');
+    n *= 1000;
+    if (at < message.len && message.ptr[at] == '.')
+      while (++at < message.len && message.ptr[at] >= '0' && message.ptr[at] <= '9')
+        n += (uint64_t)(message.ptr[at] - '0') * (scale /= 10);
+    struct str rest = str_skip(message, at);
+    if (str_starts(rest, STR("ms")))
+      unit = 1, at++;
+    else if (str_starts(rest, STR("m")))
+      unit = 60000;
+    else if (str_starts(rest, STR("h")))
+      unit = 3600000;
+    at++;
+    ms += n / 1000 * unit + n % 1000 * unit / 1000;
+  }
+  return (unsigned)((ms < WAIT_MS_MAX ? ms : WAIT_MS_MAX) + 999) / 1000;
+}
+
 static void read(unsigned status, const struct json_doc *doc, uint32_t holder, uint32_t error,
                  struct decode_failure *failure) {
   bool text = json_is(doc, error, JSON_STRING);  // then its code stands beside it
@@ -110,6 +144,7 @@ static void read(unsigned status, const struct json_doc *doc, uint32_t holder, u
       number >= 400)
     status = (unsigned)number;
   decode_fail_json(failure, class_of(status, code, decode_inside(doc, message)), doc, message);
+  if (failure->fault == FAULT_UPSTREAM_RATE) failure->retry_after_s = wait_of(decode_inside(doc, message));
 }
 
 void responses_error_inside(const struct json_doc *doc, uint32_t holder, uint32_t error,

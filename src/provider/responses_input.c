@@ -112,7 +112,8 @@ static struct str file_name(const struct part *p) {
 }
 
 static bool media_members(struct responses_writer *w, const struct part *p) {
-  switch (p->kind) {
+  bool picture = p->kind == PART_FILE && p->data.len && encode_media_is(p, STR("image/"));
+  switch (picture ? PART_IMAGE : p->kind) {
     case PART_IMAGE:
       buf_lit(w->out, "\"type\":\"input_image\"");
       encode_media_url(w->out, STR("image_url"), p, w->t->arena);
@@ -390,9 +391,9 @@ static void instructions(struct responses_writer *w) {
 }
 
 // Instructions are one text: they hold no picture and no mark, and the word "json", which must be said for an answer in
-// JSON, does not count there.
+// JSON, does not count there. xAI has none.
 static bool wants_messages(const struct responses_writer *w) {
-  if (w->c->format == FORMAT_JSON) return true;
+  if (w->c->format == FORMAT_JSON || w->host == RESPONSES_XAI || w->host == RESPONSES_BEDROCK_XAI) return true;
   for (size_t i = 0; i < w->steps.system_count; i++)
     for (size_t p = 0; p < w->c->turns[i].count; p++) {
       const struct part *part = &w->c->turns[i].parts[p];

@@ -1,5 +1,6 @@
 // Tools, as OpenAI's Responses have them: functions, those of the provider's own, and how their calls and results go
 // back.
+#include "provider/quirks.h"
 #include "provider/responses_write.h"
 
 // Between the elements of an array.
@@ -162,10 +163,33 @@ static void native_choice(struct responses_writer *w, struct str json) {
   json_doc_free(&doc);
 }
 
-void responses_tools(struct responses_writer *w) {
+// Some services let no call be demanded, or not of a model that thinks.
+static bool may_demand(struct responses_writer *w) {
+  struct provider_quirks room;
+  const struct provider_quirks *quirks = quirks_of(w->e, &room);
+  bool thinks = w->c->effort > EFFORT_NONE || w->c->reasoning_tokens || (!w->c->effort && quirks_model_thinks(w->e));
+  return !quirks->auto_choice && !(quirks->auto_while_thinks && thinks);
+}
+
+static void write_choice(struct responses_writer *w) {
   static const char *const choices[] = {[CHOICE_AUTO] = "auto", [CHOICE_NONE] = "none", [CHOICE_REQUIRED] = "required"};
   const struct conversation *c = w->c;
   const struct extra *native = encode_extra_find(c, STR("tool_choice"));
+  bool demanded = c->choice == CHOICE_REQUIRED || c->choice == CHOICE_NAMED;
+  if (demanded && !may_demand(w)) {
+    encode_plain(w->out, STR("tool_choice"), STR("auto"));
+    translation_drop(w->t, STR("tool_choice"));
+  } else if (native) {
+    native_choice(w, native->json);
+  } else if (c->choice == CHOICE_NAMED) {
+    named_choice(w);
+  } else if (c->choice) {
+    encode_plain(w->out, STR("tool_choice"), str_from_cstr(choices[c->choice]));
+  }
+}
+
+void responses_tools(struct responses_writer *w) {
+  const struct conversation *c = w->c;
   size_t before = w->out->len;
   bool searches = c->web_search.asked_by.len && can_search(w);
   if (c->web_search.asked_by.len && !searches) translation_drop(w->t, c->web_search.asked_by);
@@ -180,12 +204,7 @@ void responses_tools(struct responses_writer *w) {
     return;
   }
   buf_char(w->out, ']');
-  if (native)
-    native_choice(w, native->json);
-  else if (c->choice == CHOICE_NAMED)
-    named_choice(w);
-  else if (c->choice)
-    encode_plain(w->out, STR("tool_choice"), str_from_cstr(choices[c->choice]));
+  write_choice(w);
   if (c->parallel_calls)
     encode_json(w->out, STR("parallel_tool_calls"), c->parallel_calls == FLAG_YES ? STR("true") : STR("false"));
 }
