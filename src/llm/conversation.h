@@ -133,6 +133,7 @@ struct conversation {
   enum cache_mark cache;  // mark the end of the whole prompt
   const struct extra *extra;
   size_t extra_count;
+  struct str betas;  // the client's header field anthropic-beta: "one,two"; empty: it has none
 };
 
 // One translation of a conversation for one endpoint: what could not be carried, and why it was refused if it was.
@@ -149,6 +150,10 @@ struct translation {
   struct str repeated;  // inside: what the answer may begin with once more, the end of the conversation; empty: nothing
   struct tool_name *tool_names;  // those that differ
   size_t tool_name_count;
+  struct str fields;  // header fields that go with this body, each "\r\nname: value"
+  // The provider may pause its turn and be asked to go on: where in the body what it said so far belongs, behind the
+  // last message. 0: it does not pause.
+  size_t messages_end;
   bool no_memory;
   enum fault fault;    // FAULT_NONE: fine
   struct str message;  // for the client; names what to do

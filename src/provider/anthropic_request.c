@@ -1,38 +1,15 @@
 #include "provider/anthropic_request.h"
 
 #include "json/json.h"
-#include "provider/claude.h"
+#include "provider/anthropic_writer.h"
 #include "provider/encode.h"
 #include "provider/schema.h"
-#include "provider/steps.h"
 
-enum { MAX_TOKENS_UNKNOWN = 8192, MAX_TOKENS_OLD = 4096, BUDGET_MIN = 1024, MARKS_MAX = 4 };
-
-static const struct encode_alphabet id_alphabet = {"_-", 1, 64};
-static const char format[] = "anthropic-claude-v1";
-
-struct writer {
-  const struct conversation *c;
-  const struct claude *model;
-  struct translation *t;
-  struct buf *out;
-  struct steps steps;
-  unsigned marks_skipped;  // of the first cache marks: more than MARKS_MAX are refused
-  bool short_mark;         // one of five minutes has come: those of an hour must stand before
-  bool failed;             // out of memory
-};
+enum { MARKS_MAX = 4 };
 
 // --- cache marks ---
 
-static unsigned count_marks(const struct conversation *c) {
-  unsigned n = 0;
-  for (size_t i = 0; i < c->tool_count; i++) n += c->tools[i].cache != CACHE_NONE;
-  for (size_t i = 0; i < c->turn_count; i++)
-    for (size_t p = 0; p < c->turns[i].count; p++) n += c->turns[i].parts[p].cache != CACHE_NONE;
-  return n;
-}
-
-static void write_mark(struct writer *w, enum cache_mark mark) {
+void anthropic_mark(struct anthropic_writer *w, enum cache_mark mark) {
   if (!mark) return;
   if (w->marks_skipped) {
     w->marks_skipped--;
@@ -44,411 +21,175 @@ static void write_mark(struct writer *w, enum cache_mark mark) {
   buf_char(w->out, '}');
 }
 
-// --- blocks ---
-
-static void text_block(struct writer *w, struct str before, struct str text, struct str after, enum cache_mark mark) {
-  encode_element(w->out);
-  buf_lit(w->out, "\"type\":\"text\",\"text\":\"");
-  buf_str(w->out, before);
-  buf_str(w->out, text);
-  buf_str(w->out, after);
-  buf_char(w->out, '"');
-  write_mark(w, mark);
-  buf_char(w->out, '}');
-}
-
-static void source_base64(struct writer *w, struct str type, struct str data) {
-  encode_object(w->out, STR("source"));
-  buf_lit(w->out, "\"type\":\"base64\"");
-  encode_plain(w->out, STR("media_type"), type);
-  encode_plain(w->out, STR("data"), data);
-  buf_char(w->out, '}');
-}
-
-static void source_url(struct writer *w, struct str url) {
-  encode_object(w->out, STR("source"));
-  buf_lit(w->out, "\"type\":\"url\"");
-  encode_plain(w->out, STR("url"), url);
-  buf_char(w->out, '}');
-}
-
-static bool image_block(struct writer *w, const struct part *p) {
-  encode_element(w->out);
-  buf_lit(w->out, "\"type\":\"image\"");
-  if (p->url.len)
-    source_url(w, p->url);
-  else if (encode_media_is(p, STR("image/")))
-    source_base64(w, encode_media_type(p), p->data);
-  else
-    return translation_refuse(w->t, FAULT_UNSUPPORTED, STR("An image's data URL must name an image type."));
-  write_mark(w, p->cache);
-  buf_char(w->out, '}');
-  return true;
-}
-
-static bool document_block(struct writer *w, const struct part *p) {
-  encode_element(w->out);
-  buf_lit(w->out, "\"type\":\"document\"");
-  if (p->url.len) {
-    source_url(w, p->url);
-  } else if (p->id.len && !p->data.len) {
-    encode_object(w->out, STR("source"));
-    buf_lit(w->out, "\"type\":\"file\"");
-    encode_plain(w->out, STR("file_id"), p->id);
-    buf_char(w->out, '}');
-  } else if (encode_media_is(p, STR("text/"))) {
-    struct str text = encode_text_file(p, w->t->arena);
-    if (!text.ptr)
-      return translation_refuse(w->t, FAULT_UNSUPPORTED, STR("A text file's data must be base64 of UTF-8 text."));
-    encode_object(w->out, STR("source"));
-    buf_lit(w->out, "\"type\":\"text\",\"media_type\":\"text/plain\"");
-    encode_inside(w->out, STR("data"), text);
-    buf_char(w->out, '}');
-  } else {
-    source_base64(w, encode_media_type(p), p->data);
-  }
-  if (p->name.len) encode_plain(w->out, STR("title"), p->name);
-  write_mark(w, p->cache);
-  buf_char(w->out, '}');
-  return true;
-}
-
-// Only Anthropic's own reasoning goes back, unchanged; an empty signature is that of a stream which was cut.
-static void reasoning_block(struct writer *w, const struct part *p) {
-  if (!reasoning_is_of(p, format)) return;
-  if (p->encrypted.len) {
-    encode_element(w->out);
-    buf_lit(w->out, "\"type\":\"redacted_thinking\"");
-    // Bedrock wraps it in base64 once more.
-    if (str_eq(p->id, STR("bedrock")))
-      encode_plain(w->out, STR("data"), encode_unbase64(p->encrypted, w->t->arena));
-    else
-      encode_inside(w->out, STR("data"), p->encrypted);
-    buf_char(w->out, '}');
-  } else if (p->signature.len) {
-    encode_element(w->out);
-    buf_lit(w->out, "\"type\":\"thinking\"");
-    encode_inside(w->out, STR("thinking"), p->text);
-    encode_inside(w->out, STR("signature"), p->signature);
-    buf_char(w->out, '}');
-  }
-}
-
-static void call_block(struct writer *w, const struct part *p) {
-  encode_element(w->out);
-  buf_lit(w->out, "\"type\":\"tool_use\"");
-  encode_plain(w->out, STR("id"), encode_id(p->id, id_alphabet, w->t->arena));
-  encode_plain(w->out, STR("name"), p->name);
-  json_write_key(w->out, STR("input"));
-  if (!encode_arguments(w->out, p->arguments, w->t->arena)) w->failed = true;
-  write_mark(w, p->cache);
-  buf_char(w->out, '}');
-}
-
-static bool part_block(struct writer *w, const struct step *s) {
-  const struct part *p = s->part;
-  switch (p->kind) {
-    case PART_TEXT:
-    case PART_REFUSAL: {
-      bool named = s->begins && s->turn->name.len && s->kind == STEP_PART;
-      bool last = s + 1 == w->steps.items + w->steps.count && !s->user;
-      struct str text = last ? encode_trim_end(p->text) : p->text;
-      if (s->kind == STEP_SYSTEM) {
-        text_block(w, STR("<system>\\n"), text, STR("\\n</system>"), p->cache);
-        return true;
-      }
-      struct str before = named ? arena_printf(w->t->arena, "%.*s: ", STR_ARGS(s->turn->name)) : STR("");
-      text_block(w, before, text, STR(""), p->cache);
-      return true;
-    }
-    case PART_IMAGE: return image_block(w, p);
-    case PART_FILE: return document_block(w, p);
-    case PART_REASONING: reasoning_block(w, p); return true;
-    case PART_CALL: call_block(w, p); return true;
-    default:
-      return translation_refuse(w->t, FAULT_UNSUPPORTED,
-                                STR("This provider takes no audio and no video. Send text, images or PDF files."));
-  }
-}
-
-static bool result_block(struct writer *w, const struct step *s) {
-  const struct turn *turn = s->turn;
-  enum cache_mark mark = turn && turn->count ? turn->parts[turn->count - 1].cache : CACHE_NONE;
-  encode_element(w->out);
-  buf_lit(w->out, "\"type\":\"tool_result\"");
-  encode_plain(w->out, STR("tool_use_id"), encode_id(s->part->id, id_alphabet, w->t->arena));
-  if (!turn) {
-    buf_lit(w->out, ",\"content\":\"The tool gave no result.\",\"is_error\":true}");
-    return true;
-  }
-  bool plain = turn->count == 1 && turn->parts[0].kind == PART_TEXT && !encode_is_blank(turn->parts[0].text);
-  if (plain) {
-    encode_inside(w->out, STR("content"), turn->parts[0].text);
-  } else {
-    encode_array(w->out, STR("content"));
-    size_t begin = w->out->len;
-    for (size_t i = 0; i < turn->count; i++) {
-      struct part unmarked = turn->parts[i];  // the mark stands on the result
-      struct step step = {STEP_PART, true, false, &unmarked, turn, s->turn_number};
-      unmarked.cache = CACHE_NONE;
-      bool empty = unmarked.kind == PART_TEXT && encode_is_blank(unmarked.text);
-      if (!empty && !part_block(w, &step)) return false;
-    }
-    if (w->out->len == begin) text_block(w, STR(""), STR("(no output)"), STR(""), CACHE_NONE);
-    buf_char(w->out, ']');
-  }
-  write_mark(w, mark);
-  buf_char(w->out, '}');
-  return true;
-}
-
-static bool step_block(struct writer *w, const struct step *s) {
-  if (s->kind == STEP_RESULT) return result_block(w, s);
-  if (s->kind != STEP_ORPHAN) return part_block(w, s);
-  size_t at = 0;
-  for (const struct part *p; (p = step_text(s->turn, &at));)
-    if (!encode_is_blank(p->text)) text_block(w, STR("Tool result: "), p->text, STR(""), p->cache);
-  return true;
-}
-
-// Does a step write anything?
-static bool is_silent(const struct step *s) {
-  size_t at = 0;
-  if (s->kind == STEP_ORPHAN) return !step_text(s->turn, &at);
-  const struct part *p = s->part;
-  return s->kind == STEP_PART && p->kind == PART_REASONING &&
-         (!reasoning_is_of(p, format) || (!p->encrypted.len && !p->signature.len));
-}
-
-static bool write_messages(struct writer *w) {
-  bool open = false, user = false;
-  encode_array(w->out, STR("messages"));
-  for (size_t i = 0; i < w->steps.count; i++) {
-    const struct step *s = &w->steps.items[i];
-    if (is_silent(s)) continue;
-    if (!open && !s->user)  // hosts refuse an answer to nothing
-      buf_lit(w->out, "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\".\"}]}");
-    if (!open || s->user != user) {
-      if (open) buf_lit(w->out, "]}");
-      encode_element(w->out);
-      if (s->user)
-        buf_lit(w->out, "\"role\":\"user\",\"content\":[");
-      else
-        buf_lit(w->out, "\"role\":\"assistant\",\"content\":[");
-    }
-    open = true;
-    user = s->user;
-    if (!step_block(w, s)) return false;
-  }
-  if (open)
-    buf_lit(w->out, "]}]");
-  else
-    buf_lit(w->out, "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\".\"}]}]");
-  return true;
-}
-
-static void write_system(struct writer *w) {
+// The end of the whole prompt is marked by a member of its own, or where a host does not know that, on its last block.
+static void place_marks(struct anthropic_writer *w) {
   const struct conversation *c = w->c;
-  bool any = c->format == FORMAT_JSON;
-  for (size_t i = 0; i < w->steps.system_count; i++) any |= c->turns[i].count != 0;
-  if (!any) return;
-  encode_array(w->out, STR("system"));
-  for (size_t i = 0; i < w->steps.system_count; i++)
-    for (size_t p = 0; p < c->turns[i].count; p++) {
-      const struct part *part = &c->turns[i].parts[p];
-      if (part->kind == PART_TEXT && !encode_is_blank(part->text))
-        text_block(w, STR(""), part->text, STR(""), part->cache);
-    }
-  if (c->format == FORMAT_JSON)
-    text_block(w, STR(""), STR("Answer with one JSON object and nothing else."), STR(""), CACHE_NONE);
-  buf_char(w->out, ']');
-}
-
-// --- tools ---
-
-static bool emulates_format(const struct writer *w) {
-  return w->c->format == FORMAT_SCHEMA && !w->model->schema;
-}
-
-static void write_tool(struct writer *w, const struct tool *tool) {
-  encode_element(w->out);
-  encode_plain(w->out, STR("name"), tool->name);
-  if (tool->description.len) encode_inside(w->out, STR("description"), tool->description);
-  json_write_key(w->out, STR("input_schema"));
-  bool strict = tool->strict && w->model->schema;
-  if (!tool->parameters.len)
-    buf_lit(w->out, "{\"type\":\"object\",\"properties\":{}}");
-  else if (!strict)
-    buf_str(w->out, tool->parameters);
-  else if (!schema_write_strict(w->out, tool->parameters))
-    w->failed = true;
-  if (strict) buf_lit(w->out, ",\"strict\":true");
-  write_mark(w, tool->cache);
-  buf_char(w->out, '}');
-}
-
-// The history may call tools that the request no longer offers: they are named all the same.
-static void write_old_tools(struct writer *w) {
-  for (size_t i = 0; i < w->steps.count; i++) {
-    const struct step *s = &w->steps.items[i];
-    if (s->kind != STEP_PART || s->part->kind != PART_CALL) continue;
-    bool seen = false;
-    for (size_t k = 0; k < i && !seen; k++) {
-      const struct step *b = &w->steps.items[k];
-      seen = b->kind == STEP_PART && b->part->kind == PART_CALL && str_eq(b->part->name, s->part->name);
-    }
-    if (seen) continue;
-    encode_element(w->out);
-    encode_plain(w->out, STR("name"), s->part->name);
-    buf_lit(w->out, ",\"input_schema\":{\"type\":\"object\"}}");
+  size_t i = w->steps.count;
+  if (w->host != ANTHROPIC_DIRECT && c->cache) {
+    while (i && w->steps.items[i - 1].kind == STEP_PART && w->steps.items[i - 1].part->kind == PART_REASONING) i--;
+    if (i && !w->steps.items[i - 1].cache) w->steps.items[i - 1].cache = c->cache;
   }
+  unsigned marks = anthropic_count_tool_marks(w) + anthropic_count_marks(w);
+  if (w->host == ANTHROPIC_DIRECT) marks += c->cache != CACHE_NONE;
+  w->marks_skipped = marks > MARKS_MAX ? marks - MARKS_MAX : 0;
 }
 
-static bool has_calls(const struct writer *w) {
-  for (size_t i = 0; i < w->steps.count; i++)
-    if (w->steps.items[i].kind == STEP_PART && w->steps.items[i].part->kind == PART_CALL) return true;
-  return false;
+// --- what has to be switched on ---
+
+void anthropic_beta(struct anthropic_writer *w, struct str name) {
+  for (unsigned i = 0; i < w->beta_count; i++)
+    if (str_eq(w->betas[i], name)) return;
+  if (name.len && w->beta_count < ANTHROPIC_BETAS) w->betas[w->beta_count++] = name;
 }
 
-static void write_tools(struct writer *w) {
-  const struct conversation *c = w->c;
-  bool only_named = c->choice == CHOICE_NAMED && !w->model->forced;
-  if (!c->tool_count && !emulates_format(w) && !has_calls(w)) return;
-  encode_array(w->out, STR("tools"));
-  for (size_t i = 0; i < c->tool_count; i++)
-    if (!only_named || str_eq(c->tools[i].name, c->choice_name)) write_tool(w, &c->tools[i]);
-  if (!c->tool_count) write_old_tools(w);
-  if (emulates_format(w)) {
-    struct tool answer = {.name = STR(ANTHROPIC_ANSWER_TOOL),
-                          .description = STR("Gives the answer. Call it exactly once."),
-                          .parameters = c->schema};
-    write_tool(w, &answer);
-    w->t->answer_tool = answer.name;
+// Names that stand in a header field: letters, digits, '-'.
+static bool is_beta(struct str name) {
+  for (size_t i = 0; i < name.len; i++) {
+    char c = name.ptr[i];
+    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+      return false;
   }
-  buf_char(w->out, ']');
+  return name.len != 0;
 }
 
-static void write_choice(struct writer *w, const struct anthropic_thinking *thinking) {
-  const struct conversation *c = w->c;
-  bool emulated = emulates_format(w);
-  const char *type = NULL;
-  struct str name = c->choice_name;
-  if (!c->tool_count && !emulated) {
-    if (has_calls(w)) buf_lit(w->out, ",\"tool_choice\":{\"type\":\"none\"}");
+// Those a client names in the body, as the SDKs do.
+static void body_betas(struct anthropic_writer *w, const struct extra *extra) {
+  struct json_doc doc = {0};
+  if (extra && encode_parse(&doc, extra->json, 1, w->t) && json_is(&doc, 0, JSON_ARRAY))
+    for (uint32_t i = json_first(&doc, 0); i != JSON_NONE; i = json_next(&doc, 0, i)) {
+      struct str raw = json_raw(&doc, i), name = raw.len > 2 ? str_from(raw.ptr + 1, raw.len - 2) : (struct str){0};
+      if (json_is(&doc, i, JSON_STRING) && is_beta(name)) anthropic_beta(w, name);
+    }
+  json_doc_free(&doc);
+}
+
+// Those of its header field. Hosts that are not Anthropic's refuse names they do not know.
+static void client_betas(struct anthropic_writer *w) {
+  struct str rest = w->c->betas;
+  if (!rest.len) return;
+  if (w->host != ANTHROPIC_DIRECT) {
+    translation_drop(w->t, STR("anthropic-beta"));
     return;
   }
-  if (c->choice == CHOICE_AUTO) type = "auto";
-  if (c->choice == CHOICE_NONE) type = "none";
-  if (c->choice == CHOICE_REQUIRED) type = "any";
-  if (c->choice == CHOICE_NAMED) type = "tool";
-  if (emulated && (!c->tool_count || c->choice == CHOICE_NONE)) {
-    type = "tool";
-    name = STR(ANTHROPIC_ANSWER_TOOL);
-  } else if (emulated) {
-    type = "any";
+  for (size_t at = 0; at <= rest.len;) {
+    size_t comma = str_find_char(rest, ',', at), end = comma == SIZE_MAX ? rest.len : comma;
+    struct str name = str_trim(str_from(rest.ptr + at, end - at));
+    if (is_beta(name)) anthropic_beta(w, name);
+    at = end + 1;
   }
-  bool forcing = type && (type[0] == 't' || (type[0] == 'a' && type[1] == 'n'));
-  bool cannot = !w->model->forced || (thinking->mode >= THINK_BUDGET && !w->model->forced_thinking);
-  if (forcing && cannot) {
-    type = "auto";
-    translation_drop(w->t, emulated ? STR("response_format") : STR("tool_choice"));
+}
+
+// In a header field, or on Bedrock in the body.
+static void write_betas(struct anthropic_writer *w) {
+  struct buf line;
+  if (!w->beta_count) return;
+  if (w->host == ANTHROPIC_BEDROCK) {
+    encode_array(w->out, STR("anthropic_beta"));
+    for (unsigned i = 0; i < w->beta_count; i++) {
+      if (i) buf_char(w->out, ',');
+      json_write_str(w->out, w->betas[i]);
+    }
+    buf_char(w->out, ']');
+    return;
   }
-  if (!type && c->parallel_calls != FLAG_NO) return;
-  if (!type) type = "auto";
-  encode_object(w->out, STR("tool_choice"));
-  encode_plain(w->out, STR("type"), str_from_cstr(type));
-  if (type[0] == 't') encode_plain(w->out, STR("name"), name);
-  if (c->parallel_calls == FLAG_NO && type[0] != 'n') buf_lit(w->out, ",\"disable_parallel_tool_use\":true");
-  buf_char(w->out, '}');
+  buf_init(&line, 4096);
+  buf_lit(&line, "\r\nanthropic-beta: ");
+  for (unsigned i = 0; i < w->beta_count; i++) {
+    if (i) buf_char(&line, ',');
+    buf_str(&line, w->betas[i]);
+  }
+  if (line.failed)
+    w->failed = true;
+  else
+    w->t->fields = arena_str(w->t->arena, buf_view(&line));
+  buf_free(&line);
+}
+
+// --- members that only Anthropic knows ---
+
+const struct extra *anthropic_extra(const struct anthropic_writer *w, const char *name) {
+  for (size_t i = 0; i < w->c->extra_count; i++)
+    if (str_eq(w->c->extra[i].name, str_from_cstr(name))) return &w->c->extra[i];
+  return NULL;
+}
+
+static const struct {
+  struct str name;
+  const char *beta;  // NULL: it is always there
+  bool elsewhere;    // it is written where it belongs, by who knows more of it
+} own_members[] = {{{"thinking", 8}, NULL, true},
+                   {{"output_config", 13}, NULL, true},
+                   {{"stop_sequences", 14}, NULL, true},
+                   {{"system", 6}, NULL, true},
+                   {{"safety_identifier", 17}, NULL, true},
+                   {{"betas", 5}, NULL, true},
+                   {{"anthropic_beta", 14}, NULL, true},
+                   {{"container", 9}, NULL, false},
+                   {{"inference_geo", 13}, NULL, false},
+                   {{"context_management", 18}, "context-management-2025-06-27", false},
+                   {{"mcp_servers", 11}, "mcp-client-2025-11-20", false},
+                   {{"speed", 5}, "fast-mode-2026-02-01", false},
+                   {{"fallbacks", 9}, "server-side-fallback-2026-07-01", false},
+                   {{"fallback_credit_token", 21}, "fallback-credit-2026-07-01", false},
+                   {{"diagnostics", 11}, "cache-diagnosis-2026-04-07", false}};
+
+static int own_member(struct str name) {
+  for (size_t i = 0; i < sizeof own_members / sizeof *own_members; i++)
+    if (str_eq(name, own_members[i].name)) return (int)i;
+  return -1;
+}
+
+static void write_own_members(struct anthropic_writer *w) {
+  for (size_t i = 0; i < w->c->extra_count; i++) {
+    const struct extra *extra = &w->c->extra[i];
+    int row = own_member(extra->name);
+    if (row < 0 || own_members[row].elsewhere) continue;
+    encode_json(w->out, extra->name, extra->json);
+    if (own_members[row].beta && !extra->idle) anthropic_beta(w, str_from_cstr(own_members[row].beta));
+    if (str_find(extra->json, STR("\"compact_20260112\""), 0) != SIZE_MAX) anthropic_beta(w, STR("compact-2026-01-12"));
+    if (str_find(extra->json, STR("\"skills\""), 0) != SIZE_MAX) anthropic_beta(w, STR("skills-2025-10-02"));
+  }
 }
 
 // --- thinking ---
 
-uint64_t anthropic_max_tokens(const struct conversation *c, const struct endpoint *e) {
-  uint64_t most = e->max_completion_tokens ? e->max_completion_tokens : e->model->max_completion_tokens;
-  if (c->max_tokens) return most && c->max_tokens > most ? most : c->max_tokens;
-  if (most) return most;
-  return str_find(e->upstream_model, STR("claude-3-"), 0) != SIZE_MAX ? MAX_TOKENS_OLD : MAX_TOKENS_UNKNOWN;
-}
-
-// With a budget, a turn that calls tools must begin with the thinking it came from until its loop is over. Clients may
-// have lost it.
-static bool thinking_is_lost(const struct steps *steps) {
-  const struct turn *turn = NULL;
-  for (size_t i = steps->count; i-- > 0;) {
-    const struct step *s = &steps->items[i];
-    if (s->kind == STEP_RESULT && steps_is_current(steps, s)) continue;
-    if (s->kind != STEP_PART || s->user) return false;
-    if (s->part->kind == PART_CALL) turn = s->turn;
-    break;
-  }
-  for (size_t p = 0; turn && p < turn->count; p++) {
-    const struct part *part = &turn->parts[p];
-    bool whole = part->signature.len || part->encrypted.len;
-    if (part->kind == PART_REASONING && reasoning_is_of(part, format) && whole) return false;
-  }
-  return turn != NULL;
-}
-
-static const char *effort_word(enum effort effort, const struct claude *model) {
-  switch (effort) {
-    case EFFORT_MINIMAL:
-    case EFFORT_LOW: return "low";
-    case EFFORT_MEDIUM: return "medium";
-    case EFFORT_HIGH: return "high";
-    case EFFORT_XHIGH: return model->xhigh ? "xhigh" : model->adaptive ? "max" : "high";
-    case EFFORT_MAX: return model->adaptive ? "max" : "high";
-    default: return NULL;
-  }
-}
-
-bool anthropic_thinking(const struct conversation *c, const struct claude *model, const struct steps *steps,
-                        uint64_t max_tokens, struct translation *t, struct anthropic_thinking *out) {
-  enum effort effort = c->effort;
-  *out = (struct anthropic_thinking){0};
-  if (effort == EFFORT_NONE) {
-    if (model->always_thinks)
-      return translation_refuse(t, FAULT_UNSUPPORTED,
-                                STR("This model always reasons: leave the effort \"none\" out, or choose another."));
-    if (model->adaptive) out->mode = THINK_OFF;
+// The client may say it in Anthropic's own words; then they stand, but for a budget that this conversation cannot take.
+// False: refused.
+static bool decide_thinking(struct anthropic_writer *w, uint64_t max_tokens) {
+  const struct extra *own = anthropic_extra(w, "thinking");
+  struct json_doc doc = {0};
+  if (!own) {
+    if (!anthropic_thinking(w->c, w->model, &w->steps, max_tokens, w->t, &w->thinking)) return false;
+    w->thinks = w->thinking.mode >= THINK_BUDGET;
     return true;
   }
-  if (!effort && !c->reasoning_tokens) return true;
-  bool by_budget = model->budget && (!model->adaptive || (c->reasoning_tokens && !effort));
-  if (by_budget) {
-    uint64_t budget = c->reasoning_tokens ? c->reasoning_tokens : effort_budget(effort, max_tokens);
-    if (budget < BUDGET_MIN) budget = BUDGET_MIN;
-    bool forced = c->choice == CHOICE_REQUIRED || c->choice == CHOICE_NAMED;
-    // A budget the client named may be cut to fit; where nothing fits there is no thinking.
-    if (c->reasoning_tokens && budget >= max_tokens && max_tokens > BUDGET_MIN) budget = max_tokens - 1;
-    if (budget >= max_tokens || (forced && !model->forced_thinking) || thinking_is_lost(steps)) {
-      translation_drop(t, STR("reasoning"));
-      if (model->adaptive) out->mode = THINK_OFF;
-      return true;
-    }
-    out->mode = THINK_BUDGET;
-    out->budget = budget;
-    if (model->effort && model->known) out->effort = effort_word(effort, model);
-    return true;
+  uint32_t type = encode_parse(&doc, own->json, 1, w->t) ? json_get(&doc, 0, STR("type")) : JSON_NONE;
+  bool budget = json_string_is(&doc, type, STR("enabled"));
+  w->thinks = budget || json_string_is(&doc, type, STR("adaptive"));
+  json_doc_free(&doc);
+  w->thinking = (struct anthropic_thinking){.mode = THINK_OWN};
+  if (budget && !anthropic_thinking_fits(&w->steps)) {
+    translation_drop(w->t, STR("thinking"));
+    w->thinking.mode = THINK_UNSET;
+    w->thinks = false;
   }
-  if (!effort) effort = effort_of_budget(c->reasoning_tokens, max_tokens);
-  out->mode = THINK_ADAPTIVE;
-  out->effort = effort_word(effort, model);
-  out->summarized = !model->budget && !c->reasoning_hidden;
+  // An effort beside it says something else.
+  if (w->model->effort && w->model->known) w->thinking.effort = anthropic_effort(w->c->effort, w->model);
   return true;
 }
 
-static void write_thinking(struct writer *w, const struct anthropic_thinking *thinking) {
-  switch (thinking->mode) {
+static void write_thinking(struct anthropic_writer *w) {
+  switch (w->thinking.mode) {
     case THINK_UNSET: return;
     case THINK_OFF: buf_lit(w->out, ",\"thinking\":{\"type\":\"disabled\"}"); return;
+    case THINK_OWN: encode_json(w->out, STR("thinking"), anthropic_extra(w, "thinking")->json); return;
     case THINK_BUDGET:
       buf_printf(w->out, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":%llu}",
-                 (unsigned long long)thinking->budget);
+                 (unsigned long long)w->thinking.budget);
       return;
     case THINK_ADAPTIVE:
       buf_lit(w->out, ",\"thinking\":{\"type\":\"adaptive\"");
-      if (thinking->summarized) buf_lit(w->out, ",\"display\":\"summarized\"");
+      if (w->thinking.summarized) buf_lit(w->out, ",\"display\":\"summarized\"");
       buf_char(w->out, '}');
       return;
   }
@@ -456,23 +197,36 @@ static void write_thinking(struct writer *w, const struct anthropic_thinking *th
 
 // --- the rest ---
 
-static void write_output(struct writer *w, const struct anthropic_thinking *thinking) {
-  bool schema = w->c->format == FORMAT_SCHEMA && w->model->schema;
-  if (!schema && !thinking->effort) return;
+// What the client wrote into output_config itself stands before what its other wishes would become.
+static void write_output(struct anthropic_writer *w) {
+  const struct extra *own = anthropic_extra(w, "output_config");
+  struct json_doc doc = {0};
+  bool has_own = own && encode_parse(&doc, own->json, 1, w->t) && json_is(&doc, 0, JSON_OBJECT);
+  bool effort = w->thinking.effort && json_get(&doc, 0, STR("effort")) == JSON_NONE;
+  bool schema = w->c->format == FORMAT_SCHEMA && !w->emulates_format && json_get(&doc, 0, STR("format")) == JSON_NONE;
+  if (!schema && !effort && !has_own) {
+    json_doc_free(&doc);
+    return;
+  }
   encode_object(w->out, STR("output_config"));
-  if (thinking->effort) encode_plain(w->out, STR("effort"), str_from_cstr(thinking->effort));
+  if (effort) encode_plain(w->out, STR("effort"), str_from_cstr(w->thinking.effort));
   if (schema) {
     encode_object(w->out, STR("format"));
     buf_lit(w->out, "\"type\":\"json_schema\",\"schema\":");
     if (!schema_write_strict(w->out, w->c->schema)) w->failed = true;
     buf_char(w->out, '}');
   }
+  struct str inside = has_own ? str_trim(str_from(own->json.ptr + 1, own->json.len - 2)) : (struct str){0};
+  if (inside.len && (effort || schema)) buf_char(w->out, ',');
+  buf_str(w->out, inside);
   buf_char(w->out, '}');
+  if (json_get(&doc, 0, STR("task_budget")) != JSON_NONE) anthropic_beta(w, STR("task-budgets-2026-03-13"));
+  json_doc_free(&doc);
 }
 
-static void write_sampling(struct writer *w, const struct anthropic_thinking *thinking) {
+static void write_sampling(struct anthropic_writer *w) {
   const struct conversation *c = w->c;
-  bool thinks = thinking->mode >= THINK_BUDGET, allowed = w->model->sampling && !thinks;
+  bool allowed = w->model->sampling && !w->thinks;
   bool both = c->temperature.len && c->top_p.len && w->model->one_sampling;
   if (allowed)
     encode_number(w->out, STR("temperature"), c->temperature, 0, 1, w->t);
@@ -489,7 +243,8 @@ static void write_sampling(struct writer *w, const struct anthropic_thinking *th
     translation_drop(w->t, STR("top_k"));
 }
 
-static void write_stops(struct writer *w) {
+static void write_stops(struct anthropic_writer *w) {
+  const struct extra *own = anthropic_extra(w, "stop_sequences");
   bool any = false;
   for (size_t i = 0; i < w->c->stop_count; i++) {
     if (encode_is_blank(w->c->stops[i])) {
@@ -504,25 +259,25 @@ static void write_stops(struct writer *w) {
     buf_char(w->out, '"');
   }
   if (any) buf_char(w->out, ']');
+  if (own && !any) encode_json(w->out, own->name, own->json);
+  if (own && any && !own->idle) translation_drop(w->t, own->name);
 }
 
-static void note_lost(struct writer *w) {
+static void note_lost(struct anthropic_writer *w) {
   const struct conversation *c = w->c;
-  encode_note_extra(c, w->t);
-  encode_note_native_tools(c, w->t);
-  encode_note_web_search(c, w->t);
+  for (size_t i = 0; i < c->extra_count; i++)
+    if (own_member(c->extra[i].name) < 0 && !c->extra[i].idle) translation_drop(w->t, c->extra[i].name);
   encode_note_logprobs(c, w->t);
   if (c->seed.len) translation_drop(w->t, STR("seed"));
   if (c->frequency_penalty.len && !encode_number_is(c->frequency_penalty, 0))
     translation_drop(w->t, STR("frequency_penalty"));
   if (c->presence_penalty.len && !encode_number_is(c->presence_penalty, 0))
     translation_drop(w->t, STR("presence_penalty"));
-  if (c->metadata.len) translation_drop(w->t, STR("metadata"));
 }
 
-static void write_tier(struct writer *w) {
+static void write_tier(struct anthropic_writer *w) {
   struct str tier = w->c->service_tier;
-  if (str_eq(tier, STR("auto")))
+  if (str_eq(tier, STR("auto")) || str_eq(tier, STR("standard_only")))
     encode_plain(w->out, STR("service_tier"), tier);
   else if (str_eq(tier, STR("default")))
     encode_plain(w->out, STR("service_tier"), STR("standard_only"));
@@ -530,17 +285,43 @@ static void write_tier(struct writer *w) {
     translation_drop(w->t, STR("service_tier"));
 }
 
+// Whose question it is: the only thing Anthropic takes beside the question itself.
+static void write_user(struct anthropic_writer *w) {
+  const struct conversation *c = w->c;
+  const struct extra *safety = anthropic_extra(w, "safety_identifier");
+  struct json_doc doc = {0};
+  struct str id = {0};
+  uint32_t given = JSON_NONE;
+  if (c->metadata.len && encode_parse(&doc, c->metadata, 1, w->t)) given = json_get(&doc, 0, STR("user_id"));
+  if (json_is(&doc, given, JSON_STRING))
+    id = json_raw(&doc, given);
+  else if (safety && safety->json.len > 2 && safety->json.ptr[0] == '"')
+    id = safety->json;
+  if (c->user.len || id.len) encode_object(w->out, STR("metadata"));
+  if (c->user.len)
+    encode_plain(w->out, STR("user_id"), c->user);
+  else if (id.len)
+    encode_json(w->out, STR("user_id"), id);
+  if (c->user.len || id.len) buf_char(w->out, '}');
+  bool only_user = json_is(&doc, given, JSON_STRING) && !c->user.len && doc.count == 3;
+  if (c->metadata.len && !only_user) translation_drop(w->t, STR("metadata"));
+  json_doc_free(&doc);
+}
+
 bool anthropic_request(const struct conversation *c, const struct endpoint *e, enum anthropic_host host,
                        struct translation *t, struct buf *out) {
   struct claude model = claude_model(e->upstream_model);
-  struct writer w = {.c = c, .model = &model, .t = t, .out = out};
-  struct anthropic_thinking thinking;
+  struct anthropic_writer w = {.c = c, .model = &model, .host = host, .t = t, .out = out};
   uint64_t max_tokens = anthropic_max_tokens(c, e);
-  if (!steps_make(c, false, NULL, t->arena, &w.steps)) return false;
-  if (!anthropic_thinking(c, &model, &w.steps, max_tokens, t, &thinking)) return false;
-  unsigned marks = count_marks(c) + (c->cache != CACHE_NONE);
-  w.marks_skipped = marks > MARKS_MAX ? marks - MARKS_MAX : 0;
+  if (!steps_make(c, false, ANTHROPIC_FORMAT, t->arena, &w.steps)) return false;
+  w.emulates_format =
+      anthropic_emulates_format(c, &model) || (c->format == FORMAT_SCHEMA && schema_is_recursive(c->schema, &w.failed));
+  if (!decide_thinking(&w, max_tokens)) return false;
+  place_marks(&w);
   note_lost(&w);
+  client_betas(&w);
+  body_betas(&w, anthropic_extra(&w, "betas"));
+  body_betas(&w, anthropic_extra(&w, "anthropic_beta"));
   buf_char(out, '{');
   if (host == ANTHROPIC_DIRECT)
     encode_plain(out, STR("model"), e->upstream_model);
@@ -550,21 +331,19 @@ bool anthropic_request(const struct conversation *c, const struct endpoint *e, e
     buf_lit(out, "\"anthropic_version\":\"bedrock-2023-05-31\"");
   encode_u64(out, STR("max_tokens"), max_tokens);
   if (c->stream && host != ANTHROPIC_BEDROCK) buf_lit(out, ",\"stream\":true");
-  write_tools(&w);
-  write_choice(&w, &thinking);
-  write_system(&w);
-  if (!write_messages(&w)) return false;
+  anthropic_tools(&w);
+  anthropic_choice(&w);
+  anthropic_system(&w);
+  if (!anthropic_messages(&w)) return false;
   write_stops(&w);
-  write_sampling(&w, &thinking);
-  write_thinking(&w, &thinking);
-  write_output(&w, &thinking);
-  if (c->user.len) {
-    encode_object(out, STR("metadata"));
-    encode_plain(out, STR("user_id"), c->user);
-    buf_char(out, '}');
-  }
+  write_sampling(&w);
+  write_thinking(&w);
+  write_output(&w);
+  write_user(&w);
   write_tier(&w);
-  if (host == ANTHROPIC_DIRECT) write_mark(&w, c->cache);
+  write_own_members(&w);
+  if (host == ANTHROPIC_DIRECT) anthropic_mark(&w, c->cache);
+  write_betas(&w);
   buf_char(out, '}');
   return !w.failed && encode_done(t, out);
 }

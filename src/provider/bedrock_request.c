@@ -265,8 +265,9 @@ static bool move_media(struct writer *w) {
       for (size_t p = 0; r->turn && p < r->turn->count; p++) {
         const struct part *part = &r->turn->parts[p];
         if (stays_inside(w, part)) continue;
-        made.items[made.count++] = (struct step){STEP_PART, true, false, &moved_note, &moved_turn, r->turn_number};
-        made.items[made.count++] = (struct step){STEP_PART, true, false, part, &moved_turn, r->turn_number};
+        made.items[made.count++] =
+            (struct step){STEP_PART, true, false, &moved_note, &moved_turn, r->turn_number, CACHE_NONE};
+        made.items[made.count++] = (struct step){STEP_PART, true, false, part, &moved_turn, r->turn_number, CACHE_NONE};
       }
     from = i + 1;
   }

@@ -7,7 +7,8 @@ static const struct claude newest = {.known = true,
                                      .xhigh = true,
                                      .forced = true,
                                      .forced_thinking = true,
-                                     .schema = true};
+                                     .schema = true,
+                                     .system_inside = true};
 
 // A number of one or two digits at *s; longer ones are dates.
 static bool take_number(struct str *s, unsigned *out) {
@@ -44,7 +45,8 @@ struct claude claude_model(struct str name) {
   if (!take(&rest, STR("-")) || !take_number(&rest, &major)) return newest;
   if (take(&rest, STR("-")) && !take_number(&rest, &minor)) minor = 0;
   unsigned version = major * 10 + (minor < 10 ? minor : 9);
-  if (version >= 47) return newest;
+  c.system_inside = version >= 48;
+  if (version >= 47) return c;
   c = old;
   c.schema = version >= 45 || (opus && version >= 41);
   c.one_sampling = version >= 41;

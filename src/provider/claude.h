@@ -18,6 +18,7 @@ struct claude {
   bool forced;           // tool_choice any and tool
   bool forced_thinking;  // these also while it thinks
   bool schema;           // output_config.format
+  bool system_inside;    // messages of the system between others
 };
 // `name` as any host spells it: claude-sonnet-4-5-20250929, us.anthropic.claude-opus-4-1-20250805-v1:0,
 // claude-opus-4@20250514. A name that is not Claude's gets what hosts of other models behind this protocol take; an

@@ -199,7 +199,7 @@ static bool result_message(struct writer *w, const struct step *s) {
   if (media) {
     buf_char(w->out, '[');
     for (size_t i = 0; i < s->turn->count; i++) {
-      struct step part = {STEP_PART, true, false, &s->turn->parts[i], s->turn, s->turn_number};
+      struct step part = {STEP_PART, true, false, &s->turn->parts[i], s->turn, s->turn_number, CACHE_NONE};
       if (!content_part(w, &part)) return false;
     }
     buf_lit(w->out, "]}");

@@ -7,12 +7,35 @@
 struct ordering {
   const struct conversation *c;
   const char *server_tools;
+  struct arena *arena;
   struct steps *out;
-  bool *used;  // tool turns that have been placed
+  bool *used;               // tool turns that have been placed
+  enum cache_mark pending;  // of a part that is gone: the next one of its turn takes it
 };
 
+// --- parts, and the cache marks of those that are left out ---
+
+static bool takes_mark(const struct step *s) {
+  return s->kind != STEP_PART || s->part->kind != PART_REASONING;
+}
+
 static void add(struct ordering *o, struct step step) {
+  if (o->pending && takes_mark(&step)) {
+    if (!step.cache) step.cache = o->pending;
+    o->pending = CACHE_NONE;
+  }
   o->out->items[o->out->count++] = step;
+}
+
+// The mark of a part that is not there, or bears none: the part before takes it, from `first` on; else the next one.
+static void move_mark(struct ordering *o, enum cache_mark mark, size_t first) {
+  if (!mark) return;
+  for (size_t i = o->out->count; i-- > first;) {
+    if (!takes_mark(&o->out->items[i])) continue;
+    o->out->items[i].cache = mark;
+    return;
+  }
+  o->pending = mark;
 }
 
 static bool is_worth(const struct ordering *o, const struct part *p) {
@@ -23,50 +46,110 @@ static bool is_worth(const struct ordering *o, const struct part *p) {
 
 static void add_parts(struct ordering *o, size_t number, enum step_kind kind) {
   const struct turn *t = &o->c->turns[number];
+  size_t first = o->out->count;
   bool begins = true;
   for (size_t i = 0; i < t->count; i++) {
-    if (!is_worth(o, &t->parts[i])) continue;
-    add(o, (struct step){kind, t->role != ROLE_ASSISTANT, begins, &t->parts[i], t, number});
-    begins = false;
+    const struct part *p = &t->parts[i];
+    struct step step = {kind, t->role != ROLE_ASSISTANT, begins, p, t, number, p->cache};
+    bool worth = is_worth(o, p), bears = worth && takes_mark(&step);
+    if (!bears) step.cache = CACHE_NONE;
+    if (worth) add(o, step);
+    if (!bears) move_mark(o, p->cache, first);
+    begins &= !worth;
+  }
+  // Nothing of the turn is left to bear it.
+  enum cache_mark left = o->pending;
+  o->pending = CACHE_NONE;
+  move_mark(o, left, 0);
+  o->pending = CACHE_NONE;
+}
+
+// --- calls and their results ---
+
+// The calls of one turn by their IDs. Those of one ID (no provider makes them, but clients may) are a list, answered in
+// turn.
+struct calls {
+  const struct turn *turn;
+  uint32_t *slots;         // part + 1 of the first call of an ID; 0: free
+  size_t mask;             // their number less one: a power of two
+  uint32_t *first, *next;  // part + 1: of an ID's list, by its slot's part; behind a part
+  size_t *results;         // by part: the tool turn that answers it; SIZE_MAX: none
+};
+
+static uint32_t *slot_of(const struct calls *calls, struct str id) {
+  uint64_t h = 14695981039346656037u;
+  for (size_t i = 0; i < id.len; i++) h = (h ^ (unsigned char)id.ptr[i]) * 1099511628211u;
+  for (size_t at = (size_t)(h ^ h >> 32) & calls->mask;; at = (at + 1) & calls->mask) {
+    uint32_t part = calls->slots[at];
+    if (!part || str_eq(calls->turn->parts[part - 1].id, id)) return &calls->slots[at];
   }
 }
 
-static const struct part *call_of(const struct turn *calls, struct str id) {
-  for (size_t i = 0; i < calls->count; i++)
-    if (calls->parts[i].kind == PART_CALL && str_eq(calls->parts[i].id, id)) return &calls->parts[i];
-  return NULL;
+static bool calls_make(const struct turn *turn, struct arena *arena, struct calls *calls) {
+  size_t n = turn->count, room = 2;
+  while (room < 2 * n) room *= 2;
+  *calls = (struct calls){.turn = turn, .mask = room - 1};
+  calls->slots = arena_zalloc(arena, (room + 2 * n) * sizeof *calls->slots);
+  calls->results = arena_alloc(arena, n * sizeof *calls->results + 1);
+  if (!calls->slots || !calls->results) return false;
+  calls->first = calls->slots + room;
+  calls->next = calls->first + n;
+  for (size_t p = n; p-- > 0;) {
+    calls->results[p] = SIZE_MAX;
+    if (turn->parts[p].kind != PART_CALL) continue;
+    uint32_t *slot = slot_of(calls, turn->parts[p].id);
+    if (!*slot) *slot = (uint32_t)p + 1;
+    calls->next[p] = calls->first[*slot - 1];
+    calls->first[*slot - 1] = (uint32_t)p + 1;
+  }
+  return true;
 }
 
-// The tool turn that answers a call of turn `number`, before the model speaks again.
-static size_t result_of(struct ordering *o, size_t number, const struct part *call) {
-  for (size_t i = number + 1; i < o->c->turn_count && o->c->turns[i].role != ROLE_ASSISTANT; i++) {
-    const struct turn *t = &o->c->turns[i];
-    if (t->role == ROLE_TOOL && !o->used[i] && str_eq(t->call_id, call->id)) return i;
-  }
-  return SIZE_MAX;
+// Notes that tool turn `number` answers a call of this ID; the call's part, SIZE_MAX: there is none left.
+static size_t calls_answer(struct calls *calls, struct str id, size_t number) {
+  uint32_t *slot = slot_of(calls, id), *head = *slot ? &calls->first[*slot - 1] : NULL;
+  if (!head || !*head) return SIZE_MAX;
+  size_t part = *head - 1;
+  *head = calls->next[part];
+  calls->results[part] = number;
+  return part;
 }
 
 static void add_result(struct ordering *o, const struct part *call, size_t turn) {
   const struct turn *t = turn == SIZE_MAX ? NULL : &o->c->turns[turn];
-  if (t) o->used[turn] = true;
-  add(o, (struct step){STEP_RESULT, true, true, call, t, turn});
+  enum cache_mark mark = CACHE_NONE;
+  for (size_t i = 0; t && i < t->count; i++)
+    if (t->parts[i].cache) mark = t->parts[i].cache;
+  add(o, (struct step){STEP_RESULT, true, true, call, t, turn, mark});
 }
 
-static void add_results(struct ordering *o, size_t number, bool call_order) {
-  const struct turn *calls = &o->c->turns[number];
-  for (size_t i = number + 1; !call_order && i < o->c->turn_count && o->c->turns[i].role != ROLE_ASSISTANT; i++) {
-    const struct turn *t = &o->c->turns[i];
-    const struct part *call = t->role == ROLE_TOOL ? call_of(calls, t->call_id) : NULL;
-    if (call && result_of(o, number, call) == i) add_result(o, call, i);
+// The results of turn `number`'s calls: the tool turns that answer them before the model speaks again.
+static bool add_results(struct ordering *o, size_t number, bool call_order) {
+  const struct turn *turn = &o->c->turns[number];
+  struct calls calls;
+  bool any = false;
+  for (size_t p = 0; p < turn->count; p++) any |= turn->parts[p].kind == PART_CALL;
+  if (!any) return true;
+  if (!calls_make(turn, o->arena, &calls)) return false;
+  for (size_t i = number + 1; i < o->c->turn_count && o->c->turns[i].role != ROLE_ASSISTANT; i++) {
+    if (o->c->turns[i].role != ROLE_TOOL) continue;
+    size_t part = calls_answer(&calls, o->c->turns[i].call_id, i);
+    if (part == SIZE_MAX) continue;
+    o->used[i] = true;
+    if (!call_order) add_result(o, &turn->parts[part], i);
   }
-  size_t placed = o->out->count;
-  for (size_t p = 0; p < calls->count; p++) {
-    const struct part *call = &calls->parts[p];
-    bool answered = call->kind != PART_CALL;
-    for (size_t s = placed; !answered && s-- > 0 && o->out->items[s].kind == STEP_RESULT;)
-      answered = o->out->items[s].part == call;
-    if (!answered) add_result(o, call, result_of(o, number, call));
-  }
+  for (size_t p = 0; p < turn->count; p++)
+    if (turn->parts[p].kind == PART_CALL && (call_order || calls.results[p] == SIZE_MAX))
+      add_result(o, &turn->parts[p], calls.results[p]);
+  return true;
+}
+
+static void add_orphan(struct ordering *o, size_t number) {
+  const struct turn *t = &o->c->turns[number];
+  enum cache_mark mark = CACHE_NONE;
+  for (size_t i = 0; i < t->count; i++)
+    if (t->parts[i].cache) mark = t->parts[i].cache;
+  add(o, (struct step){STEP_ORPHAN, true, true, NULL, t, number, mark});
 }
 
 bool steps_make(const struct conversation *c, bool call_order, const char *server_tools, struct arena *arena,
@@ -74,7 +157,7 @@ bool steps_make(const struct conversation *c, bool call_order, const char *serve
   size_t room = 1;
   for (size_t i = 0; i < c->turn_count; i++) room += 2 * c->turns[i].count + 1;
   *out = (struct steps){.items = arena_zalloc(arena, room * sizeof *out->items)};
-  struct ordering o = {c, server_tools, out, arena_zalloc(arena, c->turn_count + 1)};
+  struct ordering o = {c, server_tools, arena, out, arena_zalloc(arena, c->turn_count + 1), CACHE_NONE};
   if (!out->items || !o.used) return false;
   size_t i = 0;
   while (i < c->turn_count && c->turns[i].role == ROLE_SYSTEM) i++;
@@ -85,19 +168,13 @@ bool steps_make(const struct conversation *c, bool call_order, const char *serve
       case ROLE_USER: add_parts(&o, i, STEP_PART); break;
       case ROLE_ASSISTANT:
         add_parts(&o, i, STEP_PART);
-        add_results(&o, i, call_order);
+        if (!add_results(&o, i, call_order)) return false;
         break;
       case ROLE_TOOL:
-        if (!o.used[i]) add(&o, (struct step){STEP_ORPHAN, true, true, NULL, &c->turns[i], i});
+        if (!o.used[i]) add_orphan(&o, i);
         break;
     }
   }
-  return true;
-}
-
-bool steps_is_current(const struct steps *s, const struct step *step) {
-  for (const struct step *next = step + 1; next < s->items + s->count; next++)
-    if (!next->user && next->turn != step->turn) return false;
   return true;
 }
 

@@ -1,6 +1,7 @@
 // A conversation put in the order that most providers insist on: the results of a turn's tool calls come directly
 // behind it, each once and before anything else; a call without a result gets an error for one; a result without a call
-// becomes the user's text; system messages in the middle too. Empty parts and the turns they leave empty are gone.
+// becomes the user's text; system messages in the middle too. Empty parts and the turns they leave empty are gone;
+// their cache marks are their neighbours'.
 #pragma once
 #include "llm/conversation.h"
 
@@ -18,6 +19,7 @@ struct step {
   const struct part *part;  // not of STEP_ORPHAN
   const struct turn *turn;
   size_t turn_number;
+  enum cache_mark cache;  // of the part or the result, or of a part beside it that is gone
 };
 
 struct steps {
@@ -30,7 +32,5 @@ struct steps {
 // PART_SERVER_TOOL that stay; NULL: none do. False: out of memory.
 bool steps_make(const struct conversation *c, bool call_order, const char *server_tools, struct arena *arena,
                 struct steps *out);
-// Is the turn of this call still running: is there nothing of the model's behind its results?
-bool steps_is_current(const struct steps *s, const struct step *step);
 // The text parts of a result, as insides one by one; NULL when there are no more.
 const struct part *step_text(const struct turn *turn, size_t *at);

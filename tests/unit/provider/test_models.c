@@ -15,7 +15,7 @@
 
 static const struct {
   const char *name, *takes;  // b budget, a adaptive, e effort, x xhigh, s sampling, o one of them, f forced, t while it
-                             // thinks, j schema
+                             // thinks, j schema, i a system message inside
 } claudes[] = {
     {"claude-3-5-sonnet-20241022", "bsf"},
     {"claude-3-opus-latest", "bsf"},
@@ -32,12 +32,12 @@ static const struct {
     {"claude-sonnet-4-6", "baesoftj"},
     {"claude-opus-4-6", "baesoftj"},
     {"claude-opus-4-7", "aexftj"},
-    {"claude-opus-4-8@default", "aexftj"},
-    {"claude-sonnet-5", "aexftj"},
-    {"anthropic/claude-opus-5-20260601", "aexftj"},
-    {"claude-fable-5", "aextj"},
-    {"claude-mythos-preview", "aextj"},
-    {"claude-something-new", "aexftj"},
+    {"claude-opus-4-8@default", "aexftji"},
+    {"claude-sonnet-5", "aexftji"},
+    {"anthropic/claude-opus-5-20260601", "aexftji"},
+    {"claude-fable-5", "aextji"},
+    {"claude-mythos-preview", "aextji"},
+    {"claude-something-new", "aexftji"},
     {"deepseek-chat", "bsft"},  // another model behind this protocol
 };
 
@@ -55,6 +55,7 @@ static void test_claudes(void **state) {
     if (c.forced) *p++ = 'f';
     if (c.forced_thinking) *p++ = 't';
     if (c.schema) *p++ = 'j';
+    if (c.system_inside) *p++ = 'i';
     *p = 0;
     if (strcmp(got, claudes[i].takes) != 0) fail_msg("%s: %s, expected %s", claudes[i].name, got, claudes[i].takes);
   }

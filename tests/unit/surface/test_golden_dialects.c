@@ -31,6 +31,7 @@ static void write_head(const struct golden *g, const struct dialect_request *r, 
   buf_lit(out, "POST ");
   d->path(e, r->chat.stream, out);
   if (d->fields) d->fields(&r->conversation, e, &fields);
+  buf_str(&fields, r->translation.fields);
   for (size_t i = 0; i < fields.len; i++)
     if (fields.ptr[i] != '\r') buf_char(out, fields.ptr[i]);
   buf_char(out, '\n');
