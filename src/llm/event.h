@@ -29,6 +29,7 @@ enum event_kind {
                       // without a url json is all there is
   EVENT_IMAGE,        // name: its media type, text: its data (base64): a picture the model made
   EVENT_AUDIO,        // name: its media type, text: a piece of its data (base64): speech the model made
+  EVENT_PAUSE,        // json: the provider wants to be asked to go on; what it said so far, as elements of its own list
   EVENT_FINISH,       // finish, native: why it ended
   EVENT_USAGE,        // usage: so far; each replaces the one before
 };

@@ -154,6 +154,36 @@ static void charge_completion(struct money_sum *sum, const struct usage *u, cons
   money_sum_add(sum, rest, plain);
 }
 
+void usage_add(struct usage *sum, const struct usage *more) {
+  sum->known |= more->known;
+  sum->estimated |= more->estimated;
+  sum->prompt += more->prompt;
+  sum->completion += more->completion;
+  sum->total += more->total;
+  sum->cached += more->cached;
+  sum->cache_write += more->cache_write;
+  sum->cache_write_1h += more->cache_write_1h;
+  sum->reasoning += more->reasoning;
+  sum->audio_prompt += more->audio_prompt;
+  sum->audio_completion += more->audio_completion;
+  sum->image_prompt += more->image_prompt;
+  sum->image_completion += more->image_completion;
+  sum->video_prompt += more->video_prompt;
+  sum->video_completion += more->video_completion;
+  sum->audio_cached += more->audio_cached;
+  sum->image_cached += more->image_cached;
+  sum->video_cached += more->video_cached;
+  sum->images += more->images;
+  sum->web_searches += more->web_searches;
+  sum->beside.prompt += more->beside.prompt;
+  sum->beside.completion += more->beside.completion;
+  sum->beside.cached += more->beside.cached;
+  sum->beside.cache_write += more->beside.cache_write;
+  sum->billed |= more->billed;
+  sum->billed_prompt += more->billed_prompt;
+  sum->billed_completion += more->billed_completion;
+}
+
 struct cost usage_cost(const struct usage *usage, const struct pricing *pricing, uint64_t unix_seconds) {
   struct pricing room;
   if (UNLIKELY(pricing->override_count)) pricing = pricing_now(pricing, usage->prompt, unix_seconds, &room);
@@ -168,6 +198,14 @@ struct cost usage_cost(const struct usage *usage, const struct pricing *pricing,
   money_sum_add(&prompt, bounded(usage->images), price_or(pricing->image, 0));
 
   struct money_sum total = {.femto = prompt.femto + completion.femto};
+  if (UNLIKELY(usage->beside.prompt || usage->beside.completion)) {
+    struct usage beside = {.prompt = usage->beside.prompt,
+                           .completion = usage->beside.completion,
+                           .cached = usage->beside.cached,
+                           .cache_write = usage->beside.cache_write};
+    charge_prompt(&total, &beside, pricing);
+    charge_completion(&total, &beside, pricing);
+  }
   money_sum_add(&total, 1, price_or(pricing->request, 0));
   money_sum_add(&total, bounded(usage->web_searches), price_or(pricing->web_search, 0));
   return (struct cost){

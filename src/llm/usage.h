@@ -24,6 +24,12 @@ struct usage {
   uint64_t audio_cached, image_cached, video_cached;  // those of `cached` that are of this kind; 0: not told
   uint64_t images;                                    // pictures in the question, by number
   uint64_t web_searches;                              // made by the provider
+  // Calls the provider made beside, perhaps to another model of its own: not in the counts above, but billed. Their
+  // price is taken to be the same.
+  struct {
+    uint64_t prompt, completion;   // prompt with the two that follow
+    uint64_t cached, cache_write;  // as above
+  } beside;
   bool billed;  // the provider bills other counts than those it used (Cohere): the cost is of these
   uint64_t billed_prompt, billed_completion;
 };
@@ -33,6 +39,9 @@ enum usage_outside { USAGE_CACHED_OUTSIDE = 1, USAGE_REASONING_OUTSIDE = 2 };
 // Brings a provider's counts, read as it names them, into the normal form: what stands outside is added, parts are no
 // larger than their whole, the total no smaller than its parts. `outside`: bits of enum usage_outside.
 void usage_settle(struct usage *usage, unsigned outside);
+
+// What two calls for one answer used, together.
+void usage_add(struct usage *sum, const struct usage *more);
 
 // OpenRouter's pricing keys (MAP 16.4), and two of ours for moving pictures.
 #define PRICE_KEYS(X)   \
@@ -92,7 +101,8 @@ void pricing_overlay(struct pricing *base, const struct pricing *over);
 bool pricing_has_images(const struct pricing *pricing);
 
 struct cost {
-  money_pico total, prompt, completion;  // total = both + request + web searches, each rounded from the exact sum
+  money_pico total, prompt,
+      completion;  // total = both + request + web searches + calls beside, each rounded from the exact sum
 };
 // Each token at one price, the first that is set of:
 //   cached             input_cache_read (of sound: input_audio_cache before it), else as if it were not cached

@@ -49,6 +49,10 @@ static void anthropic_drop(void *state) {
   anthropic_stream_drop(state);
 }
 
+static void anthropic_keep(void *state) {
+  anthropic_stream_keep(state);
+}
+
 static enum decode_result anthropic_event(void *state, struct str type, struct str data,
                                           struct decode_failure *failure) {
   (void)type;  // the data says it again
@@ -69,6 +73,7 @@ static const struct dialect anthropic = {
     .reply = anthropic_reply,
     .stream_new = anthropic_new,
     .stream_drop = anthropic_drop,
+    .stream_keep = anthropic_keep,
     .stream_event = anthropic_event,
     .error = anthropic_fault,
 };
@@ -145,13 +150,9 @@ static bool vertex_claude_encode(const struct conversation *c, const struct endp
   return anthropic_request(c, e, ANTHROPIC_VERTEX, t, out);
 }
 
-// The service in between answers in its own way, the model in Anthropic's.
 static void vertex_claude_fault(unsigned status, struct str type, struct str body, struct decode_failure *failure) {
   (void)type;
-  if (str_find(body, STR("\"type\""), 0) != SIZE_MAX && str_find(body, STR("\"status\""), 0) == SIZE_MAX)
-    anthropic_error(status, body, failure);
-  else
-    gemini_error(status, body, failure);
+  anthropic_vertex_error(status, body, failure);
 }
 
 static const struct dialect vertex_claude = {
@@ -164,6 +165,7 @@ static const struct dialect vertex_claude = {
     .reply = anthropic_reply,
     .stream_new = anthropic_new,
     .stream_drop = anthropic_drop,
+    .stream_keep = anthropic_keep,
     .stream_event = anthropic_event,
     .error = vertex_claude_fault,
 };

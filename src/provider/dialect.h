@@ -28,6 +28,8 @@ struct dialect {
   // A stream: `state` lives as long as it does. NULL: out of memory.
   void *(*stream_new)(struct event_sink sink);
   void (*stream_drop)(void *state);
+  // The provider may pause its turn: EVENT_PAUSE shall tell what it said. Before the first event. NULL: it never does.
+  void (*stream_keep)(void *state);
   // One event. `type`: SSE's event field, or the frame's event or exception type.
   enum decode_result (*stream_event)(void *state, struct str type, struct str data, struct decode_failure *failure);
   // The body has ended in order. DECODE_DONE: the answer was complete all the same; DECODE_MORE: it was cut;

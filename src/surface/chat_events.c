@@ -33,7 +33,11 @@ struct chat_events {
   enum finish finish;
   char phase[24];  // of the text, see EVENT_PHASE; empty: none
   bool phase_told;
-  char first_id[256];  // of the client's first call; empty: none, or too long
+  struct buf pause;     // what the provider said before it paused its turn, as it wants it back
+  struct usage before;  // what the turn cost up to there
+  uint32_t block_base;  // its parts are counted on from here
+  uint32_t block_top;   // parts so far
+  char first_id[256];   // of the client's first call; empty: none, or too long
 };
 
 struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events_options options) {
@@ -45,6 +49,7 @@ struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events
   struct buf *bufs[] = {&e->content, &e->refusal,  &e->calls,     &e->images, &e->annotations, &e->reasoning,
                         &e->details, &e->logprobs, &e->citations, &e->audio,  &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_init(bufs[i], LIMIT_REPLY_BODY);
+  buf_init(&e->pause, LIMIT_REPLY_BODY);
   if (options.stream) e->details.max = CARRY_MAX;
   e->detail = EVENT_BEGIN;
   return e;
@@ -55,6 +60,7 @@ void chat_events_drop(struct chat_events *e) {
   struct buf *bufs[] = {&e->content, &e->refusal,  &e->calls,     &e->images, &e->annotations, &e->reasoning,
                         &e->details, &e->logprobs, &e->citations, &e->audio,  &e->prefix};
   for (size_t i = 0; i < CHAT_COUNT(bufs); i++) buf_free(bufs[i]);
+  buf_free(&e->pause);
   free(e);
 }
 
@@ -511,10 +517,30 @@ static void on_finish(struct chat_events *e, const struct event *event) {
   chat_keep(e->reply->native_finish_reason, sizeof e->reply->native_finish_reason, native);
 }
 
+static void on_pause(struct chat_events *e, const struct event *event) {
+  buf_clear(&e->pause);
+  buf_str(&e->pause, event->json);
+  e->failed |= e->pause.failed;
+}
+
+// A turn that was paused is one answer: its parts and its costs go on where they were.
+static void on_usage(struct chat_events *e, const struct event *event) {
+  e->reply->usage = *event->usage;
+  usage_settle(&e->reply->usage, 0);
+  if (e->before.known) usage_add(&e->reply->usage, &e->before);
+}
+
 static void on_event(void *context, const struct event *event) {
   struct chat_events *e = context;
+  struct event moved;
   bool other = event->kind == EVENT_CALL || event->kind == EVENT_REFUSAL || event->kind == EVENT_FINISH;
   if (other) write_text(e, e->block, chat_repeat_end(&e->repeat));
+  if (UNLIKELY(e->block_base)) {
+    moved = *event;
+    moved.block += e->block_base;
+    event = &moved;
+  }
+  if (event->block >= e->block_top) e->block_top = event->block + 1;
   switch (event->kind) {
     case EVENT_BEGIN:
       if (!e->reply->upstream_id[0]) chat_keep(e->reply->upstream_id, sizeof e->reply->upstream_id, event->id);
@@ -533,12 +559,24 @@ static void on_event(void *context, const struct event *event) {
     case EVENT_CITATION: on_citation(e, event); return;
     case EVENT_IMAGE: on_image(e, event); return;
     case EVENT_AUDIO: on_audio(e, event); return;
+    case EVENT_PAUSE: on_pause(e, event); return;
     case EVENT_FINISH: on_finish(e, event); return;
-    case EVENT_USAGE:
-      e->reply->usage = *event->usage;
-      usage_settle(&e->reply->usage, 0);
-      return;
+    case EVENT_USAGE: on_usage(e, event); return;
   }
+}
+
+bool chat_events_paused(const struct chat_events *e, struct str *blocks) {
+  *blocks = buf_view(&e->pause);
+  return blocks->len && !e->failed;
+}
+
+void chat_events_go_on(struct chat_events *e) {
+  detail_close(e);
+  buf_free(&e->pause);
+  buf_init(&e->pause, LIMIT_REPLY_BODY);
+  e->before = e->reply->usage;
+  e->block_base = e->block_top;
+  e->finished = false;
 }
 
 struct event_sink chat_events_sink(struct chat_events *e) {

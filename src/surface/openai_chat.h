@@ -162,6 +162,10 @@ struct event_sink chat_events_sink(struct chat_events *e);
 void chat_events_into(struct chat_events *e, struct buf *out);
 // True once something that counts as output has been written.
 bool chat_events_spoke(const struct chat_events *e);
+// The provider has paused its turn (EVENT_PAUSE) and wants to be asked to go on: `blocks` is what it said, as elements
+// of its own list. When it is asked, chat_events_go_on: what then comes continues the same answer.
+bool chat_events_paused(const struct chat_events *e, struct str *blocks);
+void chat_events_go_on(struct chat_events *e);
 // The decoder has said that the answer is complete: the whole body, or the end of the stream: finish_reason, the usage
 // chunk and [DONE]. False: out of memory. Usage the provider never gave is estimated, the prompt from request_bytes.
 bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *out);

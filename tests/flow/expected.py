@@ -100,6 +100,8 @@ def anthropic_message(message):
                 url = citation.get("url") or citation.get("source")
                 if web(url):
                     answer.sources.append((url, citation.get("title") or "", begin, len(answer.text)))
+                else:
+                    answer.more.setdefault("citations", []).append(citation)
         elif kind == "thinking":
             answer.reasoning += block.get("thinking", "")
             if block.get("signature"):
@@ -109,6 +111,8 @@ def anthropic_message(message):
         elif kind == "tool_use":
             answer.calls.append((block["name"], block["input"], block["id"]))
     answer.finish = ANTHROPIC_FINISH.get(message["stop_reason"], "stop")
+    if answer.finish == "content_filter":
+        answer.refusal = (message.get("stop_details") or {}).get("explanation") or ""
     if answer.calls and answer.finish == "stop":
         answer.finish = "tool_calls"
     usage = {k: v or 0 for k, v in message["usage"].items() if not isinstance(v, (dict, list, str))}
@@ -152,6 +156,7 @@ def anthropic_whole(body, streamed):
                 part["citations"] = (part.get("citations") or []) + [delta["citation"]]
         elif kind == "message_delta":
             message["stop_reason"] = event["delta"].get("stop_reason") or message["stop_reason"]
+            message["stop_details"] = event["delta"].get("stop_details")
             message["usage"].update({k: v for k, v in event.get("usage", {}).items() if v is not None})
         elif kind == "message_stop":
             for part in parts.values():

@@ -15,7 +15,7 @@ from harness import Gateway
 from upstream import KEEP, Provider, coded, fault, reply
 
 # What the dialects do not do yet.
-LATER = {("anthropic", "sources")}
+LATER = set()
 
 
 def setUpModule():

@@ -55,6 +55,8 @@ static void on_event(void *context, const struct event *e) {
     case EVENT_CITATION: buf_printf(&h->lines, "citation %u %.*s\n", e->block, STR_ARGS(e->json)); break;
     case EVENT_IMAGE:
     case EVENT_AUDIO: buf_lit(&h->lines, "image\n"); break;
+    case EVENT_IMAGE: buf_lit(&h->lines, "image\n"); break;
+    case EVENT_PAUSE: buf_printf(&h->lines, "pause %.*s\n", STR_ARGS(e->json)); break;
     case EVENT_PHASE:
     case EVENT_REFUSAL: buf_lit(&h->lines, "refusal\n"); break;
     case EVENT_FINISH:
@@ -152,14 +154,16 @@ static void test_streams(void **state) {
       {START CALL_BLOCK(0, "t", "f") DELTA(0, "{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\"}") STOP(0)
            FINISH("max_tokens") END,
        BEGUN "call 0 t f\narguments 0 {\\\"a\ncall end 0\nfinish length max_tokens\n" USED},
-      // Server-side tools, kinds not known here, a message_start that comes twice, deltas of no block: passed over.
+      // A server-side tool without its result; kinds not known here, a message_start that comes twice, deltas of no
+      // block: passed over.
       {START START BLOCK(0, "{\"type\":\"server_tool_use\",\"id\":\"srv\",\"name\":\"web_search\",\"input\":{\"q\":1}}")
-           DELTA(0, "{\"type\":\"input_json_delta\",\"partial_json\":\"x\"}") STOP(0) DELTA(
+           DELTA(0, "{\"type\":\"input_json_delta\",\"partial_json\":\"\"}") STOP(0) DELTA(
                7, "{\"type\":\"text_delta\",\"text\":\"lost\"}") "{\"type\":\"strange\",\"index\":{}}\n" TEXT_BLOCK(1)
                DELTA(1, "{\"type\":\"text_delta\",\"text\":\"ok\"}")
                    DELTA(1, "{\"type\":\"citations_delta\",\"citation\":{\"url\":\"https://u\"}}") STOP(1)
                        FINISH("refusal") END,
-       BEGUN "text 1 ok\ncitation 1 {\"url\":\"https://u\"}\nfinish content_filter refusal\n" USED},
+       BEGUN "text 1 ok\ncitation 1 {\"url\":\"https://u\"}\nserver tool web_search srv {\\\"q\\\":1} "
+             "\nfinish content_filter refusal\n" USED},
       // All of the input at once, as some hosts give it; no usage in the end; no reason at all.
       {START BLOCK(0, "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{\"a\":\"b\"}}") STOP(0) END,
        BEGUN "call 0 t f\narguments 0 {\\\"a\\\":\\\"b\\\"}\ncall end 0\nfinish tool_calls \n"
@@ -241,7 +245,8 @@ static void test_whole_replies(void **state) {
        "\"a\":\"\\u00e9\"}},{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":"
        "\"g\",\"input\":{}}],\"stop_reason\":\"tool_use\",\"usage\":{\"input_tokens\":5,\"output_tokens\":7}}",
        "begin msg_1 claude-x\nreasoning 0 Hm\nsignature 0 c2ln\ntext 1 Hi\ncitation 1 {\"url\":\"https://a\"}\n"
-       "call 0 t1 f\narguments 0 {\\\"b\\\": 1.0, \\\"a\\\":\\\"\\\\u00e9\\\"}\ncall end 0\ncall 1 t2 g\narguments 1 "
+       "citation 1 {\"b\":2}\ncall 0 t1 f\narguments 0 {\\\"b\\\": 1.0, \\\"a\\\":\\\"\\\\u00e9\\\"}\ncall end 0\ncall "
+       "1 t2 g\narguments 1 "
        "{}\n"
        "call end 1\nfinish tool_calls tool_use\nusage 1 prompt 5 cached 0 written 0 hour 0 completion 7 reasoning 0\n"},
       {"{\"content\":[],\"stop_reason\":\"refusal\"}", "begin  \nfinish content_filter refusal\n"},
