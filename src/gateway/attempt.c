@@ -66,6 +66,7 @@ static bool build_translated(struct request *r, struct head_target *target, stru
   buf_init(&fields, LIMIT_HEADER_LINE);
   in->dialect->path(e, stream, &path);
   if (in->dialect->fields) in->dialect->fields(in->conversation, e, &fields);
+  buf_str(&fields, in->translation.fields);
   if (e->provider->protocol == PROTOCOL_AZURE) {
     buf_clear(&path);
     azure_path(e, target->base, STR("/responses"), &path);
@@ -173,6 +174,7 @@ static bool make_conversation(struct request *r, struct fault_note *note) {
   if (in->conversation) return true;
   struct conversation *c = arena_alloc(&r->arena, sizeof *c);
   if (!c || !chat_conversation(&in->chat, &r->arena, c, note)) return false;
+  c->betas = r->anthropic_beta;
   in->conversation = c;
   for (size_t i = 0; i < c->turn_count; i++)
     if (c->turns[i].role == ROLE_ASSISTANT) restore_reasoning(r, &c->turns[i]);
@@ -214,6 +216,7 @@ void path_attempt_start(struct request *r) {
   in->request = r;
   in->attempt_ns = in->attempt_count ? time_mono_ns() : r->ready_ns;
   in->head_ns = 0;
+  in->rounds = 0;
   in->upstream_status = 0;
   in->upstream_unix_s = 0;
   in->may_retry = in->never_retry = false;
@@ -286,6 +289,54 @@ static bool correct_clock(struct request *r) {
   in->renewed = true;
   return true;
 }
+
+// --- a turn that was paused ---
+
+enum { ROUNDS_MAX = 8 };
+
+bool path_attempt_can_go_on(struct request *r) {
+  struct inference *in = r->inference;
+  struct str blocks;
+  return in->events && r->client && in->translation.messages_end && in->rounds < ROUNDS_MAX &&
+         chat_events_paused(in->events, &blocks);
+}
+
+// The body with what the provider said behind its messages, as the beginning of its turn or as more of it.
+static bool add_to_turn(struct inference *in, struct str blocks) {
+  struct buf longer;
+  struct str body = buf_view(&in->translated);
+  size_t at = in->translation.messages_end;
+  buf_init(&longer, LIMIT_REPLY_BODY);
+  buf_append(&longer, body.ptr, at);
+  if (in->rounds)
+    buf_char(&longer, ',');
+  else
+    buf_lit(&longer, ",{\"role\":\"assistant\",\"content\":[");
+  buf_str(&longer, blocks);
+  in->translation.messages_end = longer.len;
+  if (!in->rounds) buf_lit(&longer, "]}");
+  buf_append(&longer, body.ptr + at, body.len - at);
+  buf_free(&in->translated);
+  in->translated = longer;
+  return !longer.failed;
+}
+
+void path_attempt_go_on(struct request *r) {
+  struct inference *in = r->inference;
+  struct str blocks;
+  chat_events_paused(in->events, &blocks);
+  bool ok = add_to_turn(in, blocks);
+  in->rounds++;
+  exchange_cancel(&in->exchange);
+  relay_go_on(in);
+  r->state = REQUEST_WAITING;
+  if (ok)
+    attempt_send(r);
+  else
+    path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));
+}
+
+// --- when it fails ---
 
 // A fetched credential was refused: perhaps it ran out early. The same target is asked once more, with a new one.
 static bool renew_credential(struct request *r) {

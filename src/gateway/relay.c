@@ -21,21 +21,30 @@ enum {
   LINGER_MS = 1000,  // how long the end of a provider's reply is awaited after its last event, to keep the connection
 };
 
-void relay_reset(struct inference *in) {
+// The provider's side of a reply.
+static void reply_drop(struct inference *in) {
   buf_free(&in->held);
-  buf_free(&in->early);
   sse_free(&in->sse);
   chat_stream_drop(in->stream);
   in->stream = NULL;
   dialect_stream_drop(&in->decoder);
+  if (!in->inflate) return;
+  inflateEnd(in->inflate);
+  free(in->inflate);
+  in->inflate = NULL;
+}
+
+void relay_reset(struct inference *in) {
+  reply_drop(in);
+  buf_free(&in->early);
   chat_events_drop(in->events);
   in->events = NULL;
   buf_free(&in->translated);
-  if (in->inflate) {
-    inflateEnd(in->inflate);
-    free(in->inflate);
-    in->inflate = NULL;
-  }
+}
+
+void relay_go_on(struct inference *in) {
+  reply_drop(in);
+  chat_events_go_on(in->events);
 }
 
 void relay_failed(struct request *r, enum fault fault, struct str message) {
@@ -139,19 +148,21 @@ static bool translation_begin(struct request *r, bool stream) {
                                         .repeated = in->translation.repeated,
                                         .tool_names = in->translation.tool_names,
                                         .tool_name_count = in->translation.tool_name_count};
-  in->events = chat_events_new(&in->reply, options);
+  if (!in->events) in->events = chat_events_new(&in->reply, options);
   if (!in->events) return false;
   if (!stream) return true;
-  return dialect_stream_begin(&in->decoder, in->dialect, chat_events_sink(in->events), LIMIT_SSE_EVENT);
+  if (!dialect_stream_begin(&in->decoder, in->dialect, chat_events_sink(in->events), LIMIT_SSE_EVENT)) return false;
+  if (in->translation.messages_end && in->dialect->stream_keep) in->dialect->stream_keep(in->decoder.decoder);
+  return true;
 }
 
 // False: the attempt is over.
 static bool take_head(struct request *r, const struct http_head *head) {
   struct inference *in = r->inference;
-  in->head_ns = time_mono_ns();
+  if (!in->rounds) in->head_ns = time_mono_ns();
   in->upstream_status = (uint16_t)head->status;
   buf_init(&in->held, LIMIT_REPLY_BODY);
-  buf_init(&in->early, LIMIT_REPLY_BODY);
+  if (!in->rounds) buf_init(&in->early, LIMIT_REPLY_BODY);
   if (head->status != 200 && head->status < 400) {
     status_refused(r, head->status);
     return false;
@@ -230,11 +241,16 @@ static void keep_reasoning(struct request *r) {
                 loop_now_ms(r->worker->loop));
 }
 
-static bool translate_whole(struct request *r, struct str body, struct buf *out) {
+// *paused: the answer is not complete, the provider is to be asked to go on.
+static bool translate_whole(struct request *r, struct str body, struct buf *out, bool *paused) {
   struct inference *in = r->inference;
   struct decode_failure failure = {FAULT_INTERNAL, "Out of memory.", 0};
-  bool ok = translation_begin(r, false) && in->dialect->reply(body, chat_events_sink(in->events), &failure);
+  bool ok = translation_begin(r, false);
+  if (ok) chat_events_into(in->events, out);
+  ok = ok && in->dialect->reply(body, chat_events_sink(in->events), &failure);
   if (!ok) note_failure(in, &failure);
+  *paused = ok && !in->chat.stream && path_attempt_can_go_on(r);
+  if (*paused) return true;
   if (ok && !chat_events_end(in->events, r->body_len, out)) out->failed = true;
   if (ok && !out->failed) keep_reasoning(r);
   return ok;
@@ -266,7 +282,12 @@ static void whole_done(struct request *r, struct str body) {
   struct buf *out = worker_scratch(&r->worker->body);
   struct chat_shape *shape = &r->worker->shapes[in->targets[in->target]->index % WORKER_SHAPES];
   if (in->reply.hides_reasoning || in->reply.wants_json) shape = NULL;  // others' answers have more in them
-  bool ok = in->dialect ? translate_whole(r, body, out) : chat_reply_whole(&in->reply, body, shape, out);
+  bool paused = false;
+  bool ok = in->dialect ? translate_whole(r, body, out, &paused) : chat_reply_whole(&in->reply, body, shape, out);
+  if (paused) {
+    path_attempt_go_on(r);
+    return;
+  }
   if (ok && out->failed) {
     path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));
     return;
@@ -309,7 +330,8 @@ static void head_begin(struct request *r, struct buf *out) {
   metric_add(&r->worker->metrics, METRIC_streams_open, 1);
 }
 
-// What stays of a stream once it flows: nothing is sent again, so the request's bytes and their index can go.
+// What stays of a stream once it flows: nothing is sent again, so the request's bytes and their index can go. Only a
+// turn that may be paused is asked for once more, with the body it was asked for at first.
 static void forget_request_bytes(struct request *r) {
   struct inference *in = r->inference;
   in->chat.user = arena_str(&r->arena, in->chat.user);
@@ -321,7 +343,7 @@ static void forget_request_bytes(struct request *r) {
   struct chat_request facts = in->chat;
   chat_request_free(&in->chat);
   in->conversation = NULL;
-  buf_free(&in->translated);
+  if (!in->translation.messages_end) buf_free(&in->translated);
   in->chat = (struct chat_request){.stream = facts.stream, .user = facts.user, .session_id = facts.session_id};
   request_body_free(r);  // body_len stays, for an estimate
 }
@@ -430,6 +452,14 @@ static void stream_done(struct request *r, struct buf *events, bool saw_done) {
   stream_close(r, out);
 }
 
+// The provider's stream is over, but not its turn: the client gets what came, and the provider is asked to go on.
+static void stream_go_on(struct request *r, struct buf *events) {
+  struct inference *in = r->inference;
+  if (events->len && !has_spoken(in)) buf_str(&in->early, buf_view(events));
+  if (events->len && has_spoken(in)) stream_flush(r, events);
+  if (r->client) path_attempt_go_on(r);
+}
+
 // How a step of a translated stream looks to the path.
 static enum chat_stream_result translated(struct inference *in, enum decode_result result,
                                           const struct decode_failure *failure) {
@@ -483,6 +513,10 @@ static void stream_bytes(struct request *r, const char *body, size_t n, bool end
   if (result == CHAT_MORE && end && in->dialect) result = translate_end(in, str_skip(bytes, taken), events);
   if (result == CHAT_BROKEN) {
     stream_lost(r, events, in->reply.fault, arena_str(&r->arena, str_from_cstr(in->reply.message)));
+    return;
+  }
+  if (result == CHAT_DONE && in->dialect && path_attempt_can_go_on(r)) {
+    stream_go_on(r, events);
     return;
   }
   if (result == CHAT_DONE || end) {

@@ -17,3 +17,5 @@ struct str relay_dropped(struct request *r);
 struct str relay_dropped_field(struct request *r);
 // Frees what the present attempt holds of the reply.
 void relay_reset(struct inference *in);
+// The same, but the client's side stays: the provider is asked to go on with the same answer.
+void relay_go_on(struct inference *in);

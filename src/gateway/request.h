@@ -64,6 +64,7 @@ struct inference {
   bool inlines;                 // the present target's request is spliced, with files in place of their URLs
   bool may_retry, never_retry;  // the provider said so of its error
   bool asked_again;             // the present target has been asked twice: its model failed the first time
+  unsigned rounds;              // how often the provider was asked to go on with a turn that it had paused
   bool renewed;                 // the present request has been sent again with a new credential
   bool whole;           // a stream is wanted, but the present target is asked for the whole: it streams no such answers
   struct sse sse;       // of a stream that is spliced
@@ -102,7 +103,7 @@ struct request {
   char *body_block;                        // the read buffer it lies in; NULL: it is a block of its own
   size_t body_len, body_cap;
   uint64_t body_expected;  // Content-Length
-  struct str query, user_agent, http_referer, app_title, session_id, origin;
+  struct str query, user_agent, http_referer, app_title, session_id, origin, anthropic_beta;
   uint64_t arrived_us;  // unix time
   uint64_t begun_ms;    // the loop's clock: the head was there
   uint64_t ready_ns;    // the last byte of the request was read

@@ -2,6 +2,7 @@
 
 #include "json/json.h"
 #include "provider/anthropic_writer.h"
+#include "provider/bedrock_models.h"
 #include "provider/encode.h"
 #include "provider/schema.h"
 
@@ -310,7 +311,7 @@ static void write_user(struct anthropic_writer *w) {
 
 bool anthropic_request(const struct conversation *c, const struct endpoint *e, enum anthropic_host host,
                        struct translation *t, struct buf *out) {
-  struct claude model = claude_model(e->upstream_model);
+  struct claude model = host == ANTHROPIC_BEDROCK ? bedrock_model_of(e).claude : claude_model(e->upstream_model);
   struct anthropic_writer w = {.c = c, .model = &model, .host = host, .t = t, .out = out};
   uint64_t max_tokens = anthropic_max_tokens(c, e);
   if (!steps_make(c, false, ANTHROPIC_FORMAT, t->arena, &w.steps)) return false;

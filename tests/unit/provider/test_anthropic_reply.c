@@ -55,7 +55,6 @@ static void on_event(void *context, const struct event *e) {
     case EVENT_CITATION: buf_printf(&h->lines, "citation %u %.*s\n", e->block, STR_ARGS(e->json)); break;
     case EVENT_IMAGE:
     case EVENT_AUDIO: buf_lit(&h->lines, "image\n"); break;
-    case EVENT_IMAGE: buf_lit(&h->lines, "image\n"); break;
     case EVENT_PAUSE: buf_printf(&h->lines, "pause %.*s\n", STR_ARGS(e->json)); break;
     case EVENT_PHASE:
     case EVENT_REFUSAL: buf_lit(&h->lines, "refusal\n"); break;
