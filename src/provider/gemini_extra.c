@@ -209,6 +209,7 @@ void gemini_extra_read(struct gemini_writer *w) {
     const struct extra *extra = &c->extra[i];
     struct json_doc doc = {0};
     if (extra->idle) continue;
+    if (str_eq(extra->name, STR("tool_choice"))) continue;  // gemini_tools.c
     bool known = encode_parse(&doc, extra->json, 3, w->t) && take_special(w, extra, &doc);
     if (!known && !take(w, extra->name, extra->json, extra->name)) translation_drop(w->t, extra->name);
     json_doc_free(&doc);

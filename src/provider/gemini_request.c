@@ -4,6 +4,7 @@
 #include "provider/encode.h"
 #include "provider/gemini_write.h"
 #include "provider/google_token.h"
+#include "provider/tool_names.h"
 
 static const char format[] = "google-gemini-v1";
 // What the service takes in place of a signature that was lost (Google's documentation of thought signatures).
@@ -535,8 +536,11 @@ static void note_cached(struct gemini_writer *w, bool system) {
 
 bool gemini_request(const struct conversation *c, const struct endpoint *e, bool vertex, struct translation *t,
                     struct buf *out) {
+  const struct conversation *given = c;
+  c = tool_names_fit(c, (struct encode_alphabet){"_-.:", 1, 64}, t);
+  if (!c) return false;
   struct gemini_writer w = {
-      .c = c, .e = e, .model = gemini_model(e->upstream_model), .vertex = vertex, .t = t, .out = out};
+      .c = c, .given = given, .e = e, .model = gemini_model(e->upstream_model), .vertex = vertex, .t = t, .out = out};
   if (!steps_make(c, true, format, t->arena, &w.steps)) return false;
   gemini_extra_read(&w);
   bool system = has_system(&w), cached = gemini_extra_find(&w, "cachedContent").len != 0;

@@ -134,7 +134,7 @@ static bool add_source(struct gemini_sources *s, struct str url, struct str titl
 }
 
 static bool add_support(struct gemini_sources *s, struct gemini_support support, struct str text) {
-  if (support.source >= s->source_count || s->seen++ >= SEEN_MAX || s->support_count == SUPPORTS_MAX) return true;
+  if (s->seen++ >= SEEN_MAX || s->support_count == SUPPORTS_MAX) return true;
   for (uint32_t i = 0; i < s->support_count; i++) {  // the same comes again from chunk to chunk
     const struct gemini_support *known = &s->supports[i];
     if (known->from == support.from && known->to == support.to && known->source == support.source) return true;
@@ -142,7 +142,6 @@ static bool add_support(struct gemini_sources *s, struct gemini_support support,
   if (!grow((void **)&s->supports, s->support_count, &s->support_cap, sizeof *s->supports)) return false;
   support.text = keep(s, text);
   s->supports[s->support_count++] = support;
-  s->sources[support.source].cited = true;
   return !s->words.failed;
 }
 
@@ -154,7 +153,8 @@ static bool take_chunk(struct gemini_sources *s, const struct json_doc *doc, uin
     inner = json_get(doc, chunk, kinds[i]);
   struct str url = decode_member(doc, inner, STR("uri"));
   if (!url.len) url = decode_member(doc, inner, STR("sourceUri"));
-  return add_source(s, url, decode_member(doc, inner, STR("title")), json_raw(doc, chunk));
+  bool hollow = json_first(doc, inner) == JSON_NONE;  // it has its number all the same
+  return add_source(s, url, decode_member(doc, inner, STR("title")), hollow ? (struct str){0} : json_raw(doc, chunk));
 }
 
 // A list is told again with more in it, or goes on: the first address tells which.
@@ -199,9 +199,10 @@ static bool take_recitation(struct gemini_sources *s, const struct json_doc *doc
   for (uint32_t i = 0; i < s->support_count; i++) {
     const struct gemini_support *known = &s->supports[i];
     bool same = known->from == made.from && known->to == made.to;
-    if (same && str_eq(url, word_of(s, s->sources[known->source].url))) return true;
+    if (same && known->source < s->source_count && str_eq(url, word_of(s, s->sources[known->source].url))) return true;
   }
   made.source = s->source_count;
+  if (made.source == SOURCES_MAX) return true;
   return add_source(s, url, decode_member(doc, citation, STR("title")), json_raw(doc, citation)) &&
          add_support(s, made, (struct str){0});
 }
@@ -275,6 +276,8 @@ bool gemini_sources_give(struct gemini_sources *s, struct event_sink sink) {
   if (!give_tool(sink, STR("url_context"), &s->fetched, true)) return false;
   for (uint32_t i = 0; i < s->support_count; i++) {
     const struct gemini_support *support = &s->supports[i];
+    if (support->source >= s->source_count) continue;  // it names none
+    s->sources[support->source].cited = true;
     uint64_t from = characters_before(s, support->from), to = characters_before(s, support->to);
     give_citation(s, sink, &s->sources[support->source], from, to < from ? from : to, support->text);
   }

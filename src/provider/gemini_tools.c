@@ -108,6 +108,31 @@ static bool write_own_tools(struct gemini_writer *w) {
 
 // --- functions ---
 
+// A choice of some of the functions, as OpenAI has it ("allowed_tools").
+static void read_allowed(struct gemini_writer *w) {
+  const struct extra *choice = encode_extra_find(w->c, STR("tool_choice"));
+  struct json_doc doc = {0};
+  if (!choice || !encode_parse(&doc, choice->json, 5, w->t)) return;
+  uint32_t inner = json_get(&doc, 0, STR("allowed_tools")), any = 0;
+  uint32_t list = json_get(&doc, json_is(&doc, inner, JSON_OBJECT) ? inner : 0, STR("tools"));
+  bool *allowed = arena_zalloc(w->t->arena, w->c->tool_count + 1);
+  for (uint32_t t = json_is(&doc, list, JSON_ARRAY) ? json_first(&doc, list) : JSON_NONE; t != JSON_NONE && allowed;
+       t = json_next(&doc, list, t)) {
+    uint32_t function = json_get(&doc, t, STR("function"));
+    uint32_t name = json_get(&doc, function == JSON_NONE ? t : function, STR("name"));
+    for (size_t i = 0; i < w->c->tool_count; i++)
+      if (json_string_is(&doc, name, w->given->tools[i].name)) allowed[i] = ++any;
+  }
+  json_doc_free(&doc);
+  w->allowed = any ? allowed : NULL;
+  if (!any) translation_drop(w->t, STR("tool_choice"));
+}
+
+// Older models are told of no others instead.
+static bool is_told(const struct gemini_writer *w, size_t tool) {
+  return !w->allowed || w->allowed[tool] || w->model.strict || w->c->choice == CHOICE_REQUIRED;
+}
+
 static bool is_empty_schema(struct gemini_writer *w, struct str parameters) {
   struct json_doc doc = {0};
   bool empty = !encode_parse(&doc, parameters, 2, w->t);
@@ -135,6 +160,7 @@ static void write_functions(struct gemini_writer *w) {
   buf_lit(w->out, "{\"functionDeclarations\":[");
   for (size_t i = 0; i < c->tool_count; i++) {
     const struct tool *tool = &c->tools[i];
+    if (!is_told(w, i)) continue;
     encode_element(w->out);
     encode_plain(w->out, STR("name"), tool->name);
     if (tool->description.len) encode_inside(w->out, STR("description"), tool->description);
@@ -168,12 +194,22 @@ static void write_calling(struct gemini_writer *w) {
   }
   if (!c->tool_count || (c->choice == CHOICE_UNSET && !strict)) return;
   const char *mode = modes[c->choice];
-  if (strict && c->choice <= CHOICE_AUTO && w->model.strict) mode = "VALIDATED";
+  if ((strict || w->allowed) && c->choice <= CHOICE_AUTO && w->model.strict) mode = "VALIDATED";
   encode_object(w->out, STR("functionCallingConfig"));
   encode_plain(w->out, STR("mode"), str_from_cstr(mode));
   if (c->choice == CHOICE_NAMED) {
     encode_array(w->out, STR("allowedFunctionNames"));
     json_write_str(w->out, c->choice_name);
+    buf_char(w->out, ']');
+  } else if (w->allowed && (w->model.strict || forced)) {
+    bool any = false;
+    encode_array(w->out, STR("allowedFunctionNames"));
+    for (size_t i = 0; i < c->tool_count; i++) {
+      if (!w->allowed[i]) continue;
+      if (any) buf_char(w->out, ',');
+      json_write_str(w->out, c->tools[i].name);
+      any = true;
+    }
     buf_char(w->out, ']');
   }
   buf_char(w->out, '}');
@@ -212,6 +248,7 @@ static void write_tool_config(struct gemini_writer *w, bool own) {
 
 void gemini_write_tools(struct gemini_writer *w) {
   size_t before = w->out->len;
+  read_allowed(w);
   encode_array(w->out, STR("tools"));
   write_functions(w);
   bool own = write_own_tools(w);

@@ -16,6 +16,8 @@ struct gemini_extra {
 
 struct gemini_writer {
   const struct conversation *c;
+  const struct conversation *given;  // as the client spelt the names of tools
+  const bool *allowed;               // which of the functions may be called; NULL: all
   const struct endpoint *e;
   struct gemini_model model;
   bool vertex;
