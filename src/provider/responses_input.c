@@ -112,7 +112,7 @@ static struct str file_name(const struct part *p) {
 }
 
 static bool media_members(struct responses_writer *w, const struct part *p) {
-  bool picture = p->kind == PART_FILE && p->data.len && encode_media_is(p, STR("image/"));
+  bool picture = p->kind == PART_FILE && p->data.len && str_starts(p->media_type, STR("image/"));
   switch (picture ? PART_IMAGE : p->kind) {
     case PART_IMAGE:
       buf_lit(w->out, "\"type\":\"input_image\"");

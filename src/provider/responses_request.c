@@ -78,7 +78,8 @@ static void write_text(struct responses_writer *w) {
   const struct extra *own = encode_extra_find(w->c, STR("text"));
   bool format = w->c->format != FORMAT_TEXT, verbosity = is_asked(w, "verbosity");
   struct json_doc doc = {0};
-  bool given = own && encode_parse(&doc, own->json, 1, w->t) && json_first(&doc, 0) != JSON_NONE;
+  bool given = own && encode_parse(&doc, own->json, 1, w->t) && json_is(&doc, 0, JSON_OBJECT);
+  if (own && !given) translation_drop(w->t, STR("text"));
   if (format || verbosity || given) {
     encode_object(w->out, STR("text"));
     if (format) write_format(w);
@@ -142,6 +143,7 @@ static void write_include(struct responses_writer *w, bool encrypted, bool logpr
   const struct extra *own = encode_extra_find(w->c, STR("include"));
   struct json_doc doc = {0};
   bool any = false, given = own && encode_parse(&doc, own->json, 1, w->t) && json_is(&doc, 0, JSON_ARRAY);
+  if (own && !given) translation_drop(w->t, STR("include"));
   if (encrypted) include(w, &any, reasoning);
   if (logprobs) include(w, &any, tokens);
   for (uint32_t i = given ? json_first(&doc, 0) : JSON_NONE; i != JSON_NONE; i = json_next(&doc, 0, i)) {

@@ -146,19 +146,21 @@ static void allowed_tool(struct responses_writer *w, const struct json_doc *doc,
 // A choice that only OpenAI has: some of the tools, or one that is no function.
 static void native_choice(struct responses_writer *w, struct str json) {
   struct json_doc doc = {0};
-  if (!encode_parse(&doc, json, 5, w->t)) return;
+  bool readable = encode_parse(&doc, json, 5, w->t);
   uint32_t allowed = json_get(&doc, 0, STR("allowed_tools"));
   if (!json_is(&doc, allowed, JSON_OBJECT)) allowed = 0;
   uint32_t tools = json_get(&doc, allowed, STR("tools")), mode = json_get(&doc, allowed, STR("mode"));
-  if (!json_is(&doc, tools, JSON_ARRAY)) {
+  if (readable && !json_is(&doc, tools, JSON_ARRAY)) {
     encode_json(w->out, STR("tool_choice"), json);
-  } else {
+  } else if (readable) {
     encode_object(w->out, STR("tool_choice"));
     buf_lit(w->out, "\"type\":\"allowed_tools\"");
     encode_json(w->out, STR("mode"), json_is(&doc, mode, JSON_STRING) ? json_raw(&doc, mode) : STR("\"auto\""));
     encode_array(w->out, STR("tools"));
     for (uint32_t t = json_first(&doc, tools); t != JSON_NONE; t = json_next(&doc, tools, t)) allowed_tool(w, &doc, t);
     buf_lit(w->out, "]}");
+  } else {
+    translation_drop(w->t, STR("tool_choice"));
   }
   json_doc_free(&doc);
 }
