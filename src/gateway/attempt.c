@@ -97,7 +97,10 @@ static const struct chat_file *fetched_files(struct request *r) {
   for (size_t i = 0; c && i < c->turn_count; i++)
     for (size_t p = 0; p < c->turns[i].count; p++) {
       const struct part *part = &c->turns[i].parts[p];
+      const struct chat_file *known = files;
       if (!part->url.len || !part->data.len) continue;
+      while (known && !str_eq(known->url, part->url)) known = known->next;
+      if (known) continue;
       struct chat_file *file = arena_alloc(&r->arena, sizeof *file);
       if (!file) return files;
       *file = (struct chat_file){files, part->url, part->media_type, part->data};

@@ -44,7 +44,7 @@ struct provider_quirks {
   bool openai_models;            // its models are OpenAI's own: those that reason refuse sampling parameters
   const char *const *deny;       // NULL-ended list of request members it refuses; they are dropped
   const char *const *know;       // NULL-ended list of its own members, beside those OpenRouter documents
-  bool strict;              // it refuses those that other services know (provider_foreign); those nobody knows pass
+  bool strict;              // it refuses those that other services know (provider_is_foreign); those nobody knows pass
   bool gateway;             // another gateway: it knows what OpenRouter's clients send
   bool by_model;            // some of this depends on the model (provider/quirks.c)
   const char *auth_header;  // NULL: "Authorization: Bearer KEY"; else "NAME: KEY"
@@ -91,7 +91,9 @@ bool protocol_parse(struct str name, enum protocol *out);
 // What the vendor of a protocol of its own is like, for services elsewhere that speak it; NULL for those of many
 // vendors.
 const struct provider_quirks *protocol_quirks(enum protocol protocol);
-// Members of requests, or of messages, that only some service's own dialect knows; NULL-ended.
-extern const char *const provider_foreign[], *const provider_foreign_in_messages[];
+// Is this a member of requests that only some service's own dialect knows?
+bool provider_is_foreign(struct str member);
+// The same of messages; NULL-ended.
+extern const char *const provider_foreign_in_messages[];
 // The rows as a Markdown table, for docs/providers.md.
 void provider_table_markdown(struct buf *out);

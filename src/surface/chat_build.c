@@ -148,8 +148,8 @@ static enum chat_action logprobs_action(const struct splice *s, enum chat_member
 
 // A member the service refuses. That it is not told is noted, unless it says what is usual.
 static bool is_cut_out(struct splice *s, enum chat_member_id id, uint32_t key, uint32_t value) {
-  bool foreign = s->quirks->strict && id == CHAT_MEMBER_COUNT && !key_listed(s, s->quirks->know, key) &&
-                 key_listed(s, provider_foreign, key);
+  bool foreign = s->quirks->strict && id == CHAT_MEMBER_COUNT && provider_is_foreign(chat_inside(&s->r->doc, key)) &&
+                 !key_listed(s, s->quirks->know, key);
   if (!foreign && !key_listed(s, s->quirks->deny, key) && !is_refused(s, id, value)) return false;
   if (!is_usual(s, id, value)) splice_lost(s, chat_inside(&s->r->doc, key));
   return true;

@@ -11,11 +11,12 @@ struct turns {
   const struct json_doc *doc;  // the request's
   struct json_doc inner;       // of the value at hand, which lies deeper than the request's goes
   uint32_t messages;
-  struct walk walk;       // over the messages
-  struct buf media;       // parts of tools' results that must be said by the user
-  struct str schema;      // must be told in words; empty: none
-  bool keeps_signatures;  // the service is Google's
-  bool breakpoints;       // the model has prompt_cache_breakpoint
+  struct walk walk;            // over the messages
+  uint32_t content, thoughts;  // of the message at hand: what counts of members that may come twice; or JSON_NONE
+  struct buf media;            // parts of tools' results that must be said by the user
+  struct str schema;           // must be told in words; empty: none
+  bool keeps_signatures;       // the service is Google's
+  bool breakpoints;            // the model has prompt_cache_breakpoint
 };
 
 // Indexes an array of the body, deeper than the request's index goes. It is valid JSON: only memory can be wanting.
@@ -282,16 +283,16 @@ static bool is_thought(const struct turns *t, uint32_t key) {
 }
 
 // Does this member with reasoning stay? Under what name is another question.
-static bool thought_stays(struct turns *t, uint32_t message, uint32_t key, uint32_t value) {
+static bool thought_stays(struct turns *t, uint32_t key, uint32_t value) {
   enum replay_form replay = t->s->quirks->replay;
   if (json_string_is(t->doc, key, STR("reasoning_details"))) return details_stay(t, value);
   if (replay == REPLAY_ALL || replay == REPLAY_AS_SENT) return true;
-  return thoughts_name(t).len && value == thoughts_of(t, message);
+  return thoughts_name(t).len && value == t->thoughts;
 }
 
 // GLM models read their reasoning again between tags at the beginning of the content.
-static void write_tagged(struct turns *t, uint32_t message, uint32_t content) {
-  uint32_t thoughts = t->s->quirks->replay == REPLAY_TAGS ? thoughts_of(t, message) : JSON_NONE;
+static void write_tagged(struct turns *t, uint32_t content) {
+  uint32_t thoughts = t->s->quirks->replay == REPLAY_TAGS && content == t->content ? t->thoughts : JSON_NONE;
   if (thoughts == JSON_NONE) return;
   bool string = json_is(t->doc, content, JSON_STRING), null = json_type(t->doc, content) == JSON_NULL;
   if (!string && !null) return;
@@ -317,9 +318,9 @@ static bool is_foreign(const struct turns *t, uint32_t key) {
   return false;
 }
 
-static bool member_stays(struct turns *t, uint32_t message, uint32_t key, uint32_t value) {
+static bool member_stays(struct turns *t, uint32_t key, uint32_t value) {
   const struct provider_quirks *q = t->s->quirks;
-  if (is_thought(t, key)) return thought_stays(t, message, key, value);
+  if (is_thought(t, key)) return thought_stays(t, key, value);
   if (q->no_names && json_string_is(t->doc, key, STR("name"))) return false;
   if (q->gateway) return true;
   if (json_string_is(t->doc, key, STR("cache_control"))) return mark_fate(t, true) == MARK_STAYS;
@@ -333,7 +334,7 @@ static void splice_member(struct turns *t, uint32_t message, enum side side, uin
     if (t->s->quirks->no_developer && json_string_is(t->doc, value, STR("developer")))
       splice_replace(t->s, t->doc->nodes[value].start, t->doc->nodes[value].end, STR("\"system\""));
   } else if (json_string_is(t->doc, key, STR("content"))) {
-    write_tagged(t, message, value);
+    write_tagged(t, value);
     splice_content(t, message, side, value);
   } else if (json_string_is(t->doc, key, STR("tool_calls"))) {
     if (json_is(t->doc, value, JSON_ARRAY)) splice_calls(t, value);
@@ -349,9 +350,11 @@ static void splice_member(struct turns *t, uint32_t message, enum side side, uin
 static void splice_message(struct turns *t, uint32_t message, enum side side) {
   const struct json_doc *doc = t->doc;
   struct walk w = {.doc = doc, .within = message};
+  t->content = member(t, message, STR("content"));
+  t->thoughts = side == SIDE_ASSISTANT ? thoughts_of(t, message) : JSON_NONE;
   for (uint32_t key = json_first(doc, message); key != JSON_NONE;) {
     uint32_t value = json_next(doc, message, key), next = json_next(doc, message, value);
-    if (member_stays(t, message, key, value)) {
+    if (member_stays(t, key, value)) {
       splice_member(t, message, side, key, value);
       walk_keep(t->s, &w, value);
     } else {
@@ -362,7 +365,7 @@ static void splice_message(struct turns *t, uint32_t message, enum side side) {
   walk_end(t->s, &w);
   bool called = json_first(doc, member(t, message, STR("tool_calls"))) != JSON_NONE ||
                 json_is(doc, member(t, message, STR("tool_calls")), JSON_ARRAY);
-  if (side == SIDE_ASSISTANT && called && t->s->quirks->fills_replay && thoughts_of(t, message) == JSON_NONE)
+  if (side == SIDE_ASSISTANT && called && t->s->quirks->fills_replay && t->thoughts == JSON_NONE)
     buf_lit(t->s->out, ",\"reasoning_content\":\"\"");
 }
 

@@ -68,6 +68,21 @@ static void test_quirks_that_cost_money(void **state) {
   assert_false(provider_row_find(STR("groq"))->quirks.no_done);
 }
 
+static void test_members_of_other_dialects(void **state) {
+  (void)state;
+  static const char *const theirs[] = {"thinking", "enable_thinking", "k", "p", "safetySettings", "store", "betas"};
+  static const char *const none[] = {"", "thinkin", "thinkings", "model", "zzz", "A", "x_new"};
+  for (size_t i = 0; i < sizeof theirs / sizeof *theirs; i++)
+    if (!provider_is_foreign(str_from_cstr(theirs[i]))) fail_msg("%s", theirs[i]);
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+    if (provider_is_foreign(str_from_cstr(none[i]))) fail_msg("%s", none[i]);
+  // Those that rows name as their own are among them: else knowing them would mean nothing.
+  for (size_t i = 0; i < provider_row_count; i++)
+    for (const char *const *name = provider_rows[i].quirks.know; name && *name; name++)
+      if (strcmp(*name, "include_reasoning") != 0 && !provider_is_foreign(str_from_cstr(*name)))
+        fail_msg("%s of %s", *name, provider_rows[i].id);
+}
+
 static void read_file(struct buf *out, const char *path) {
   FILE *file = fopen(path, "rb");
   if (!file) fail_msg("cannot open %s", path);
@@ -104,6 +119,7 @@ int main(void) {
       cmocka_unit_test(test_protocols),
       cmocka_unit_test(test_quirks_that_cost_money),
       cmocka_unit_test(test_docs_say_the_same),
+      cmocka_unit_test(test_members_of_other_dialects),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
