@@ -159,7 +159,7 @@ const struct setting settings[] = {
     PRICE(video, "a token of moving pictures in the question; `prompt` when not given"),
     PRICE(video_output, "a token of moving pictures in the answer; `completion` when not given"),
     PRICE(web_search, "a search that the provider made"),
-    PRICE(internal_reasoning, "a token of reasoning; `completion` when not given"),
+    PRICE(internal_reasoning, "a token of reasoning; `completion` when not given, or 0"),
     PRICE(input_cache_read, "a token read from the provider's cache; the price of its kind when not given"),
     PRICE(input_cache_write, "a token written to it; `prompt` when not given"),
     PRICE(input_cache_write_1h, "the same, kept for an hour; `input_cache_write` when not given"),

@@ -256,6 +256,8 @@ static void pricing_given(struct builder *b, struct pricing *pricing, const stru
     overrides_given(b, pricing, given);
   else
     overrides_cut(b, pricing, &given->pricing);
+  // OpenRouter's older lists say so of every model, also of those whose reasoning costs what the answer does.
+  if (!pricing->internal_reasoning) pricing->internal_reasoning = PRICE_UNSET;
 }
 
 static const struct shipped_endpoint *shipped_at(const struct shipped_model *model, struct str provider) {

@@ -202,6 +202,7 @@ static void test_steps_and_the_configuration(void **state) {
                                         endpoint(STR("google-ai-studio"), STR("gemini-2.5-pro"))};
   endpoints[1].pricing.prompt = 7;
   endpoints[2].pricing.prompt = endpoints[2].pricing.completion = 7;
+  endpoints[2].pricing.internal_reasoning = endpoints[2].pricing.audio = 0;
   endpoints[3].overrides = &given;
   endpoints[3].override_count = 1;
   endpoints[4].pricing.prompt = endpoints[4].pricing.input_cache_read = 7;
@@ -221,6 +222,8 @@ static void test_steps_and_the_configuration(void **state) {
   assert_int_equal(e[1].pricing.input_cache_read, 125000000);
   assert_int_equal(e[2].pricing.override_count, 0);
   assert_true(e[2].pricing.input_cache_read == PRICE_UNSET);
+  assert_true(e[2].pricing.internal_reasoning == PRICE_UNSET);
+  assert_int_equal(e[2].pricing.audio, 0);
   assert_int_equal(e[3].pricing.override_count, 1);
   assert_int_equal(e[3].pricing.prompt, 1250000000);
   const struct price_override *o = e[3].pricing.overrides;
