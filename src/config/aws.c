@@ -223,10 +223,23 @@ static void take_container(struct reader *r, struct config_provider *p) {
   take(r, env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), &p->aws_container_token_file);
 }
 
+// --- a role for a web identity ---
+
+static void take_web_identity(struct reader *r, struct config_provider *p) {
+  struct str role = env("AWS_ROLE_ARN"), file = env("AWS_WEB_IDENTITY_TOKEN_FILE");
+  if (!role.len || !file.len) return;
+  take(r, role, &p->aws_role);
+  take(r, file, &p->aws_web_token_file);
+  take(r, env("AWS_ENDPOINT_URL_STS"), &p->aws_sts_url);
+  if (p->aws_sts_url.len || !p->region.len) return;
+  p->aws_sts_url = arena_printf(r->arena, "https://sts.%.*s.amazonaws.com%s", STR_ARGS(p->region),
+                                str_starts(p->region, STR("cn-")) ? ".cn" : "");
+}
+
 // --- all of it ---
 
 static bool has_credentials(const struct config_provider *p) {
-  return p->key_count || p->aws_access_key_id.len || p->aws_container_url.len;
+  return p->key_count || p->aws_access_key_id.len || p->aws_container_url.len || p->aws_role.len;
 }
 
 static void take_credentials(struct reader *r, struct config_provider *p) {
@@ -237,15 +250,14 @@ static void take_credentials(struct reader *r, struct config_provider *p) {
     take(r, env("AWS_SECRET_ACCESS_KEY"), &p->aws_secret_access_key);
     take(r, env("AWS_SESSION_TOKEN"), &p->aws_session_token);
   }
-  bool wanted = !has_credentials(p);
-  take_profile(r, p, wanted);
+  if (!has_credentials(p)) take_web_identity(r, p);
+  take_profile(r, p, !has_credentials(p));
   if (!has_credentials(p) && r->problems->count == before) take_container(r, p);
   if (has_credentials(p) || r->problems->count != before) return;
-  bool token = env("AWS_WEB_IDENTITY_TOKEN_FILE").len != 0;
   config_problem_add(r->arena, r->problems, p->line, p->column,
                      "provider %.*s has no credentials: give api_key, or aws_access_key_id and "
-                     "aws_secret_access_key, or set AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID or AWS_PROFILE%s",
-                     STR_ARGS(p->id), token ? " (AWS_WEB_IDENTITY_TOKEN_FILE is not used here)" : "");
+                     "aws_secret_access_key, or set AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID or AWS_PROFILE",
+                     STR_ARGS(p->id));
 }
 
 void aws_fill(struct reader *r, struct config_provider *p) {

@@ -38,9 +38,10 @@ struct config_provider {
   // what single protocols want beside a key
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock, from the environment
-  struct str credentials_file, credentials;                                        // vertex: and what it holds
-  struct str api_version;                                                          // azure
-  unsigned line, column;                                                           // 0: not from a file
+  struct str aws_role, aws_web_token_file, aws_sts_url;  // bedrock: a role for a web identity; from the environment
+  struct str credentials_file, credentials;              // vertex: and what it holds
+  struct str api_version;                                // azure
+  unsigned line, column;                                 // 0: not from a file
 };
 
 struct config_override {        // models[].endpoints[].pricing.overrides[]

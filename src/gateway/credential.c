@@ -12,6 +12,7 @@
 #include "gateway/fetch.h"
 #include "gateway/path.h"
 #include "json/json.h"
+#include "provider/encode.h"
 #include "provider/google_token.h"
 
 enum { EARLY_S = 300, BODY_MAX = 64 * 1024, TIMEOUT_MS = 10000, AGAIN_S = 5, TOKEN_FILE_MAX = 8192 };
@@ -38,7 +39,8 @@ static uint64_t now_s(void) {
 
 static struct str source_of(const struct provider *p) {
   if (p->protocol == PROTOCOL_VERTEX && !p->key_count) return p->credentials;
-  if (p->protocol == PROTOCOL_BEDROCK && !p->key_count && !p->aws_access_key_id.len) return p->aws_container_url;
+  if (p->protocol == PROTOCOL_BEDROCK && !p->key_count && !p->aws_access_key_id.len)
+    return p->aws_role.len ? p->aws_role : p->aws_container_url;
   return (struct str){0};
 }
 
@@ -100,6 +102,31 @@ static bool read_aws(struct stored_credential *c, struct str body) {
   return ok;
 }
 
+// The text of an XML element that holds nothing else.
+static struct str element(struct str xml, const char *name, struct arena *arena) {
+  struct str open = arena_printf(arena, "<%s>", name), close = arena_printf(arena, "</%s>", name);
+  size_t from = open.ptr ? str_find(xml, open, 0) : SIZE_MAX;
+  size_t to = from == SIZE_MAX || !close.ptr ? SIZE_MAX : str_find(xml, close, from);
+  return to == SIZE_MAX ? (struct str){0} : str_from(xml.ptr + from + open.len, to - from - open.len);
+}
+
+// What AssumeRoleWithWebIdentity answers.
+static bool read_role(struct stored_credential *c, struct str body) {
+  struct aws_credentials *aws = &c->value.aws;
+  struct arena scratch = {0};
+  struct str end = element(body, "Expiration", &scratch), why = element(body, "Message", &scratch);
+  aws->access_key_id = arena_str(&c->arena, element(body, "AccessKeyId", &scratch));
+  aws->secret_access_key = arena_str(&c->arena, element(body, "SecretAccessKey", &scratch));
+  aws->session_token = arena_str(&c->arena, element(body, "SessionToken", &scratch));
+  bool ok = aws->access_key_id.len && aws->secret_access_key.len && aws->session_token.len;
+  c->expires_s = moment(end);
+  if (!ok)
+    snprintf(c->why, sizeof c->why, "AWS gave no credentials for the role (status %u): %.*s", c->fetch.status,
+             (int)(why.len < 120 ? why.len : 120), why.len ? why.ptr : "");
+  arena_free(&scratch);
+  return ok;
+}
+
 static bool read_google(struct stored_credential *c, struct str body) {
   struct str token, why;
   uint64_t life;
@@ -127,7 +154,7 @@ static void wake(struct stored_credential *c) {
 
 static void on_fetched(struct fetch *f) {
   struct stored_credential *c = (struct stored_credential *)((char *)f - offsetof(struct stored_credential, fetch));
-  bool google = c->google, ok = false;
+  bool google = c->google, role = c->source[0] == 'a', ok = false;  // an endpoint's URL begins with an h
   struct str body = buf_view(&f->body);
   c->fetching = false;
   c->failed_s = 0;
@@ -136,7 +163,7 @@ static void on_fetched(struct fetch *f) {
     struct stored_credential before = *c;
     c->arena = (struct arena){0};
     c->value = (struct credential){0};
-    ok = google ? read_google(c, body) : read_aws(c, body);
+    ok = google ? read_google(c, body) : role ? read_role(c, body) : read_aws(c, body);
     if (ok) {
       c->has_value = true;
       if (had) {
@@ -162,16 +189,49 @@ static void on_fetched(struct fetch *f) {
 
 // --- asking ---
 
-// The container's token changes: it is read anew each time. The file goes before the variable.
-static struct str container_token(const struct provider *p, struct arena *arena) {
-  if (!p->aws_container_token_file.len) return p->aws_container_token;
-  char *path = str_dup(p->aws_container_token_file), *text = arena_alloc(arena, TOKEN_FILE_MAX);
+// A file's text without the line break at its end; it changes, and is read anew each time.
+static struct str file_text(struct str name, size_t most, struct arena *arena) {
+  char *path = str_dup(name), *text = arena_alloc(arena, most);
   FILE *file = path && text ? fopen(path, "re") : NULL;
-  size_t n = file ? fread(text, 1, TOKEN_FILE_MAX, file) : 0;
+  size_t n = file ? fread(text, 1, most, file) : 0;
   if (file) fclose(file);
   free(path);
   while (n && (text[n - 1] == '\n' || text[n - 1] == '\r' || text[n - 1] == ' ')) n--;
   return str_from(text, n);
+}
+
+// The header field for a container's endpoint. The file goes before the variable. False: noted.
+static bool container_fields(struct stored_credential *c, const struct provider *p, struct arena *arena,
+                             struct str *fields) {
+  bool file = p->aws_container_token_file.len != 0;
+  struct str token = file ? file_text(p->aws_container_token_file, TOKEN_FILE_MAX, arena) : p->aws_container_token;
+  const char *wrong = file && !token.len ? "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read, or is empty" : NULL;
+  for (size_t i = 0; i < token.len && !wrong; i++)
+    if (token.ptr[i] < ' ') wrong = "the container's authorization token has a line break inside";
+  if (wrong) snprintf(c->why, sizeof c->why, "%s", wrong);
+  if (token.len && !wrong) *fields = arena_printf(arena, "\r\nAuthorization: %.*s", STR_ARGS(token));
+  return !wrong;
+}
+
+// The form that asks for a role's credentials. False: noted.
+static bool role_form(struct stored_credential *c, const struct provider *p, struct arena *arena, struct str *form) {
+  struct str token = file_text(p->aws_web_token_file, TOKEN_FILE_MAX, arena);
+  struct buf out;
+  if (!token.len) {
+    snprintf(c->why, sizeof c->why, "AWS_WEB_IDENTITY_TOKEN_FILE cannot be read, or is empty");
+    return false;
+  }
+  buf_init(&out, BODY_MAX);
+  buf_lit(&out, "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleSessionName=signalbox&RoleArn=");
+  encode_path(&out, p->aws_role, "");
+  buf_lit(&out, "&WebIdentityToken=");
+  encode_path(&out, token, "");
+  *form = arena_str(arena, buf_view(&out));
+  bool ok = !out.failed && form->ptr;
+  if (!ok) snprintf(c->why, sizeof c->why, "out of memory");
+  if (out.ptr) OPENSSL_cleanse(out.ptr, out.len);
+  buf_free(&out);
+  return ok;
 }
 
 static bool ask(struct stored_credential *c, const struct provider *p) {
@@ -190,14 +250,12 @@ static bool ask(struct stored_credential *c, const struct provider *p) {
     ok = google_token_ask(p->credentials, now_s(), &arena, &url, &form, &why);
     fields = STR("\r\nContent-Type: application/x-www-form-urlencoded");
     if (!ok) snprintf(c->why, sizeof c->why, "%.*s", (int)(why.len < 190 ? why.len : 190), why.ptr);
+  } else if (p->aws_role.len) {
+    url = p->aws_sts_url;
+    ok = role_form(c, p, &arena, &form);
+    fields = STR("\r\nContent-Type: application/x-www-form-urlencoded");
   } else {
-    struct str token = container_token(p, &arena);
-    ok = token.len || !p->aws_container_token_file.len;
-    if (!ok) snprintf(c->why, sizeof c->why, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read, or is empty");
-    for (size_t i = 0; i < token.len && ok; i++) ok = token.ptr[i] >= ' ';
-    if (!ok && token.len)
-      snprintf(c->why, sizeof c->why, "the container's authorization token has a line break inside");
-    if (token.len) fields = arena_printf(&arena, "\r\nAuthorization: %.*s", STR_ARGS(token));
+    ok = container_fields(c, p, &arena, &fields);
   }
   if (ok) {
     c->fetching = true;

@@ -46,9 +46,10 @@ struct provider {
   // what single protocols want beside a key; empty: not given
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock
-  struct str credentials;                                                          // vertex: the file's JSON
-  struct str api_version;                                                          // azure
-  uint32_t index;                                                                  // place in the snapshot's list
+  struct str aws_role, aws_web_token_file, aws_sts_url;  // bedrock: a role for a web identity; from the environment
+  struct str credentials;                                // vertex: the file's JSON
+  struct str api_version;                                // azure
+  uint32_t index;                                        // place in the snapshot's list
 };
 
 // How an endpoint is asked, where its protocol has several ways: OpenAI's and Azure's chat or Responses, Bedrock's

@@ -6,6 +6,7 @@ import json
 import pathlib
 import time
 import unittest
+import urllib.parse
 
 import harness
 import recorded
@@ -282,6 +283,33 @@ class Credentials(unittest.TestCase):
         self.assertEqual(response.status, 502)
         self.assertIn("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", response.json["error"]["message"])
         self.assertEqual(mock.requests, [])
+
+    def test_the_role_of_a_web_identity(self):
+        mock = Mock()
+        token = pathlib.Path(harness.temp_dir()) / "token"
+        token.write_text("ey+J/x=\n")
+        xml = ("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>"
+               "<SecretAccessKey>role/secret+</SecretAccessKey><SessionToken>role==</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
+               "</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")
+        gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, {"region": "eu-west-1"})},
+                              env={"AWS_ROLE_ARN": "arn:aws:iam::1:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+                                   "AWS_ENDPOINT_URL_STS": f"http://127.0.0.1:{mock.port}/sts"})
+        mock.next = lambda r: r.send(reply("<ErrorResponse><Error><Message>Token is expired</Message></Error></ErrorResponse>", "400 X", "text/xml")) or KEEP
+        response = gateway.chat("Hi", model="b/nova")
+        self.assertEqual(response.status, 502)
+        self.assertIn("Token is expired", response.json["error"]["message"])
+        gateway.reload()
+        time.sleep(5.1)  # a refusal is believed for so long
+        mock.next = lambda r: r.send(reply(xml, content_type="text/xml")) or KEEP
+        for _ in range(2):
+            self.assertEqual(gateway.chat("Hi", model="b/nova").status, 200)
+        asked, first, second = mock.requests[1:]
+        self.assertEqual((asked.method, asked.target), ("POST", "/sts"))
+        self.assertEqual(dict(urllib.parse.parse_qsl(asked.body.decode())),
+                         {"Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleSessionName": "signalbox",
+                          "RoleArn": "arn:aws:iam::1:role/r", "WebIdentityToken": "ey+J/x="})
+        for request in (first, second):
+            test_dialects.Dialects.check_signature(self, request, "role/secret+", "role==")
 
     def test_the_region_of_the_host_is_signed(self):
         status, text = self.check({"AWS_REGION": "us-east-1"}, base_url="https://vpce-1.bedrock-runtime.eu-west-3.vpce.amazonaws.com",
