@@ -37,6 +37,8 @@ bool anthropic_thinking(const struct conversation *c, const struct claude *model
 bool anthropic_thinking_fits(const struct steps *steps);
 // The word for an effort; NULL: there is none.
 const char *anthropic_effort(enum effort effort, const struct claude *model);
+// What a kind of tool of Anthropic's needs to be switched on; empty: nothing.
+struct str anthropic_tool_beta(struct str type);
 // Is the form of the answer to be had by a tool of ours?
 bool anthropic_emulates_format(const struct conversation *c, const struct claude *model);
 // The limit of the answer: the client's, else the model's.

@@ -67,12 +67,20 @@ static bool is_own_function(struct anthropic_writer *w, const struct native_tool
   return is;
 }
 
+// What runs at Anthropic's is not at Amazon's.
+static bool is_elsewhere(const struct anthropic_writer *w, struct str type) {
+  static const char *const types[] = {"web_search_", "web_fetch_", "code_execution_", "mcp_toolset", "advisor_"};
+  for (size_t i = 0; w->host == ANTHROPIC_BEDROCK && i < sizeof types / sizeof *types; i++)
+    if (str_starts(type, str_from_cstr(types[i]))) return true;
+  return false;
+}
+
 static bool is_own(struct anthropic_writer *w, const struct native_tool *tool) {
+  if (is_elsewhere(w, tool->type)) return false;
   return has_date(tool->type) || str_eq(tool->type, STR("mcp_toolset")) || is_own_function(w, tool);
 }
 
-// What a kind of tool needs to be switched on.
-static void tool_betas(struct anthropic_writer *w, struct str type) {
+struct str anthropic_tool_beta(struct str type) {
   static const struct {
     const char *type, *beta;
   } rows[] = {{"computer_20241022", "computer-use-2024-10-22"},
@@ -92,7 +100,12 @@ static void tool_betas(struct anthropic_writer *w, struct str type) {
               {"advisor_20260301", "advisor-tool-2026-03-01"},
               {"mcp_toolset", "mcp-client-2025-11-20"}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    if (str_eq(type, str_from_cstr(rows[i].type))) anthropic_beta(w, str_from_cstr(rows[i].beta));
+    if (str_eq(type, str_from_cstr(rows[i].type))) return str_from_cstr(rows[i].beta);
+  return (struct str){0};
+}
+
+static void tool_betas(struct anthropic_writer *w, struct str type) {
+  anthropic_beta(w, anthropic_tool_beta(type));
   if (w->host == ANTHROPIC_VERTEX && str_starts(type, STR("web_search_")))
     anthropic_beta(w, STR("web-search-2025-03-05"));
 }
@@ -132,7 +145,8 @@ static void write_place(struct anthropic_writer *w, struct str place) {
 }
 
 static bool searches(const struct anthropic_writer *w) {
-  return w->c->web_search.asked_by.len && w->model->known && only_named(w, STR("web_search"));
+  return w->c->web_search.asked_by.len && w->model->known && w->host != ANTHROPIC_BEDROCK &&
+         only_named(w, STR("web_search"));
 }
 
 static void write_search(struct anthropic_writer *w) {

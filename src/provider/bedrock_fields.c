@@ -291,6 +291,27 @@ static void write_native_tools(const struct bedrock_fields *f, struct buf *out) 
   if (any) buf_char(out, ']');
 }
 
+static bool names_beta(const struct bedrock_fields *f, struct str beta) {
+  for (size_t i = 0; i < f->c->extra_count; i++)
+    if (str_find(f->c->extra[i].json, beta, 0) != SIZE_MAX) return true;
+  return false;
+}
+
+// What those tools need to be switched on, unless the client says it itself.
+static void write_tool_betas(const struct bedrock_fields *f, struct buf *out) {
+  struct str last = {0};
+  for (size_t i = 0; i < f->c->native_count; i++) {
+    const struct native_tool *tool = &f->c->native_tools[i];
+    struct str beta = bedrock_fields_takes_tool(f->model, tool) ? anthropic_tool_beta(tool->type) : (struct str){0};
+    if (!beta.len || str_eq(beta, last) || names_beta(f, beta)) continue;
+    if (!last.len) encode_array(out, STR("anthropic_beta"));
+    if (last.len) buf_char(out, ',');
+    json_write_str(out, beta);
+    last = beta;
+  }
+  if (last.len) buf_char(out, ']');
+}
+
 // A header of Anthropic's is a list here; "a,b" is one, too.
 static void write_betas(struct str json, struct buf *out) {
   encode_array(out, STR("anthropic_beta"));
@@ -343,6 +364,7 @@ static void write_additional(const struct bedrock_fields *f, struct buf *out) {
   else
     write_reasoning(f, &ours);
   write_native_tools(f, &ours);
+  write_tool_betas(f, &ours);
   struct buf natives = begin_object();
   write_claude_members(f, &natives);
   buf_char(&natives, '}');
@@ -474,6 +496,7 @@ static void write_extra(const struct bedrock_fields *f, struct buf *out) {
 static void note_lost(const struct bedrock_fields *f) {
   const struct conversation *c = f->c;
   encode_note_logprobs(c, f->t);
+  if (c->betas.len && f->model->claude.known) translation_drop(f->t, STR("anthropic-beta"));
   if (c->seed.len) translation_drop(f->t, STR("seed"));
   if (c->frequency_penalty.len && !encode_number_is(c->frequency_penalty, 0))
     translation_drop(f->t, STR("frequency_penalty"));

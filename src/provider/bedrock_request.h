@@ -13,3 +13,6 @@ void bedrock_path(const struct endpoint *e, bool stream, struct buf *out);
 // The same of InvokeModel, by which Claude is asked in Anthropic's own words.
 void bedrock_invoke_path(const struct endpoint *e, bool stream, struct buf *out);
 bool bedrock_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out);
+// Claude's by InvokeModel; what is Bedrock's own stands in t->fields.
+bool bedrock_invoke_request(const struct conversation *c, const struct endpoint *e, struct translation *t,
+                            struct buf *out);

@@ -20,7 +20,6 @@
 #include "provider/responses_reply.h"
 #include "provider/responses_request.h"
 #include "provider/table.h"
-#include "provider/tool_names.h"
 
 // --- Anthropic ---
 
@@ -189,12 +188,6 @@ static enum decode_result bedrock_event(void *state, struct str type, struct str
   .reply = bedrock_reply, .stream_new = bedrock_new, .stream_drop = bedrock_drop, .stream_event = bedrock_event, \
   .error = bedrock_error
 
-static bool bedrock_invoke_encode(const struct conversation *c, const struct endpoint *e, struct translation *t,
-                                  struct buf *out) {
-  c = tool_names_fit(c, (struct encode_alphabet){"_-", 1, 64}, t);
-  return c && anthropic_request(c, e, ANTHROPIC_BEDROCK, t, out);
-}
-
 static const struct dialect bedrock = {BEDROCK, .reasoning_format = BEDROCK_FORMAT};
 static const struct dialect bedrock_claude = {BEDROCK, .reasoning_format = "anthropic-claude-v1"};
 // Claude by InvokeModel: Anthropic's own body, replies and events, in Amazon's frames.
@@ -203,7 +196,7 @@ static const struct dialect bedrock_invoke = {
     .inlines_files = true,
     .reasoning_format = "anthropic-claude-v1",
     .path = bedrock_invoke_path,
-    .encode = bedrock_invoke_encode,
+    .encode = bedrock_invoke_request,
     .reply = bedrock_reply,
     .stream_new = bedrock_new,
     .stream_drop = bedrock_drop,
