@@ -320,6 +320,7 @@ bool anthropic_request(const struct conversation *c, const struct endpoint *e, e
   if (!decide_thinking(&w, max_tokens)) return false;
   place_marks(&w);
   note_lost(&w);
+  if (c->max_tokens > max_tokens) translation_drop(t, STR("max_tokens"));
   client_betas(&w);
   body_betas(&w, anthropic_extra(&w, "betas"));
   body_betas(&w, anthropic_extra(&w, "anthropic_beta"));

@@ -194,13 +194,11 @@ static bool give_server_tool(struct anthropic_stream *s, struct block *b, struct
 }
 
 static bool is_use_of(const struct block *b, struct str id) {
-  struct buf member;  // as copy_members writes it
-  buf_init(&member, 4096);
-  encode_inside(&member, STR("id"), id);
-  struct str start = buf_view(&b->kept->start), wanted = buf_view(&member);
-  bool is = !member.failed && str_find(start, wanted.ptr[0] == ',' ? str_skip(wanted, 1) : wanted, 0) != SIZE_MAX;
-  buf_free(&member);
-  return is;
+  struct str start = buf_view(&b->kept->start), name = STR("\"id\":\"");  // as copy_members writes it
+  size_t at = str_find(start, name, 0);
+  if (at == SIZE_MAX) return false;
+  struct str value = str_skip(start, at + name.len);
+  return str_starts(value, id) && value.len > id.len && value.ptr[id.len] == '"';
 }
 
 static bool take_result(struct anthropic_stream *s, uint32_t content) {

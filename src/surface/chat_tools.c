@@ -159,6 +159,11 @@ static bool read_choice(struct reading *r) {
     if (str_eq_nocase(word, words[i])) return r->out->choice = (enum tool_choice)i, true;
   if (str_eq_nocase(word, STR("any"))) return r->out->choice = CHOICE_REQUIRED, true;
   if (chat_tools_own_choice(doc, choice)) return read_own_choice(r, choice);
+  // Anthropic spells it {"type":"any"}.
+  struct str type = reading_inside(r, choice, STR("type"));
+  if (str_eq(type, STR("any"))) return r->out->choice = CHOICE_REQUIRED, true;
+  for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
+    if (str_eq(type, words[i])) return r->out->choice = (enum tool_choice)i, true;
   uint32_t function = json_get(doc, choice, STR("function"));
   if (function == JSON_NONE) function = json_get(doc, choice, STR("custom"));
   r->out->choice = CHOICE_NAMED;
