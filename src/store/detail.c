@@ -24,13 +24,23 @@ static const struct member texts[] = {
     MEMBER("error", error),
 };
 static const struct member counts[] = {
-    MEMBER("cache_write", usage.cache_write),   MEMBER("cache_write_1h", usage.cache_write_1h),
-    MEMBER("audio_prompt", usage.audio_prompt), MEMBER("audio_completion", usage.audio_completion),
-    MEMBER("image_prompt", usage.image_prompt), MEMBER("image_completion", usage.image_completion),
-    MEMBER("video_prompt", usage.video_prompt), MEMBER("video_completion", usage.video_completion),
-    MEMBER("audio_cached", usage.audio_cached), MEMBER("image_cached", usage.image_cached),
-    MEMBER("video_cached", usage.video_cached), MEMBER("images", usage.images),
+    MEMBER("cache_write", usage.cache_write),
+    MEMBER("cache_write_1h", usage.cache_write_1h),
+    MEMBER("audio_prompt", usage.audio_prompt),
+    MEMBER("audio_completion", usage.audio_completion),
+    MEMBER("image_prompt", usage.image_prompt),
+    MEMBER("image_completion", usage.image_completion),
+    MEMBER("video_prompt", usage.video_prompt),
+    MEMBER("video_completion", usage.video_completion),
+    MEMBER("audio_cached", usage.audio_cached),
+    MEMBER("image_cached", usage.image_cached),
+    MEMBER("video_cached", usage.video_cached),
+    MEMBER("images", usage.images),
     MEMBER("web_searches", usage.web_searches),
+    MEMBER("beside_prompt", usage.beside.prompt),
+    MEMBER("beside_completion", usage.beside.completion),
+    MEMBER("beside_cached", usage.beside.cached),
+    MEMBER("beside_cache_write", usage.beside.cache_write),
 };
 enum { TEXTS = sizeof texts / sizeof *texts, COUNTS = sizeof counts / sizeof *counts };
 // Left out where they are the usual ones: api_type is this, the native finish reason is the finish reason.

@@ -27,12 +27,14 @@ enum { STRINGS = sizeof string_at / sizeof *string_at };
 // Counts that few records have. They stand behind the strings, all of them, when one is not zero; new ones go to the
 // end. What is not there is zero, so records of earlier versions can be read, and the other way round.
 static const size_t rare_at[] = {
-    offsetof(struct record, usage.cache_write_1h),    offsetof(struct record, usage.image_prompt),
-    offsetof(struct record, usage.video_prompt),      offsetof(struct record, usage.video_completion),
-    offsetof(struct record, usage.audio_cached),      offsetof(struct record, usage.image_cached),
-    offsetof(struct record, usage.video_cached),      offsetof(struct record, usage.images),
-    offsetof(struct record, usage.web_searches),      offsetof(struct record, usage.billed_prompt),
-    offsetof(struct record, usage.billed_completion),
+    offsetof(struct record, usage.cache_write_1h),     offsetof(struct record, usage.image_prompt),
+    offsetof(struct record, usage.video_prompt),       offsetof(struct record, usage.video_completion),
+    offsetof(struct record, usage.audio_cached),       offsetof(struct record, usage.image_cached),
+    offsetof(struct record, usage.video_cached),       offsetof(struct record, usage.images),
+    offsetof(struct record, usage.web_searches),       offsetof(struct record, usage.billed_prompt),
+    offsetof(struct record, usage.billed_completion),  offsetof(struct record, usage.beside.prompt),
+    offsetof(struct record, usage.beside.completion),  offsetof(struct record, usage.beside.cached),
+    offsetof(struct record, usage.beside.cache_write),
 };
 enum { RARE = sizeof rare_at / sizeof *rare_at };
 

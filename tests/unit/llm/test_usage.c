@@ -69,6 +69,11 @@ static const struct {
      {.prompt = 100, .cached = 50, .completion = 50, .reasoning = 20, .billed = true, .billed_prompt = 60},
      {180000000 + 5000000000, 180000000, 0}},
     {"web searches", &full, {.web_searches = 3}, {3000000 + 5000000000, 0, 0}},
+    {"calls beside are in the whole only",
+     &full,
+     {.prompt = 10, .completion = 1, .beside = {.prompt = 100, .completion = 10, .cached = 60, .cache_write = 10}},
+     // 10*3 + 15; beside 60*1 + 10*4 + 30*3 + 10*15
+     {385000000 + 5000000000, 30000000, 15000000}},
     {"pictures by number, and their tokens",
      &full,
      {.prompt = 10, .image_prompt = 4, .images = 2},

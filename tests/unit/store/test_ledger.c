@@ -101,6 +101,7 @@ static const struct record samples[] = {
                .video_cached = 12,
                .images = 13,
                .web_searches = 14,
+               .beside = {16, 17, 18, 19},
                .billed = true,
                .billed_completion = 15},
      .cost = {.total = INT64_MAX / 4, .prompt = 1, .completion = 2}},

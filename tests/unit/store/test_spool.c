@@ -96,6 +96,7 @@ static void test_every_member_survives(void **state) {
                                 .video_cached = 23,
                                 .images = 24,
                                 .web_searches = 25,
+                                .beside = {28, 29, 30, 31},
                                 .billed = true,
                                 .billed_prompt = 26,
                                 .billed_completion = 27},
