@@ -275,13 +275,13 @@ static void attempt_send(struct request *r) {
 
 // A signature was refused, and the clock of the one who refused it is far from the one it was made by: that clock is
 // believed from now on, and the same target is asked once more.
-static bool correct_clock(struct request *r) {
+static bool correct_clock(struct request *r, struct str message) {
   static const char *const types[] = {"InvalidSignature", "SignatureDoesNotMatch", "RequestExpired",
                                       "RequestTimeTooSkewed"};
   enum { APART_S = 240 };
   struct inference *in = r->inference;
   const struct provider *p = in->targets[in->target]->provider;
-  bool refused = in->upstream_status == 403 && !in->error_type.len;
+  bool refused = in->upstream_status == 403 && !in->error_type.len && str_find(message, STR("ignature"), 0) != SIZE_MAX;
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)
     refused |= in->upstream_status / 100 == 4 && str_starts_nocase(in->error_type, str_from_cstr(types[i]));
   if (p->protocol != PROTOCOL_BEDROCK || p->key_count || !refused || !in->upstream_unix_s || in->spoken) return false;
@@ -367,7 +367,7 @@ void path_attempt_failed(struct request *r, enum fault fault, struct str message
   struct inference *in = r->inference;
   exchange_cancel(&in->exchange);
   prepare_cancel(r);
-  if (correct_clock(r) || renew_credential(r) || ask_for_whole(r, fault, message)) {
+  if (correct_clock(r, message) || renew_credential(r) || ask_for_whole(r, fault, message)) {
     relay_reset(in);
     path_attempt_start(r);
     return;

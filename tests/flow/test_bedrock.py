@@ -57,7 +57,7 @@ class Clock(unittest.TestCase):
     def test_a_signature_that_is_wrong_is_not_the_clocks_fault(self):
         mock = Mock()
         gateway = gateway_for(mock, {"b/nova": ("bedrock", NOVA, AWS)})
-        for kind, ahead in (("InvalidSignatureException", 100), ("AccessDeniedException", 3000)):
+        for kind, ahead in (("InvalidSignatureException", 100), ("AccessDeniedException", 3000), ("", 3000)):
             mock.next = refusal(kind, "no", ahead=ahead)
             before = len(mock.requests)
             self.assertEqual(gateway.chat("Hi", model="b/nova").status, 502)
