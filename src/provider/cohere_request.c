@@ -245,10 +245,11 @@ static void text_message(struct writer *w, const char *role, struct str before, 
 static bool write_messages(struct writer *w) {
   const struct conversation *c = w->c;
   encode_array(w->out, STR("messages"));
-  for (size_t i = 0; i < w->steps.system_count; i++)
+  for (size_t i = 0; i < w->steps.system_count; i++) {
+    bool asks = !w->steps.count && i + 1 == w->steps.system_count;  // somebody must speak to the model
     for (size_t p = 0; p < c->turns[i].count; p++)
-      if (c->turns[i].parts[p].kind == PART_TEXT && !encode_is_blank(c->turns[i].parts[p].text))
-        text_message(w, "system", STR(""), c->turns[i].parts[p].text);
+      if (is_said(&c->turns[i].parts[p])) text_message(w, asks ? "user" : "system", STR(""), c->turns[i].parts[p].text);
+  }
   for (size_t i = 0; i < w->steps.count;) {
     const struct step *s = &w->steps.items[i];
     if (s->kind == STEP_PART && s->user) {

@@ -246,19 +246,24 @@ static void orphan_message(struct writer *w, const struct step *s) {
   buf_lit(w->out, "\"}");
 }
 
-static bool write_messages(struct writer *w) {
-  const struct conversation *c = w->c;
-  bool after_tool = false;
-  encode_array(w->out, STR("messages"));
-  for (size_t i = 0; i < w->steps.system_count; i++)
-    for (size_t p = 0; p < c->turns[i].count; p++) {
-      const struct part *part = &c->turns[i].parts[p];
-      if (part->kind != PART_TEXT || encode_is_blank(part->text)) continue;
+static void system_messages(struct writer *w) {
+  for (size_t i = 0; i < w->steps.system_count; i++) {
+    const struct turn *turn = &w->c->turns[i];
+    bool asks = !w->steps.count && i + 1 == w->steps.system_count;  // somebody must speak to the model
+    for (size_t p = 0; p < turn->count; p++) {
+      if (!is_said(&turn->parts[p])) continue;
       encode_element(w->out);
-      buf_lit(w->out, "\"role\":\"system\"");
-      encode_inside(w->out, STR("content"), part->text);
+      encode_plain(w->out, STR("role"), asks ? STR("user") : STR("system"));
+      encode_inside(w->out, STR("content"), turn->parts[p].text);
       buf_char(w->out, '}');
     }
+  }
+}
+
+static bool write_messages(struct writer *w) {
+  bool after_tool = false;
+  encode_array(w->out, STR("messages"));
+  system_messages(w);
   for (size_t i = 0; i < w->steps.count;) {
     const struct step *s = &w->steps.items[i];
     if (!s->user) {
