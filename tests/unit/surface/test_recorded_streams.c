@@ -1,6 +1,6 @@
 // Every recorded stream of every provider, in pieces: whole, byte by byte, in two divided at every byte, and cut behind
-// every byte. However it is divided, the client gets the same bytes; a cut stream ends as an error unless the
-// provider's own end is in it. Skipped where there are no recordings.
+// every byte, and with other ends of lines. However it is divided, the client gets the same bytes; a cut stream ends as
+// an error unless the provider's own end is in it. Skipped where there are no recordings.
 //
 // The work is the square of a stream's length. Short ones are done so. A long one is divided in phases: each run
 // divides it at all places that leave the same rest, so that after STEP runs every place has been one. Its cuts are
@@ -21,7 +21,7 @@ enum { SHORT = 2500, STEP = 251 };
 
 static struct {
   unsigned streams, errors;
-  size_t bytes, divided, cut;
+  size_t bytes, divided, cut, spelt;
 } seen;
 static const char *current;
 
@@ -153,6 +153,45 @@ static void cut_everywhere(const struct subject *s, struct str whole, bool good,
   }
 }
 
+// --- spelt in other ways ---
+
+// The same events with other ends of lines, without the blank behind the colon, with comments between them.
+static void spell(struct str bytes, const char *line_end, bool blank, bool comments, struct buf *out) {
+  struct str line;
+  buf_clear(out);
+  while (str_split(&bytes, '\n', &line)) {
+    bool data = !blank && str_starts(line, STR("data: "));
+    if (comments && !line.len) buf_printf(out, "%s: a comment%s", line_end, line_end);
+    if (data) buf_lit(out, "data:");
+    buf_str(out, data ? str_skip(line, 6) : line);
+    buf_str(out, str_from_cstr(line_end));
+  }
+}
+
+static void spell_otherwise(const struct subject *s, struct str whole, struct buf *out) {
+  static const struct {
+    const char *line_end;
+    bool blank, comments;
+  } ways[] = {{"\r\n", true, false}, {"\r", true, false}, {"\n", false, false}, {"\r\n", false, true}};
+  struct buf bytes;
+  bool frames = !s->spliced && dialect_of(&s->target.endpoint)->frames == FRAMES_AWS;
+  if (frames || !str_ends(s->bytes, STR("\n\n")) || str_find_char(s->bytes, '\r', 0) != SIZE_MAX) return;
+  if (str_find(s->bytes, STR("\n{"), 0) != SIZE_MAX) return;  // Google's errors outside of events
+  buf_init(&bytes, 1 << 26);
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+    spell(s->bytes, ways[i].line_end, ways[i].blank, ways[i].comments, &bytes);
+    const size_t steps[] = {1, 2, 3, bytes.len};
+    for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
+      run_pieces(s, buf_view(&bytes), steps[k], steps[k], out);
+      if (!str_eq(whole, buf_view(out)))
+        fail_msg("%s: spelt in way %zu, %zu bytes a piece: another answer: %.*s", current, i, steps[k],
+                 STR_ARGS(buf_view(out)));
+    }
+    seen.spelt++;
+  }
+  buf_free(&bytes);
+}
+
 // --- one stream ---
 
 static void check(struct subject *s, struct str bytes) {
@@ -163,6 +202,7 @@ static void check(struct subject *s, struct str bytes) {
   bool good = run_pieces(s, bytes, bytes.len, bytes.len, &whole);
   divide(s, buf_view(&whole), &out);
   cut_everywhere(s, buf_view(&whole), good, &out);
+  spell_otherwise(s, buf_view(&whole), &out);
   seen.streams++;
   seen.bytes += bytes.len;
   seen.errors += !good;
@@ -229,8 +269,10 @@ static void test_streams(void **state) {
   (void)state;
   if (!recorded_there()) skip();
   recorded_each(recorded_root(), on_exchange);
-  printf("# %u streams (%u of them end as errors), %zu bytes; divided at %zu places, cut at %zu\n", seen.streams,
-         seen.errors, seen.bytes, seen.divided, seen.cut);
+  printf(
+      "# %u streams (%u of them end as errors), %zu bytes; divided at %zu places, cut at %zu, %zu times spelt in other "
+      "ways\n",
+      seen.streams, seen.errors, seen.bytes, seen.divided, seen.cut, seen.spelt);
   assert_true(seen.streams > 0);
 }
 
