@@ -128,21 +128,6 @@ def defaults_spelt_out(wanted, found):
 
 
 @rule("anthropic")
-def later_system_texts(wanted, found):
-    """A system text in the middle is the user's, between tags: only some models know the role, and no client can tell which."""
-    joined = []
-    for message in wanted["messages"]:
-        if message["role"] == "system":
-            message = {"role": "user", "content": [b | {"text": f"<system>\n{b['text']}\n</system>"} for b in message["content"]]}
-        if joined and joined[-1]["role"] == message["role"] == "user":
-            joined[-1]["content"] += message["content"]
-        else:
-            joined.append(message)
-    if found["messages"] == joined:
-        wanted["messages"] = joined
-
-
-@rule("anthropic")
 def effort_of_its_models(wanted, found):
     """Claude Opus 4.6 knows no "xhigh" (the recorded answer says so): the next above is "max"; and an effort turns thinking on."""
     if wanted.get("output_config", {}).get("effort") == "xhigh" and found.get("output_config", {}).get("effort") == "max":
