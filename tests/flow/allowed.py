@@ -128,6 +128,15 @@ def defaults_spelt_out(wanted, found):
 
 
 @rule("anthropic")
+def body_of_another_host(wanted, found):
+    """In Bedrock's InvokeModel, which holds Anthropic's own body, the model and whether it streams are in the path and the version
+    is in the body; we ask Converse there, and so this is sent to Anthropic itself."""
+    if wanted.pop("anthropic_version", None):
+        del found["model"]
+        found.pop("stream", None)
+
+
+@rule("anthropic")
 def effort_of_its_models(wanted, found):
     """Claude Opus 4.6 knows no "xhigh" (the recorded answer says so): the next above is "max"; and an effort turns thinking on."""
     if wanted.get("output_config", {}).get("effort") == "xhigh" and found.get("output_config", {}).get("effort") == "max":

@@ -37,7 +37,6 @@ def tearDownModule():
 # Requests that no chat request can lead to, by a mark in the path, and why.
 UNASKED = {
     "/count_tokens": "counting tokens is another endpoint, without max_tokens",
-    "/invoke": "Bedrock's InvokeModel holds Anthropic's own body: the gateway asks Converse",
 }
 
 
