@@ -242,13 +242,21 @@ static void text_message(struct writer *w, const char *role, struct str before, 
   buf_lit(w->out, "\"}");
 }
 
+static bool system_text(struct writer *w, const char *role, const struct part *p) {
+  if (p->kind != PART_TEXT && p->kind != PART_REFUSAL)
+    return translation_refuse(w->t, FAULT_UNSUPPORTED,
+                              STR("This provider takes only text from the system. Send pictures in a user message."));
+  if (is_said(p)) text_message(w, role, STR(""), p->text);
+  return true;
+}
+
 static bool write_messages(struct writer *w) {
   const struct conversation *c = w->c;
   encode_array(w->out, STR("messages"));
   for (size_t i = 0; i < w->steps.system_count; i++) {
     bool asks = !w->steps.count && i + 1 == w->steps.system_count;  // somebody must speak to the model
     for (size_t p = 0; p < c->turns[i].count; p++)
-      if (is_said(&c->turns[i].parts[p])) text_message(w, asks ? "user" : "system", STR(""), c->turns[i].parts[p].text);
+      if (!system_text(w, asks ? "user" : "system", &c->turns[i].parts[p])) return false;
   }
   for (size_t i = 0; i < w->steps.count;) {
     const struct step *s = &w->steps.items[i];
@@ -262,7 +270,7 @@ static bool write_messages(struct writer *w) {
     } else if (s->kind == STEP_RESULT) {
       if (!result_message(w, s)) return false;
     } else if (s->kind == STEP_SYSTEM) {
-      text_message(w, "system", STR(""), s->part->text);
+      if (!system_text(w, "system", s->part)) return false;
     } else {
       size_t at = 0;
       for (const struct part *p; (p = step_text(s->turn, &at));)

@@ -246,11 +246,15 @@ static void orphan_message(struct writer *w, const struct step *s) {
   buf_lit(w->out, "\"}");
 }
 
-static void system_messages(struct writer *w) {
+static bool system_messages(struct writer *w) {
   for (size_t i = 0; i < w->steps.system_count; i++) {
     const struct turn *turn = &w->c->turns[i];
     bool asks = !w->steps.count && i + 1 == w->steps.system_count;  // somebody must speak to the model
     for (size_t p = 0; p < turn->count; p++) {
+      if (turn->parts[p].kind != PART_TEXT && turn->parts[p].kind != PART_REFUSAL)
+        return translation_refuse(
+            w->t, FAULT_UNSUPPORTED,
+            STR("This provider takes only text from the system. Send pictures and files in a user message."));
       if (!is_said(&turn->parts[p])) continue;
       encode_element(w->out);
       encode_plain(w->out, STR("role"), asks ? STR("user") : STR("system"));
@@ -258,12 +262,13 @@ static void system_messages(struct writer *w) {
       buf_char(w->out, '}');
     }
   }
+  return true;
 }
 
 static bool write_messages(struct writer *w) {
   bool after_tool = false;
   encode_array(w->out, STR("messages"));
-  system_messages(w);
+  if (!system_messages(w)) return false;
   for (size_t i = 0; i < w->steps.count;) {
     const struct step *s = &w->steps.items[i];
     if (!s->user) {
