@@ -275,6 +275,17 @@ static bool read_reasoning(struct reading *r, uint32_t message, struct turn *t) 
   return true;
 }
 
+// Google's OpenAI-like service has the signature of a text beside it.
+static void read_google_signature(struct reading *r, uint32_t message, struct turn *t) {
+  uint32_t google = json_get(r->doc, json_get(r->doc, message, STR("extra_content")), STR("google"));
+  struct str signature = reading_inside(r, google, STR("thought_signature"));
+  for (size_t i = 0; i < t->count && signature.len; i++)
+    if (str_eq(t->parts[i].encrypted, signature)) return;
+  if (signature.len)
+    t->parts[t->count++] =
+        (struct part){.kind = PART_REASONING, .encrypted = signature, .format = STR("google-gemini-v1")};
+}
+
 // A function's arguments as the inside of a string; an object, which some clients send, becomes its text.
 static bool read_arguments(struct reading *r, uint32_t function, struct str *out) {
   uint32_t value = json_get(r->doc, function, STR("arguments"));
@@ -337,7 +348,8 @@ static bool read_role(struct reading *r, uint32_t message, struct turn *t) {
 
 static bool read_turn(struct reading *r, uint32_t message, struct turn *t) {
   const struct json_doc *doc = r->doc;
-  unsigned room = 3 + reading_children(doc, json_get(doc, message, STR("content"))) +
+  enum { SINGLE = 5 };  // reasoning, Google's signature, a text, a refusal, a function_call
+  unsigned room = SINGLE + reading_children(doc, json_get(doc, message, STR("content"))) +
                   reading_children(doc, json_get(doc, message, STR("reasoning_details"))) +
                   reading_children(doc, json_get(doc, message, STR("tool_calls")));
   t->parts = arena_zalloc(r->arena, room * sizeof *t->parts);
@@ -346,6 +358,7 @@ static bool read_turn(struct reading *r, uint32_t message, struct turn *t) {
   if (t->role != ROLE_TOOL) t->name = reading_inside(r, message, STR("name"));
   if (t->role == ROLE_ASSISTANT) t->phase = reading_inside(r, message, STR("phase"));
   if (t->role == ROLE_ASSISTANT && !read_reasoning(r, message, t)) return false;
+  if (t->role == ROLE_ASSISTANT) read_google_signature(r, message, t);
   if (!read_content(r, message, t)) return false;
   struct str refusal = t->role == ROLE_ASSISTANT ? reading_inside(r, message, STR("refusal")) : (struct str){0};
   if (refusal.len) t->parts[t->count++] = (struct part){.kind = PART_REFUSAL, .text = refusal};
