@@ -44,6 +44,8 @@ struct part {
   struct str encrypted;   // inside: reasoning only its provider can read; opaque
   struct str format;      // whose signature, encrypted or tool it is: "anthropic-claude-v1"; empty: unknown
   bool summary;           // the reasoning's text is a summary of it
+  bool cited;             // of a file: the model shall say where in it what it says stands
+  struct str context;     // inside: of a file: what it is, beside what is in it
   struct str native;      // JSON: the part as one provider knows it; the text says the same to all others
 };
 

@@ -89,6 +89,8 @@ static bool document_block(struct anthropic_writer *w, const struct part *p, enu
   else if (!source_text(w, p))
     return false;
   if (p->name.len) encode_plain(w->out, STR("title"), p->name);
+  if (p->context.len) encode_inside(w->out, STR("context"), p->context);
+  if (p->cited) buf_lit(w->out, ",\"citations\":{\"enabled\":true}");
   anthropic_mark(w, mark);
   buf_char(w->out, '}');
   return true;

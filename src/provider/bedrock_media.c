@@ -203,6 +203,9 @@ bool bedrock_media_block(const struct part *p, struct bedrock_documents *so_far,
   } else {
     encode_plain(out, STR("bytes"), p->data);
   }
-  buf_lit(out, "}}}");
+  buf_char(out, '}');
+  if (p->kind == PART_FILE && p->context.len) encode_inside(out, STR("context"), p->context);
+  if (p->cited) buf_lit(out, ",\"citations\":{\"enabled\":true}");
+  buf_lit(out, "}}");
   return true;
 }

@@ -72,7 +72,10 @@ static bool media_block(struct writer *w, const struct part *p) {
   unsigned kind = bedrock_media_kind(p);
   if (!kind) return true;
   w->after_document = kind != BEDROCK_IMAGE;
-  return bedrock_media_block(p, &w->documents, w->t, w->out);
+  struct part plain = *p;
+  if (p->cited && !w->model->claude.known) translation_drop(w->t, STR("citations"));
+  plain.cited &= w->model->claude.known;
+  return bedrock_media_block(&plain, &w->documents, w->t, w->out);
 }
 
 static bool goes_back(const struct writer *w, const struct part *p) {

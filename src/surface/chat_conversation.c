@@ -93,7 +93,10 @@ static struct str type_of_name(struct str name) {
 static bool read_file(struct reading *r, uint32_t part, struct part *p) {
   uint32_t file = json_get(r->doc, part, STR("file"));
   struct str data;
+  uint32_t cited = json_get(r->doc, json_get(r->doc, part, STR("citations")), STR("enabled"));
   p->kind = PART_FILE;
+  p->cited = json_type(r->doc, cited) == JSON_TRUE;
+  p->context = reading_inside(r, part, STR("context"));
   if (!reading_plain(r, file, STR("filename"), &p->name) || !reading_plain(r, file, STR("file_id"), &p->id) ||
       !reading_plain(r, file, STR("file_data"), &data))
     return false;

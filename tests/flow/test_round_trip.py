@@ -45,7 +45,7 @@ def unasked(exchange):
 
 
 # What the dialects do not do yet.
-LATER = ("anthropic_claude-haiku-4-5_streams_citations", "bedrock_claude-haiku-4-5_streams_citations")
+LATER = ()
 
 
 def later(exchange):
