@@ -8,9 +8,11 @@ import time
 import unittest
 import urllib.parse
 
+import expected
 import harness
 import recorded
 import test_dialects
+import test_recorded
 from harness import Gateway
 from test_dialects import AWS, Mock, gateway_for
 from upstream import KEEP, reply
@@ -191,6 +193,28 @@ class Invoke(unittest.TestCase):
         mock.next = lambda r: r.send(reply(recorded.aws_frame("throttlingException", {"message": "Slow down"}, "exception"),
                                            content_type="application/vnd.amazon.eventstream")) or KEEP
         self.assertEqual(gateway.chat("Hi", model="b/claude", stream=True).status, 429)
+
+    def test_recorded_replies(self):
+        if not recorded.there():
+            self.skipTest("no recorded traffic here")
+        mock = Mock()
+        gateway = self.gateway(mock)
+        seen = 0
+        for exchange in recorded.everything():
+            if "/invoke" not in recorded.path_of(exchange):
+                continue
+            body, kind = exchange.body, "application/json"
+            if exchange.streamed:
+                body = b"".join(recorded.aws_frame("chunk", {"bytes": base64.b64encode(data.encode()).decode()}) for data in expected.sse_data(body))
+                kind = "application/vnd.amazon.eventstream"
+            mock.next = lambda r: r.send(reply(body, content_type=kind)) or KEEP
+            found, _ = test_recorded.told(gateway.chat("Hi", model="b/claude", stream=exchange.streamed))
+            wanted = expected.anthropic(exchange.body, exchange.streamed)
+            for name in ("text", "reasoning", "calls", "finish", "prompt", "completion", "cached", "written"):
+                self.assertEqual(getattr(found, name), getattr(wanted, name), (exchange, name))
+            seen += 1
+        self.assertGreater(seen, 1)
+        print(f"     invoke: {seen} recorded replies")
 
     def test_only_claude(self):
         folder = pathlib.Path(harness.temp_dir())
