@@ -5,6 +5,7 @@
 #include "provider/bedrock_models.h"
 #include "provider/encode.h"
 #include "provider/schema.h"
+#include "provider/tool_names.h"
 
 enum { MARKS_MAX = 4 };
 
@@ -311,6 +312,8 @@ static void write_user(struct anthropic_writer *w) {
 
 bool anthropic_request(const struct conversation *c, const struct endpoint *e, enum anthropic_host host,
                        struct translation *t, struct buf *out) {
+  c = tool_names_fit(c, (struct encode_alphabet){"_-", 1, 128}, t);
+  if (!c) return false;
   struct claude model = host == ANTHROPIC_BEDROCK ? bedrock_model_of(e).claude : claude_model(e->upstream_model);
   struct anthropic_writer w = {.c = c, .model = &model, .host = host, .t = t, .out = out};
   uint64_t max_tokens = anthropic_max_tokens(c, e);

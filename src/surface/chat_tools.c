@@ -129,9 +129,19 @@ static bool read_tools(struct reading *r) {
 
 // --- which of them must be called ---
 
+// Cohere spells it in capitals, Anthropic says "any".
+static enum tool_choice choice_of(struct str word) {
+  static const struct str words[] = {
+      [CHOICE_AUTO] = {"auto", 4}, [CHOICE_NONE] = {"none", 4}, [CHOICE_REQUIRED] = {"required", 8}};
+  for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
+    if (str_eq_nocase(word, words[i])) return (enum tool_choice)i;
+  return str_eq_nocase(word, STR("any")) ? CHOICE_REQUIRED : CHOICE_UNSET;
+}
+
 bool chat_tools_own_choice(const struct json_doc *doc, uint32_t choice) {
   uint32_t type = json_get(doc, choice, STR("type"));
   if (!json_is(doc, type, JSON_STRING) || json_string_is(doc, type, STR("function"))) return false;
+  if (choice_of(chat_inside(doc, type))) return false;
   if (json_string_is(doc, type, STR("allowed_tools"))) return true;
   return !json_is(doc, json_get(doc, choice, STR("function")), JSON_OBJECT) &&
          !json_is(doc, json_get(doc, choice, STR("custom")), JSON_OBJECT) &&
@@ -148,22 +158,14 @@ static bool read_own_choice(struct reading *r, uint32_t choice) {
 }
 
 static bool read_choice(struct reading *r) {
-  static const struct str words[] = {
-      [CHOICE_AUTO] = {"auto", 4}, [CHOICE_NONE] = {"none", 4}, [CHOICE_REQUIRED] = {"required", 8}};
   const struct json_doc *doc = r->doc;
   uint32_t choice = json_get(doc, 0, STR("tool_choice"));
   if (json_type(doc, choice) == JSON_NULL) choice = json_get(doc, 0, STR("function_call"));
   if (json_type(doc, choice) == JSON_NULL) return true;
-  struct str word = chat_inside(doc, choice);  // Cohere spells it in capitals
-  for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
-    if (str_eq_nocase(word, words[i])) return r->out->choice = (enum tool_choice)i, true;
-  if (str_eq_nocase(word, STR("any"))) return r->out->choice = CHOICE_REQUIRED, true;
+  r->out->choice = choice_of(chat_inside(doc, choice));
+  if (!r->out->choice) r->out->choice = choice_of(reading_inside(r, choice, STR("type")));
+  if (r->out->choice) return true;
   if (chat_tools_own_choice(doc, choice)) return read_own_choice(r, choice);
-  // Anthropic spells it {"type":"any"}.
-  struct str type = reading_inside(r, choice, STR("type"));
-  if (str_eq(type, STR("any"))) return r->out->choice = CHOICE_REQUIRED, true;
-  for (int i = CHOICE_AUTO; i <= CHOICE_REQUIRED; i++)
-    if (str_eq(type, words[i])) return r->out->choice = (enum tool_choice)i, true;
   uint32_t function = json_get(doc, choice, STR("function"));
   if (function == JSON_NONE) function = json_get(doc, choice, STR("custom"));
   r->out->choice = CHOICE_NAMED;
