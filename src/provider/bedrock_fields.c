@@ -299,17 +299,26 @@ static bool names_beta(const struct bedrock_fields *f, struct str beta) {
 
 // What those tools need to be switched on, unless the client says it itself.
 static void write_tool_betas(const struct bedrock_fields *f, struct buf *out) {
-  struct str last = {0};
-  for (size_t i = 0; i < f->c->native_count; i++) {
+  enum { MOST = 16 };  // more than there are
+  struct str seen[MOST];
+  unsigned count = 0;
+  bool any = false;
+  for (size_t i = 0; i < f->c->native_count && count < MOST; i++) {
     const struct native_tool *tool = &f->c->native_tools[i];
     struct str beta = bedrock_fields_takes_tool(f->model, tool) ? anthropic_tool_beta(tool->type) : (struct str){0};
-    if (!beta.len || str_eq(beta, last) || names_beta(f, beta)) continue;
-    if (!last.len) encode_array(out, STR("anthropic_beta"));
-    if (last.len) buf_char(out, ',');
+    unsigned k = 0;
+    while (k < count && !str_eq(seen[k], beta)) k++;
+    if (!beta.len || k < count) continue;
+    seen[count++] = beta;
+    if (names_beta(f, beta)) continue;
+    if (any)
+      buf_char(out, ',');
+    else
+      encode_array(out, STR("anthropic_beta"));
+    any = true;
     json_write_str(out, beta);
-    last = beta;
   }
-  if (last.len) buf_char(out, ']');
+  if (any) buf_char(out, ']');
 }
 
 // A header of Anthropic's is a list here; "a,b" is one, too.
