@@ -1,6 +1,8 @@
 """Anthropic runs tools itself and may pause its turn: the gateway asks it to go on, and the client gets one answer."""
 
 import json
+import threading
+import time
 import unittest
 
 import harness
@@ -154,6 +156,28 @@ class Paused(unittest.TestCase):
         cut = reply("event: ping\ndata: {\"type\": \"ping\"}\n\n", content_type="text/event-stream")
         response, _ = self.ask([stream(*ROUNDS[0]), cut], stream=True)
         self.assertIn("error", response.events()[-1])
+
+    def test_a_client_that_leaves_meanwhile(self):
+        gone = threading.Event()
+
+        def second(request):
+            gone.wait(5)
+            request.send(stream(*ROUNDS[2]))
+            return KEEP
+
+        def first(request):
+            self.mock.next = second
+            request.send(stream(*ROUNDS[0]))
+            return KEEP
+
+        self.mock.next = first
+        body = {"model": "a/claude", "messages": [{"role": "user", "content": "When?"}], "tools": SEARCH, "stream": True}
+        with self.gateway.connect() as raw:
+            raw.request("POST", "/api/v1/chat/completions", json.dumps(body).encode())
+            raw.take_until(b"Let")
+        time.sleep(0.2)
+        gone.set()
+        self.test_a_whole_answer_goes_on()
 
     def test_betas(self):
         before = len(self.mock.requests)
