@@ -151,7 +151,9 @@ static bool is_cut_out(struct splice *s, enum chat_member_id id, uint32_t key, u
   bool foreign = s->quirks->strict && id == CHAT_MEMBER_COUNT && provider_is_foreign(chat_inside(&s->r->doc, key)) &&
                  !key_listed(s, s->quirks->know, key);
   if (!foreign && !key_listed(s, s->quirks->deny, key) && !is_refused(s, id, value)) return false;
-  if (!is_usual(s, id, value)) splice_lost(s, chat_inside(&s->r->doc, key));
+  bool usual = is_usual(s, id, value);
+  if (usual && id == CHAT_MEMBER_N && json_is(&s->r->doc, value, JSON_NUMBER)) return false;  // one answer is all have
+  if (!usual) splice_lost(s, chat_inside(&s->r->doc, key));
   return true;
 }
 
