@@ -241,7 +241,7 @@ static bool assistant_items(struct responses_writer *w, const struct turn *turn,
     } else if (p->kind == PART_REASONING) {
       const struct part *behind = reasoning_end(w, p, end);
       // Without what it led to it is refused.
-      if (behind != p && w->keeps_reasoning && last && behind <= last) reasoning_item(w, p, behind);
+      if (behind != p && w->keeps_reasoning && !w->kept_there && last && behind <= last) reasoning_item(w, p, behind);
       p = behind == p ? p + 1 : behind;
     } else if (p->kind == PART_CALL) {
       struct str id = id_of(w, p, number);
@@ -252,7 +252,7 @@ static bool assistant_items(struct responses_writer *w, const struct turn *turn,
       if (!input_part(w, turn, p++, false)) return false;
       buf_lit(w->out, "]}");
     } else {
-      if (p->kind == PART_SERVER_TOOL && reasoning_is_of(p, responses_format(w->host)) && w->keeps_reasoning)
+      if (p->kind == PART_SERVER_TOOL && reasoning_is_of(p, responses_format(w->host)) && !w->kept_there)
         responses_served_item(w, p);
       p++;
     }
@@ -316,16 +316,24 @@ static bool result_item(struct responses_writer *w, const struct step *s) {
   return true;
 }
 
-static void orphan_item(struct responses_writer *w, const struct step *s) {
-  size_t at = 0;
+static bool orphan_item(struct responses_writer *w, const struct step *s) {
+  bool any = false;
   message_begin(w, STR("user"), (struct str){0});
-  for (const struct part *p; (p = step_text(s->turn, &at));) {
+  for (size_t i = 0; i < s->turn->count; i++) {
+    const struct part *p = &s->turn->parts[i];
+    any = true;
+    if (is_media(p)) {
+      if (!input_part(w, s->turn, p, false)) return false;
+      continue;
+    }
     text_begin(w, "input_text", "text");
     buf_lit(w->out, "Tool result: ");
     buf_str(w->out, p->text);
     buf_lit(w->out, "\"}");
   }
+  if (!any) text_part(w, "input_text", STR("Tool result: none"));
   buf_lit(w->out, "]}");
+  return true;
 }
 
 // --- all of it ---
@@ -350,9 +358,7 @@ static bool step_items(struct responses_writer *w, size_t *at) {
   const struct step *s = &w->steps.items[*at];
   if (s->kind == STEP_RESULT || s->kind == STEP_ORPHAN) {
     ++*at;
-    if (s->kind == STEP_RESULT) return result_item(w, s);
-    orphan_item(w, s);
-    return true;
+    return s->kind == STEP_RESULT ? result_item(w, s) : orphan_item(w, s);
   }
   if (s->kind == STEP_SYSTEM || s->user) return user_item(w, at);
   while (*at < w->steps.count && w->steps.items[*at].turn == s->turn && !w->steps.items[*at].user) ++*at;

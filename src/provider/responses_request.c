@@ -3,6 +3,7 @@
 #include "provider/efforts.h"
 #include "provider/openai_models.h"
 #include "provider/responses_write.h"
+#include "provider/tool_names.h"
 
 enum { MAX_TOKENS_LEAST = 16, USER_MAX = 64 };
 
@@ -220,9 +221,8 @@ static bool writer_init(struct responses_writer *w) {
   w->model = openai_model_name(w->e);
   bool ours = w->e->provider->quirks->openai_models || openai_model_efforts(w->model, &efforts);
   w->marks = ours && responses_is_openai(w->host) && openai_model_has_breakpoints(w->model);
-  // What the provider keeps of earlier answers holds their reasoning.
-  w->keeps_reasoning = !openai_model_never_reasons(w->model) && !encode_extra_find(c, STR("previous_response_id")) &&
-                       !encode_extra_find(c, STR("conversation"));
+  w->keeps_reasoning = !openai_model_never_reasons(w->model);
+  w->kept_there = encode_extra_find(c, STR("previous_response_id")) || encode_extra_find(c, STR("conversation"));
   return steps_make(c, false, responses_format(w->host), w->t->arena, &w->steps);
 }
 
@@ -234,6 +234,8 @@ static bool will_reason(const struct responses_writer *w, enum effort effort) {
 }
 
 bool responses_request(const struct conversation *c, const struct endpoint *e, struct translation *t, struct buf *out) {
+  c = tool_names_fit(c, (struct encode_alphabet){"_-", 1, 64}, t);
+  if (!c) return false;
   struct responses_writer w = {.c = c, .e = e, .t = t, .out = out};
   if (!writer_init(&w)) return false;
   if (is_asked(&w, "background"))

@@ -22,6 +22,7 @@ struct responses_writer {
   struct steps steps;
   bool as_messages;                // system texts at the beginning are messages, not instructions
   bool keeps_reasoning;            // the model is given what it reasoned before
+  bool kept_there;                 // the provider keeps the items of earlier answers itself
   bool marks;                      // places in the prompt are marked for the cache
   size_t marks_to_skip;            // only the last of them are
   const struct part *marked_last;  // the end of the prompt
