@@ -407,9 +407,9 @@ static void wrapper_end(struct responses_items *s, struct responses_item *it, ui
   } else {  // a function that happens to be called so
     it->kind = ITEM_CALL;
     call_begin(s, it, item, item == JSON_NONE ? STR("parallel") : decode_member(s->doc, item, STR("name")));
-    if (it->held) call_tell(s, it, buf_view(&s->held), false);
+    if (it->held && it->begun) call_tell(s, it, buf_view(&s->held), false);
   }
-  it->held = false;
+  if (it->begun) it->held = false;  // else its name may still come
   json_doc_free(&outer);
   json_doc_free(&inner);
   arena_free(&arena);

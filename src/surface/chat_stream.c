@@ -316,7 +316,7 @@ static void general_way(struct chat_stream *s, const struct json_doc *doc, const
   if (out->failed) return;
   // Azure begins with what its filter thought of the prompt: no choice, no ID, no model.
   if (none && json_get(doc, 0, STR("prompt_filter_results")) != JSON_NONE) c.carries = false;
-  if (!c.says && !c.carries && (none || ended || (c.hides && !c.begins))) {
+  if (!c.says && !c.carries && (none || (!c.begins && (ended || c.hides)))) {
     out->len = c.event_at;  // only usage; or an echo of the end; or nothing for this client
     return;
   }

@@ -125,24 +125,22 @@ enum sse_result sse_next(struct sse *s, struct str in, size_t *taken, struct sse
   size_t at = 0, from = s->searched;
   assert(from <= in.len);
   if (UNLIKELY(!s->started) && (in.len == 0 || !bom_skip(s, in, &at))) return more(s, taken, 0, 0);
-  for (;;) {
-    while (at < in.len && is_line_end(in.ptr[at])) at++;
-    if (from < at) from = at;
-    size_t line_end = line_end_find(in, from);
-    if (line_end == in.len) return more(s, taken, at, line_end);
-    if (in.ptr[at] == ':') return found(s, taken, line_end_skip(in, line_end), SSE_COMMENT);
-    bool is_first_line = from == at;
-    if (LIKELY(is_first_line && in.ptr[line_end] == '\n' && in.len - line_end >= 2 && in.ptr[line_end + 1] == '\n')) {
-      struct str line = str_from(in.ptr + at, line_end - at);
-      if (LIKELY(field_is(line, STR("data"), &event->data))) {
-        event->type = (struct str){0};
-        return found(s, taken, line_end + 2, SSE_EVENT);
-      }
+  while (at < in.len && is_line_end(in.ptr[at])) at++;
+  if (from < at) from = at;
+  size_t line_end = line_end_find(in, from);
+  if (line_end == in.len) return more(s, taken, at, line_end);
+  if (in.ptr[at] == ':') return found(s, taken, line_end_skip(in, line_end), SSE_COMMENT);
+  bool is_first_line = from == at;
+  if (LIKELY(is_first_line && in.ptr[line_end] == '\n' && in.len - line_end >= 2 && in.ptr[line_end + 1] == '\n')) {
+    struct str line = str_from(in.ptr + at, line_end - at);
+    if (LIKELY(field_is(line, STR("data"), &event->data))) {
+      event->type = (struct str){0};
+      return found(s, taken, line_end + 2, SSE_EVENT);
     }
-    size_t undecided = line_end;
-    size_t end = block_end_find(in, line_end, &undecided);
-    if (end == SIZE_MAX) return more(s, taken, at, undecided);
-    if (block_parse(s, str_from(in.ptr + at, end - at), event)) return found(s, taken, end, SSE_EVENT);
-    at = from = end;
   }
+  size_t undecided = line_end;
+  size_t end = block_end_find(in, line_end, &undecided);
+  if (end == SIZE_MAX) return more(s, taken, at, undecided);
+  bool has_data = block_parse(s, str_from(in.ptr + at, end - at), event);
+  return found(s, taken, end, has_data ? SSE_EVENT : SSE_COMMENT);
 }

@@ -12,7 +12,7 @@
 enum sse_result {
   SSE_MORE,     // no complete event in the bytes
   SSE_EVENT,    // *event is filled
-  SSE_COMMENT,  // only comments (a keep-alive) before the blank line or next line; nothing to deliver
+  SSE_COMMENT,  // a comment (a keep-alive), or a block without a data line: nothing to deliver
 };
 
 struct sse_event {
@@ -33,6 +33,6 @@ void sse_free(struct sse *s);
 // call again with what is behind. SSE_MORE: *taken is 0 (or covers skipped blank lines and comments); the caller keeps
 // the rest and calls again when there is more. Event strings point into `in` or into s->joined and live until the next
 // call. Work is linear also when bytes come one by one. When several data lines do not fit (event_max, memory),
-// s->joined.failed is set and the event's data is cut. A comment line is reported as soon as it has ended; blocks
-// without a data line (a lone "event:" or "id:") are skipped.
+// s->joined.failed is set and the event's data is cut. A comment line is reported as soon as it has ended, a block
+// without a data line (a lone "event:" or "id:") like one.
 enum sse_result sse_next(struct sse *s, struct str in, size_t *taken, struct sse_event *event);

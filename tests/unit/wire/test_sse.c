@@ -86,9 +86,9 @@ static const struct {
     {STR("data: 1\nevent: a\nevent:b\n\n"), STR("b|1;")},
     {STR("event: a\nevent\ndata: 1\n\n"), STR("|1;")},
     {STR("id: 1\r\ndata: x\r\nretry: 10\r\nid\r\n\r\n"), STR("|x;")},
-    {STR("Data: x\ndatum: y\n data: z\ndata : w\ndat\nfoo: bar\n\n"), STR("")},
+    {STR("Data: x\ndatum: y\n data: z\ndata : w\ndat\nfoo: bar\n\n"), STR("#;")},
     {STR("foo\ndata: x\nbar\n\n"), STR("|x;")},
-    {STR("event: ping\n\nid: 1\n\nretry: 3\n\ndata: x\n\n"), STR("|x;")},
+    {STR("event: ping\n\nid: 1\n\nretry: 3\n\ndata: x\n\n"), STR("#;#;#;|x;")},
     // comments
     {STR(": OPENROUTER PROCESSING\n\n"), STR("#;")},
     {STR(":\n:\r:\r\n\ndata: x\n\n"), STR("#;#;#;|x;")},
@@ -101,13 +101,13 @@ static const struct {
      STR("|x;")},
     {STR("\xef\xbb\xbf\xef\xbb\xbf"
          "data: x\n\n"),
-     STR("")},
+     STR("#;")},
     {STR("\xef\xbb"
          "data: x\n\ndata: y\n\n"),
-     STR("|y;")},
+     STR("#;|y;")},
     {STR("data: x\n\n\xef\xbb\xbf"
          "data: y\n\n"),
-     STR("|x;")},
+     STR("|x;#;")},
     // unfinished
     {STR("data: x"), STR("")},
     {STR("data: x\n"), STR("")},
@@ -144,9 +144,10 @@ static void test_at_once(void **state) {
   // a comment is reported with its line, without waiting for the blank one
   assert_int_equal(sse_next(&s, STR(": ping\n"), &taken, &event), SSE_COMMENT);
   assert_int_equal(taken, 7);
-  // blocks without data are dropped on the way
-  assert_int_equal(sse_next(&s, STR("event: ping\n\ndat"), &taken, &event), SSE_MORE);
+  // blocks without data are told like comments
+  assert_int_equal(sse_next(&s, STR("event: ping\n\ndat"), &taken, &event), SSE_COMMENT);
   assert_int_equal(taken, 13);
+  assert_int_equal(sse_next(&s, STR("dat"), &taken, &event), SSE_MORE);
   assert_int_equal(s.searched, 3);
   sse_free(&s);
 }
