@@ -292,8 +292,9 @@ static bool splice_begin(struct splice *s, const struct chat_request *r, const s
   s->picky = s->reasons || s->quirks->strict || s->quirks->deny;
   if (s->quirks->auto_while_thinks) s->thinks = quirks_model_thinks(e);
   // Who may not be told to leave the tools alone is not told of them; and a choice among none is refused.
+  uint32_t tools = chat_member_at(r, CHAT_MEMBER_TOOLS);
   s->no_tools =
-      !chat_tools_any(s, chat_member_at(r, CHAT_MEMBER_TOOLS)) ||
+      (tools != JSON_NONE && !chat_tools_any(s, tools)) ||
       (s->quirks->auto_choice && json_string_is(doc, chat_member_at(r, CHAT_MEMBER_TOOL_CHOICE), STR("none")));
   return chat_wish_make(s);
 }
@@ -325,7 +326,24 @@ bool chat_request_build_around(const struct chat_request *r, const struct endpoi
   return ok && !out->failed;
 }
 
+// Most requests hold only what every service takes.
+static bool loses_nothing(const struct chat_request *r, const struct endpoint *e) {
+  static const uint64_t plain = CHAT_BIT(CHAT_MEMBER_MODEL) | CHAT_BIT(CHAT_MEMBER_MESSAGES) |
+                                CHAT_BIT(CHAT_MEMBER_STREAM) | CHAT_BIT(CHAT_MEMBER_STREAM_OPTIONS) |
+                                CHAT_BIT(CHAT_MEMBER_MAX_TOKENS) | CHAT_BIT(CHAT_MEMBER_MAX_COMPLETION_TOKENS) |
+                                CHAT_BIT(CHAT_MEMBER_USER) | CHAT_BIT(CHAT_MEMBER_PROVIDER) |
+                                CHAT_BIT(CHAT_MEMBER_MODELS) | CHAT_BIT(CHAT_MEMBER_USAGE);
+  static const uint64_t sampling = CHAT_BIT(CHAT_MEMBER_TEMPERATURE) | CHAT_BIT(CHAT_MEMBER_TOP_P) |
+                                   CHAT_BIT(CHAT_MEMBER_SEED) | CHAT_BIT(CHAT_MEMBER_STOP) |
+                                   CHAT_BIT(CHAT_MEMBER_FREQUENCY_PENALTY) | CHAT_BIT(CHAT_MEMBER_PRESENCE_PENALTY);
+  const struct provider_quirks *q = e->provider->quirks;
+  if (e->provider->protocol == PROTOCOL_AZURE || q->by_model || q->deny) return false;
+  bool steered = !q->openai_models && !q->temperature_max;
+  return !(r->index->present & ~(steered ? plain | sampling : plain));
+}
+
 void chat_request_lost(const struct chat_request *r, const struct endpoint *endpoint, struct translation *t) {
+  if (loses_nothing(r, endpoint)) return;
   const struct json_doc *doc = &r->doc;
   struct provider_quirks room;
   struct splice s = {.lost = t};

@@ -115,10 +115,14 @@ enum {
   CHAT_ODD_OTHER = 1 << 7,  // members beside role, content, name and those of tool calls
 };
 
+#define CHAT_BIT(id) ((uint64_t)1 << (id))
+_Static_assert(CHAT_MEMBER_COUNT < 64, "a set of them is 64 bits");
+
 // What one walk over a request's members finds, for all who ask for a member later.
 struct chat_index {
   uint32_t at[CHAT_MEMBER_COUNT];  // value nodes; JSON_NONE: not sent
   uint8_t ids[64];                 // of the first keys, in order
+  uint64_t present;                // CHAT_BIT of each that was sent, CHAT_MEMBER_COUNT among them
 };
 static inline uint32_t chat_member_at(const struct chat_request *r, enum chat_member_id id) {
   return r->index->at[id];

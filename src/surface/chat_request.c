@@ -339,12 +339,14 @@ static bool check_members(struct chat_request *r, struct arena *arena, struct fa
   struct chat_index *index = arena_alloc(arena, sizeof *index);
   if (!index) return *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}}, false;
   memset(index->at, 0xff, sizeof index->at);  // JSON_NONE
+  index->present = 0;
   r->index = index;
   size_t n = 0;
   for (uint32_t key = json_first(doc, 0); key != JSON_NONE; n++) {
     uint32_t value = json_next(doc, 0, key);
     enum chat_member_id id = chat_member_find(doc, key);
     if (n < sizeof index->ids) index->ids[n] = (uint8_t)id;
+    index->present |= CHAT_BIT(id);
     if (id != CHAT_MEMBER_COUNT) {
       index->at[id] = value;
       if (!check_member(doc, chat_member_row(id), value, arena, note)) return false;
