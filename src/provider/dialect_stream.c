@@ -20,7 +20,9 @@ bool dialect_stream_overflowed(const struct dialect_stream *s) {
   return s->sse.joined.failed;
 }
 
+// Without the byte order mark and white space at its beginning.
 static struct str skip_blank(struct str s) {
+  if (str_starts(s, STR("\xef\xbb\xbf"))) s = str_skip(s, 3);
   while (s.len && (s.ptr[0] == '\n' || s.ptr[0] == '\r' || s.ptr[0] == ' ')) s = str_skip(s, 1);
   return s;
 }
