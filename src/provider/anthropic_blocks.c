@@ -123,7 +123,7 @@ static void reasoning_block(struct anthropic_writer *w, const struct part *p) {
 static void call_block(struct anthropic_writer *w, const struct part *p, enum cache_mark mark) {
   encode_element(w->out);
   buf_lit(w->out, "\"type\":\"tool_use\"");
-  encode_plain(w->out, STR("id"), encode_id(p->id, id_alphabet, w->t->arena));
+  encode_plain(w->out, STR("id"), encode_id(steps_call_id(&w->steps, p), id_alphabet, w->t->arena));
   encode_plain(w->out, STR("name"), p->name);
   json_write_key(w->out, STR("input"));
   if (!encode_arguments(w->out, p->arguments, w->t->arena)) w->failed = true;
@@ -189,7 +189,7 @@ static bool result_block(struct anthropic_writer *w, const struct step *s) {
   const struct turn *turn = s->turn;
   encode_element(w->out);
   buf_lit(w->out, "\"type\":\"tool_result\"");
-  encode_plain(w->out, STR("tool_use_id"), encode_id(s->part->id, id_alphabet, w->t->arena));
+  encode_plain(w->out, STR("tool_use_id"), encode_id(steps_call_id(&w->steps, s->part), id_alphabet, w->t->arena));
   if (!turn) {
     buf_lit(w->out, ",\"content\":\"The tool gave no result.\",\"is_error\":true}");
     return true;

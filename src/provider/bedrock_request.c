@@ -102,15 +102,15 @@ static void reasoning_block(struct writer *w, const struct part *p) {
   buf_lit(w->out, "}}");
 }
 
-static struct str tool_id(const struct writer *w, struct str id) {
+static struct str tool_id(const struct writer *w, const struct part *call) {
   static const struct encode_alphabet usual = {"_.:-", 1, 64}, mistral = {"", 9, 9};
-  return encode_id(id, w->model->mistral ? mistral : usual, w->t->arena);
+  return encode_id(steps_call_id(&w->steps, call), w->model->mistral ? mistral : usual, w->t->arena);
 }
 
 static void use_block(struct writer *w, const struct part *p, bool servers) {
   encode_element(w->out);
   encode_object(w->out, STR("toolUse"));
-  encode_plain(w->out, STR("toolUseId"), tool_id(w, p->id));
+  encode_plain(w->out, STR("toolUseId"), tool_id(w, p));
   encode_plain(w->out, STR("name"), p->name);
   json_write_key(w->out, STR("input"));
   if (!encode_arguments(w->out, p->arguments, w->t->arena)) w->failed = true;
@@ -125,7 +125,7 @@ static void server_tool_blocks(struct writer *w, const struct part *p) {
   if (!encode_is_object(p->text, w->t, &result)) return;
   encode_element(w->out);
   encode_object(w->out, STR("toolResult"));
-  encode_plain(w->out, STR("toolUseId"), tool_id(w, p->id));
+  encode_plain(w->out, STR("toolUseId"), tool_id(w, p));
   if (result.len > 2) {
     buf_char(w->out, ',');
     buf_str(w->out, str_skip(result, 1));
@@ -213,7 +213,7 @@ static bool result_block(struct writer *w, const struct step *s) {
   const struct turn *turn = s->turn;
   encode_element(w->out);
   encode_object(w->out, STR("toolResult"));
-  encode_plain(w->out, STR("toolUseId"), tool_id(w, s->part->id));
+  encode_plain(w->out, STR("toolUseId"), tool_id(w, s->part));
   encode_array(w->out, STR("content"));
   if (!turn)
     result_text(w, STR("The tool gave no result."));
@@ -419,7 +419,7 @@ static void write_tool(struct writer *w, struct str name, struct str description
   encode_plain(w->out, STR("name"), name);
   if (!encode_is_blank(description)) encode_inside(w->out, STR("description"), description);
   buf_lit(w->out, ",\"inputSchema\":{\"json\":");
-  if (!parameters.len)
+  if (!parameters.len || str_eq(parameters, STR("{}")))
     buf_lit(w->out, "{\"type\":\"object\",\"properties\":{}}");
   else if (!strict)
     buf_str(w->out, parameters);

@@ -132,7 +132,7 @@ static void write_calls(struct writer *w, const struct turn *turn) {
     const struct part *p = &turn->parts[i];
     if (p->kind != PART_CALL) continue;
     encode_element(w->out);
-    encode_plain(w->out, STR("id"), p->id);
+    encode_plain(w->out, STR("id"), steps_call_id(&w->steps, p));
     buf_lit(w->out, ",\"type\":\"function\"");
     encode_object(w->out, STR("function"));
     encode_plain(w->out, STR("name"), p->name);
@@ -203,7 +203,7 @@ static bool result_message(struct writer *w, const struct step *s) {
           STR("This provider takes only text as a tool's result. Send images in a user message."));
   encode_element(w->out);
   buf_lit(w->out, "\"role\":\"tool\"");
-  encode_plain(w->out, STR("tool_call_id"), s->part->id);
+  encode_plain(w->out, STR("tool_call_id"), steps_call_id(&w->steps, s->part));
   buf_lit(w->out, ",\"content\":");
   if (holds_documents(s->turn))
     write_documents(w, s->turn);

@@ -128,7 +128,7 @@ static void write_calls(struct writer *w, const struct turn *turn) {
     const struct part *p = &turn->parts[i];
     if (p->kind != PART_CALL) continue;
     encode_element(w->out);
-    encode_plain(w->out, STR("id"), encode_id(p->id, id_alphabet, w->t->arena));
+    encode_plain(w->out, STR("id"), encode_id(steps_call_id(&w->steps, p), id_alphabet, w->t->arena));
     buf_lit(w->out, ",\"type\":\"function\"");
     encode_object(w->out, STR("function"));
     encode_plain(w->out, STR("name"), p->name);
@@ -190,7 +190,7 @@ static bool result_message(struct writer *w, const struct step *s) {
   bool any = false;
   encode_element(w->out);
   buf_lit(w->out, "\"role\":\"tool\"");
-  encode_plain(w->out, STR("tool_call_id"), encode_id(s->part->id, id_alphabet, w->t->arena));
+  encode_plain(w->out, STR("tool_call_id"), encode_id(steps_call_id(&w->steps, s->part), id_alphabet, w->t->arena));
   encode_plain(w->out, STR("name"), s->part->name);
   buf_lit(w->out, ",\"content\":");
   bool media = false;

@@ -76,10 +76,14 @@ struct calls {
   size_t *results;         // by part: the tool turn that answers it; SIZE_MAX: none
 };
 
-static uint32_t *slot_of(const struct calls *calls, struct str id) {
+static size_t hash_of(const void *bytes, size_t len) {
   uint64_t h = 14695981039346656037u;
-  for (size_t i = 0; i < id.len; i++) h = (h ^ (unsigned char)id.ptr[i]) * 1099511628211u;
-  for (size_t at = (size_t)(h ^ h >> 32) & calls->mask;; at = (at + 1) & calls->mask) {
+  for (size_t i = 0; i < len; i++) h = (h ^ ((const unsigned char *)bytes)[i]) * 1099511628211u;
+  return (size_t)(h ^ h >> 32);
+}
+
+static uint32_t *slot_of(const struct calls *calls, struct str id) {
+  for (size_t at = hash_of(id.ptr, id.len) & calls->mask;; at = (at + 1) & calls->mask) {
     uint32_t part = calls->slots[at];
     if (!part || str_eq(calls->turn->parts[part - 1].id, id)) return &calls->slots[at];
   }
@@ -152,13 +156,75 @@ static void add_orphan(struct ordering *o, size_t number) {
   add(o, (struct step){STEP_ORPHAN, true, true, NULL, t, number, mark});
 }
 
+// --- IDs that come twice ---
+
+// False: it is there already.
+static bool ids_add(struct str *ids, size_t mask, struct str id) {
+  size_t at = hash_of(id.ptr, id.len) & mask;
+  for (; ids[at].ptr; at = (at + 1) & mask)
+    if (str_eq(ids[at], id)) return false;
+  ids[at] = id;
+  return true;
+}
+
+static struct renamed_call *renamed_slot(const struct steps *steps, const struct part *call) {
+  size_t at = hash_of(&call, sizeof call) & steps->renamed_mask;
+  while (steps->renamed[at].call && steps->renamed[at].call != call) at = (at + 1) & steps->renamed_mask;
+  return &steps->renamed[at];
+}
+
+// `number`: of the call in the conversation, which stays as it is when the conversation grows.
+static bool rename_call(struct ordering *o, struct str *ids, size_t mask, const struct part *call, size_t number) {
+  struct steps *steps = o->out;
+  struct str id;
+  if (!steps->renamed) steps->renamed = arena_zalloc(o->arena, (mask + 1) * sizeof *steps->renamed);
+  if (!steps->renamed) return false;
+  steps->renamed_mask = mask;
+  for (size_t again = 0;; again++) {
+    id = again ? arena_printf(o->arena, "%.*s_%zu_%zu", STR_ARGS(call->id), number, again)
+               : arena_printf(o->arena, "%.*s_%zu", STR_ARGS(call->id), number);
+    if (!id.ptr) return false;
+    if (ids_add(ids, mask, id)) break;
+  }
+  *renamed_slot(steps, call) = (struct renamed_call){call, id};
+  return true;
+}
+
+static bool rename_calls(struct ordering *o) {
+  const struct conversation *c = o->c;
+  size_t calls = 0, room = 4, number = 0;
+  for (size_t i = 0; i < c->turn_count; i++)
+    for (size_t p = 0; p < c->turns[i].count; p++) calls += c->turns[i].parts[p].kind == PART_CALL;
+  if (calls < 2) return true;
+  while (room < 2 * calls) room *= 2;
+  struct str *ids = arena_zalloc(o->arena, room * sizeof *ids);
+  if (!ids) return false;
+  for (size_t i = 0; i < c->turn_count; i++)
+    for (size_t p = 0; p < c->turns[i].count; p++) {
+      const struct part *call = &c->turns[i].parts[p];
+      if (call->kind != PART_CALL) continue;
+      struct str id = call->id.ptr ? call->id : STR("");
+      if (!ids_add(ids, room - 1, id) && !rename_call(o, ids, room - 1, call, number)) return false;
+      number++;
+    }
+  return true;
+}
+
+struct str steps_call_id(const struct steps *steps, const struct part *call) {
+  if (!steps->renamed) return call->id;
+  const struct renamed_call *renamed = renamed_slot(steps, call);
+  return renamed->call ? renamed->id : call->id;
+}
+
+// --- all of it ---
+
 bool steps_make(const struct conversation *c, bool call_order, const char *server_tools, struct arena *arena,
                 struct steps *out) {
   size_t room = 1;
   for (size_t i = 0; i < c->turn_count; i++) room += 2 * c->turns[i].count + 1;
   *out = (struct steps){.items = arena_zalloc(arena, room * sizeof *out->items)};
   struct ordering o = {c, server_tools, arena, out, arena_zalloc(arena, c->turn_count + 1), CACHE_NONE};
-  if (!out->items || !o.used) return false;
+  if (!out->items || !o.used || !rename_calls(&o)) return false;
   size_t i = 0;
   while (i < c->turn_count && c->turns[i].role == ROLE_SYSTEM) i++;
   out->system_count = i;

@@ -22,15 +22,26 @@ struct step {
   enum cache_mark cache;  // of the part or the result, or of a part beside it that is gone
 };
 
+// A call whose ID an earlier call has, and the one it goes by.
+struct renamed_call {
+  const struct part *call;
+  struct str id;
+};
+
 struct steps {
   struct step *items;
   size_t count;
-  size_t system_count;  // turns at the beginning that are the system's
+  size_t system_count;           // turns at the beginning that are the system's
+  struct renamed_call *renamed;  // hash table by the call; NULL: none is renamed
+  size_t renamed_mask;
 };
 
 // `call_order`: results in the order of the calls, not as the client gave them. `server_tools`: the format of those
 // PART_SERVER_TOOL that stay; NULL: none do. False: out of memory.
 bool steps_make(const struct conversation *c, bool call_order, const char *server_tools, struct arena *arena,
                 struct steps *out);
+// The ID a call and its result go by: its own, or where an earlier call has the same, another: the same in every turn
+// of the conversation. Providers want each ID once.
+struct str steps_call_id(const struct steps *steps, const struct part *call);
 // The text parts of a result, as insides one by one; NULL when there are no more.
 const struct part *step_text(const struct turn *turn, size_t *at);
