@@ -277,6 +277,8 @@ static bool write_messages(struct writer *w) {
         if (!encode_is_blank(p->text)) text_message(w, "user", STR("Tool result: "), p->text);
     }
   }
+  // Somebody must speak to the model, though all that was said is blank.
+  if (!w->out->failed && w->out->ptr[w->out->len - 1] == '[') buf_lit(w->out, "{\"role\":\"user\",\"content\":\".\"}");
   buf_char(w->out, ']');
   return true;
 }

@@ -294,6 +294,8 @@ static bool write_messages(struct writer *w) {
       return false;
     }
   }
+  // Somebody must speak to the model, though all that was said is blank.
+  if (!w->out->failed && w->out->ptr[w->out->len - 1] == '[') buf_lit(w->out, "{\"role\":\"user\",\"content\":\".\"}");
   buf_char(w->out, ']');
   return true;
 }
