@@ -200,6 +200,7 @@ static void write_inference(const struct bedrock_fields *f, struct buf *out) {
   bool both = c->temperature.len && c->top_p.len && claude->known && claude->one_sampling;
   if (c->max_tokens || f->thinking.mode == THINK_BUDGET)
     encode_u64(&ours, STR("maxTokens"), anthropic_max_tokens(c, f->e));
+  if (c->max_tokens > anthropic_max_tokens(c, f->e)) translation_drop(f->t, STR("max_tokens"));
   if (sampling)
     encode_number(&ours, STR("temperature"), c->temperature, 0, 1, f->t);
   else if (c->temperature.len && !encode_number_is(c->temperature, 1))
