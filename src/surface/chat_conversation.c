@@ -143,9 +143,11 @@ static bool read_part(struct reading *r, uint32_t part, struct part *p) {
   struct str type = reading_inside(r, part, STR("type"));
   p->cache = reading_cache_mark(r, part);
   if (str_eq(type, STR("text")) || str_eq(type, STR("input_text")) || str_eq(type, STR("output_text"))) {
+    uint32_t text = json_get(r->doc, part, STR("text"));
     p->kind = PART_TEXT;
-    p->text = reading_inside(r, part, STR("text"));
-    return true;
+    p->text = chat_inside(r->doc, text);
+    return json_is(r->doc, text, JSON_STRING) || json_type(r->doc, text) == JSON_NULL ||
+           message_wrong(r, ": the \"text\" of a part must be a string.");
   }
   if (str_eq(type, STR("image_url"))) return read_media(r, part, type, PART_IMAGE, p);
   if (str_eq(type, STR("video_url")) || str_eq(type, STR("input_video")))
@@ -293,6 +295,9 @@ static void read_google_signature(struct reading *r, uint32_t message, struct tu
 static bool read_arguments(struct reading *r, uint32_t function, struct str *out) {
   uint32_t value = json_get(r->doc, function, STR("arguments"));
   *out = chat_inside(r->doc, value);
+  if (json_type(r->doc, value) != JSON_NULL && !json_is(r->doc, value, JSON_STRING) &&
+      !json_is(r->doc, value, JSON_OBJECT))
+    return message_wrong(r, ".tool_calls: a function's \"arguments\" must be a string.");
   if (!json_is(r->doc, value, JSON_OBJECT)) return true;
   struct buf text;
   buf_init(&text, LIMIT_REPLY_BODY);
@@ -307,6 +312,9 @@ static bool read_call(struct reading *r, uint32_t call, struct part *p) {
   uint32_t google = json_get(r->doc, json_get(r->doc, call, STR("extra_content")), STR("google"));
   bool is_custom = json_is(r->doc, custom, JSON_OBJECT) && !json_is(r->doc, function, JSON_OBJECT);
   if (is_custom) function = custom;
+  uint32_t id = json_get(r->doc, call, STR("id"));
+  if (json_type(r->doc, id) != JSON_NULL && !json_is(r->doc, id, JSON_STRING))
+    return message_wrong(r, ".tool_calls: a call's \"id\" must be a string.");
   p->kind = PART_CALL;
   if (!reading_plain(r, call, STR("id"), &p->id) || !reading_plain(r, function, STR("name"), &p->name)) return false;
   if (!p->name.len) return message_wrong(r, ".tool_calls: every call needs a function with a name.");
@@ -319,6 +327,8 @@ static bool read_call(struct reading *r, uint32_t call, struct part *p) {
 static bool read_calls(struct reading *r, uint32_t message, struct turn *t) {
   uint32_t calls = json_get(r->doc, message, STR("tool_calls"));
   uint32_t function = json_get(r->doc, message, STR("function_call"));
+  if (json_type(r->doc, calls) != JSON_NULL && !json_is(r->doc, calls, JSON_ARRAY))
+    return message_wrong(r, ".tool_calls must be an array.");
   for (uint32_t c = json_is(r->doc, calls, JSON_ARRAY) ? json_first(r->doc, calls) : JSON_NONE; c != JSON_NONE;
        c = json_next(r->doc, calls, c))
     if (!read_call(r, c, &t->parts[t->count++])) return false;
@@ -394,6 +404,10 @@ static bool read_format(struct reading *r) {
     c->format = given ? FORMAT_SCHEMA : FORMAT_JSON;
     if (given) c->schema = json_raw(doc, schema);
   }
+  if (json_type(doc, type) != JSON_NULL && !json_string_is(doc, type, STR("text")) && !c->format &&
+      !json_string_is(doc, type, STR("json_schema")))
+    return reading_refuse(r, STR("response_format"),
+                          STR("\"response_format.type\" must be text, json_object or json_schema."));
   if (!json_string_is(doc, type, STR("json_schema"))) return true;
   c->format = FORMAT_SCHEMA;
   c->schema_description = reading_inside(r, schema, STR("description"));

@@ -273,7 +273,8 @@ static bool take_facts(struct chat_request *r, struct arena *arena, struct fault
   r->has_tools = json_first(doc, chat_member_at(r, CHAT_MEMBER_TOOLS)) != JSON_NONE;
   uint32_t cap = chat_member_at(r, CHAT_MEMBER_MAX_COMPLETION_TOKENS);
   if (!json_is(doc, cap, JSON_NUMBER)) cap = chat_member_at(r, CHAT_MEMBER_MAX_TOKENS);
-  if (!json_u64(doc, cap, UINT64_MAX, &r->max_tokens)) r->max_tokens = 0;
+  // One that has been checked and is no such number is beyond all of them.
+  if (!json_u64(doc, cap, UINT64_MAX, &r->max_tokens)) r->max_tokens = json_is(doc, cap, JSON_NUMBER) ? UINT32_MAX : 0;
   return true;
 }
 

@@ -11,6 +11,9 @@ static bool read_tool(struct reading *r, uint32_t function, uint32_t holder, str
     return reading_refuse(
         r, STR("tools"),
         STR("A function among \"tools\" needs a name: {\"type\":\"function\",\"function\":{\"name\":…}}."));
+  if (json_type(r->doc, parameters) != JSON_NULL && !json_is(r->doc, parameters, JSON_OBJECT))
+    return reading_refuse(r, STR("tools"),
+                          STR("The \"parameters\" of a function among \"tools\" must be a JSON schema: an object."));
   t->description = reading_inside(r, function, STR("description"));
   if (json_is(r->doc, parameters, JSON_OBJECT)) t->parameters = json_raw(r->doc, parameters);
   t->strict = json_type(r->doc, json_get(r->doc, function, STR("strict"))) == JSON_TRUE;
@@ -112,6 +115,8 @@ static bool read_tools(struct reading *r) {
   struct conversation *c = r->out;
   uint32_t tools = json_get(doc, 0, STR("tools")), functions = json_get(doc, 0, STR("functions"));
   uint32_t search = json_get(doc, 0, STR("web_search_options"));
+  if (json_type(doc, functions) != JSON_NULL && !json_is(doc, functions, JSON_ARRAY))
+    return reading_refuse(r, STR("functions"), STR("\"functions\" must be an array."));
   unsigned room = reading_children(doc, tools) + reading_children(doc, functions);
   read_plugins(r);
   if (json_is(doc, search, JSON_OBJECT)) read_search(r, search, STR("web_search_options"));
