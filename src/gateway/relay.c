@@ -107,16 +107,28 @@ static unsigned seconds_until(struct str date) {
   return seconds < 1 ? 1 : seconds > WAIT_MAX_S ? WAIT_MAX_S : (unsigned)seconds;
 }
 
+// A number of such units, `unit` of them a second, as seconds: "30", "12.5". One that has begun counts whole.
+static bool wait_counted(struct str text, unsigned unit, unsigned *seconds) {
+  uint64_t whole = 0;
+  bool rest = false, digits = false;
+  size_t i = 0;
+  for (; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++, digits = true)
+    if (whole <= (uint64_t)WAIT_MAX_S * unit) whole = whole * 10 + (unsigned)(text.ptr[i] - '0');
+  if (digits && i < text.len && text.ptr[i] == '.')
+    for (i++; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++) rest |= text.ptr[i] != '0';
+  uint64_t value = (whole + rest + unit - 1) / unit;
+  *seconds = value < WAIT_MAX_S ? (unsigned)value : WAIT_MAX_S;
+  return digits && i == text.len;
+}
+
 // The wait a provider asks for, in seconds; 0: it asks for none.
 static unsigned retry_after(const struct http_head *head) {
-  uint64_t value;
-  struct str text = http_field_get(head, STR("retry-after-ms"));
+  unsigned seconds;
   // Azure says 0 here where it says more below.
-  if (text.len && str_to_u64(text, (uint64_t)WAIT_MAX_S * 1000, &value) && value)
-    return (unsigned)((value + 999) / 1000);
-  text = http_field_get(head, STR("retry-after"));
+  if (wait_counted(http_field_get(head, STR("retry-after-ms")), 1000, &seconds) && seconds) return seconds;
+  struct str text = http_field_get(head, STR("retry-after"));
   if (!text.len) return 0;
-  return str_to_u64(text, WAIT_MAX_S, &value) ? (unsigned)value : seconds_until(text);
+  return wait_counted(text, 1, &seconds) ? seconds : seconds_until(text);
 }
 
 static bool inflate_begin(struct inference *in) {
