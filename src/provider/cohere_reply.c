@@ -404,6 +404,7 @@ static enum decode_result on_event(struct cohere_stream *s, struct str type, str
   uint32_t delta = json_get(doc, 0, STR("delta")), message = json_get(doc, delta, STR("message"));
   uint32_t call = json_get(doc, message, STR("tool_calls")), at;
   bool ok = true;
+  if (json_is(doc, call, JSON_ARRAY)) call = json_first(doc, call);  // one in a list, as whole replies have them
   if (str_eq(type, STR("content-delta")) || str_eq(type, STR("content-start"))) {
     uint32_t content = json_get(doc, message, STR("content"));
     give_content(s->sink, doc, &s->places, index_of(s), content);
