@@ -218,6 +218,8 @@ static bool give_waiting(struct anthropic_stream *s) {
 
 // --- the message ---
 
+static bool blocks_end(struct anthropic_stream *s);
+
 static enum decode_result on_message_start(struct anthropic_stream *s, struct decode_failure *failure) {
   const struct json_doc *doc = &s->doc;
   uint32_t message = json_get(doc, 0, STR("message"));
@@ -241,7 +243,7 @@ static enum decode_result on_message_delta(struct anthropic_stream *s, struct de
   struct str reason = decode_member(doc, delta, STR("stop_reason"));
   anthropic_counts_read(&s->counts, doc, json_get(doc, 0, STR("usage")));
   if (!reason.len || s->finished) return DECODE_MORE;
-  if (!give_waiting(s)) return decode_no_memory(failure);
+  if (!blocks_end(s) || !give_waiting(s)) return decode_no_memory(failure);
   s->finished = true;
   s->paused = str_eq(reason, STR("pause_turn")) && !s->calls;
   anthropic_finish_give(reason, doc, json_get(doc, delta, STR("stop_details")), s->calls != 0, s->sink);
@@ -250,7 +252,7 @@ static enum decode_result on_message_delta(struct anthropic_stream *s, struct de
 
 static enum decode_result on_message_stop(struct anthropic_stream *s, struct decode_failure *failure) {
   if (!s->begun) return decode_refuse(failure, "The provider ended an answer that it had not begun.");
-  if (!give_waiting(s) || s->turn.failed) return decode_no_memory(failure);
+  if (!blocks_end(s) || !give_waiting(s) || s->turn.failed) return decode_no_memory(failure);
   if (s->paused && s->keeps) decode_give(s->sink, (struct event){.kind = EVENT_PAUSE, .json = buf_view(&s->turn)});
   if (!s->finished) anthropic_finish_give((struct str){0}, &s->doc, JSON_NONE, s->calls != 0, s->sink);
   anthropic_counts_give(&s->counts, s->sink);
@@ -331,11 +333,27 @@ static void keep_pieces(struct block *b, struct str text, struct str more) {
   buf_str(&b->kept->more, more);
 }
 
+// Some hosts begin a text with its first piece. `*made` stays NULL for a piece of anything else. False: out of memory.
+static bool block_of_piece(struct anthropic_stream *s, uint32_t delta, uint64_t *number, struct block **made) {
+  struct str type = decode_member(&s->doc, delta, STR("type"));
+  bool text = str_eq(type, STR("text_delta"));
+  if (!text && !str_eq(type, STR("thinking_delta")) && !str_eq(type, STR("signature_delta"))) return true;
+  if (!json_u64(&s->doc, json_get(&s->doc, 0, STR("index")), BLOCKS_MAX, number)) return true;
+  if (!blocks_reserve(s, *number)) return false;
+  struct block *b = *made = &s->blocks[*number];
+  kept_drop(b);
+  *b = (struct block){.open = true, .kind = text ? BLOCK_TEXT : BLOCK_THINKING};
+  if (!block_begin(s, b, JSON_NONE, (uint32_t)*number)) return false;
+  if (s->keeps) buf_str(&b->kept->start, text ? STR("\"type\":\"text\"") : STR("\"type\":\"thinking\""));
+  return !b->kept || !b->kept->start.failed;
+}
+
 static enum decode_result on_block_delta(struct anthropic_stream *s, struct decode_failure *failure) {
   const struct json_doc *doc = &s->doc;
   uint64_t number;
   struct block *b = block_of(s, &number);
   uint32_t delta = json_get(doc, 0, STR("delta"));
+  if (!b && !block_of_piece(s, delta, &number, &b)) return decode_no_memory(failure);
   if (!b) return DECODE_MORE;
   if (b->kind == BLOCK_TEXT) {
     struct str text = decode_member(doc, delta, STR("text"));
@@ -387,19 +405,31 @@ static bool give_summary(struct anthropic_stream *s, const struct block *b) {
   return ok;
 }
 
-static enum decode_result on_block_stop(struct anthropic_stream *s, struct decode_failure *failure) {
-  uint64_t number;
-  struct block *b = block_of(s, &number);
-  if (!b) return DECODE_MORE;
+static bool block_end(struct anthropic_stream *s, struct block *b, uint32_t number) {
   b->open = false;
   bool ok = true;
   if (b->kind == BLOCK_CALL) anthropic_give_call_end(b->call, b->has_arguments, s->sink);
-  if (b->kind == BLOCK_TEXT) ok = give_citations(s, b, (uint32_t)number);
+  if (b->kind == BLOCK_TEXT) ok = give_citations(s, b, number);
   if (b->kind == BLOCK_SUMMARY) ok = give_summary(s, b);
   if (s->keeps && b->kept) ok = ok && kept_write(b, &s->turn);
   b->waits = b->kind == BLOCK_SERVER;
   if (!b->waits) kept_drop(b);
-  return ok ? DECODE_MORE : decode_no_memory(failure);
+  return ok;
+}
+
+// Those the provider has not ended, although it ends the answer.
+static bool blocks_end(struct anthropic_stream *s) {
+  bool ok = true;
+  for (uint32_t i = 0; ok && i < s->block_count; i++)
+    if (s->blocks[i].open) ok = block_end(s, &s->blocks[i], i);
+  return ok;
+}
+
+static enum decode_result on_block_stop(struct anthropic_stream *s, struct decode_failure *failure) {
+  uint64_t number;
+  struct block *b = block_of(s, &number);
+  if (!b) return DECODE_MORE;
+  return block_end(s, b, (uint32_t)number) ? DECODE_MORE : decode_no_memory(failure);
 }
 
 enum decode_result anthropic_stream_event(struct anthropic_stream *s, struct str data, struct decode_failure *failure) {
