@@ -317,6 +317,7 @@ bool anthropic_request(const struct conversation *c, const struct endpoint *e, e
   struct claude model = host == ANTHROPIC_BEDROCK ? bedrock_model_of(e).claude : claude_model(e->upstream_model);
   struct anthropic_writer w = {.c = c, .model = &model, .host = host, .t = t, .out = out};
   uint64_t max_tokens = anthropic_max_tokens(c, e);
+  if (!encode_system_is_text(c, t)) return false;
   if (!steps_make(c, false, ANTHROPIC_FORMAT, t->arena, &w.steps)) return false;
   w.emulates_format =
       anthropic_emulates_format(c, &model) || (c->format == FORMAT_SCHEMA && schema_is_recursive(c->schema, &w.failed));

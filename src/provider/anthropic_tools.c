@@ -13,13 +13,12 @@ static void write_tool(struct anthropic_writer *w, const struct tool *tool) {
   encode_plain(w->out, STR("name"), tool->name);
   if (tool->description.len) encode_inside(w->out, STR("description"), tool->description);
   json_write_key(w->out, STR("input_schema"));
-  bool strict = tool->strict && w->model->schema && !schema_is_recursive(tool->parameters, &w->failed);
+  struct str parameters = encode_parameters(tool->parameters, w->t);
+  bool strict = tool->strict && w->model->schema && !schema_is_recursive(parameters, &w->failed);
   if (tool->strict && !strict) translation_drop(w->t, STR("strict"));
-  if (!tool->parameters.len || str_eq(tool->parameters, STR("{}")))
-    buf_lit(w->out, "{\"type\":\"object\",\"properties\":{}}");
-  else if (!strict)
-    buf_str(w->out, tool->parameters);
-  else if (!schema_write_strict(w->out, tool->parameters))
+  if (!strict)
+    buf_str(w->out, parameters);
+  else if (!schema_write_strict(w->out, parameters))
     w->failed = true;
   if (strict) buf_lit(w->out, ",\"strict\":true");
   anthropic_mark(w, tool->cache);

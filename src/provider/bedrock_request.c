@@ -419,9 +419,8 @@ static void write_tool(struct writer *w, struct str name, struct str description
   encode_plain(w->out, STR("name"), name);
   if (!encode_is_blank(description)) encode_inside(w->out, STR("description"), description);
   buf_lit(w->out, ",\"inputSchema\":{\"json\":");
-  if (!parameters.len || str_eq(parameters, STR("{}")))
-    buf_lit(w->out, "{\"type\":\"object\",\"properties\":{}}");
-  else if (!strict)
+  parameters = encode_parameters(parameters, w->t);
+  if (!strict)
     buf_str(w->out, parameters);
   else if (!schema_write_strict(w->out, parameters))
     w->failed = true;
@@ -599,6 +598,7 @@ bool bedrock_request(const struct conversation *c, const struct endpoint *e, str
   struct bedrock_fields fields = {.c = c, .e = e, .model = &model, .t = t};
   const char *format = model.claude.known ? claude_format : BEDROCK_FORMAT;
   size_t begin = out->len;
+  if (!encode_system_is_text(c, t)) return false;
   if (!steps_make(c, false, model.claude.known ? NULL : format, t->arena, &w.steps)) return false;
   if (!bedrock_fields_read(&fields, &w.steps) || !move_media(&w)) return false;
   bool schema = c->format == FORMAT_SCHEMA && !model.schema, thinks = bedrock_fields_thinks(&fields);

@@ -294,13 +294,12 @@ static bool has_required(struct writer *w, const struct tool *tool) {
 }
 
 static void write_tool(struct writer *w, const struct tool *tool) {
-  bool any = tool->parameters.len && !str_eq(tool->parameters, STR("{}"));
   encode_element(w->out);
   buf_lit(w->out, "\"type\":\"function\"");
   encode_object(w->out, STR("function"));
   encode_plain(w->out, STR("name"), tool->name);
   if (tool->description.len) encode_inside(w->out, STR("description"), tool->description);
-  encode_json(w->out, STR("parameters"), any ? tool->parameters : STR("{\"type\":\"object\",\"properties\":{}}"));
+  encode_json(w->out, STR("parameters"), encode_parameters(tool->parameters, w->t));
   buf_lit(w->out, "}}");
 }
 

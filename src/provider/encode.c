@@ -324,6 +324,26 @@ bool encode_parse(struct json_doc *doc, struct str text, unsigned depth, struct 
   return error == JSON_OK;
 }
 
+bool encode_system_is_text(const struct conversation *c, struct translation *t) {
+  for (size_t i = 0; i < c->turn_count; i++)
+    for (size_t p = 0; c->turns[i].role == ROLE_SYSTEM && p < c->turns[i].count; p++)
+      if (c->turns[i].parts[p].kind != PART_TEXT && c->turns[i].parts[p].kind != PART_REFUSAL)
+        return translation_refuse(
+            t, FAULT_UNSUPPORTED,
+            STR("This provider takes only text from the system. Send pictures and files in a user message."));
+  return true;
+}
+
+struct str encode_parameters(struct str schema, struct translation *t) {
+  struct json_doc doc = {0};
+  bool parsed = schema.len && encode_parse(&doc, schema, 1, t);
+  bool empty = !parsed || json_first(&doc, 0) == JSON_NONE;
+  bool typed = !empty && json_get(&doc, 0, STR("type")) != JSON_NONE;
+  json_doc_free(&doc);
+  if (empty) return STR("{\"type\":\"object\",\"properties\":{}}");
+  return typed ? schema : arena_printf(t->arena, "{\"type\":\"object\",%.*s", STR_ARGS(str_skip(schema, 1)));
+}
+
 bool encode_is_object(struct str inside, struct translation *t, struct str *object) {
   struct json_doc doc = {0};
   if (!encode_decode(inside, t->arena, object)) return false;

@@ -57,6 +57,11 @@ struct str encode_text_file(const struct part *part, struct arena *arena);
 // A file part of a kind that is text as an inside, below its name; {NULL,0}: it is none, or no memory.
 struct str encode_file_as_text(const struct part *part, struct arena *arena);
 
+// Refuses pictures and files among the system's texts, for providers that take only text there.
+bool encode_system_is_text(const struct conversation *c, struct translation *t);
+// What a function takes, as a schema of an object: most providers want its type said.
+struct str encode_parameters(struct str schema, struct translation *t);
+
 // Parses a JSON text of the request; false: it is none, or memory is out, which is noted.
 bool encode_parse(struct json_doc *doc, struct str text, unsigned depth, struct translation *t);
 // Is this inside, decoded, the text of a JSON object? *object is it.

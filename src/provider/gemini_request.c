@@ -541,6 +541,7 @@ bool gemini_request(const struct conversation *c, const struct endpoint *e, bool
   if (!c) return false;
   struct gemini_writer w = {
       .c = c, .given = given, .e = e, .model = gemini_model(e->upstream_model), .vertex = vertex, .t = t, .out = out};
+  if (!encode_system_is_text(c, t)) return false;
   if (!steps_make(c, true, format, t->arena, &w.steps)) return false;
   gemini_extra_read(&w);
   bool system = has_system(&w), cached = gemini_extra_find(&w, "cachedContent").len != 0;
