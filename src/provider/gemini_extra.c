@@ -81,10 +81,13 @@ static void write_value(struct buf *out, const struct json_doc *doc, uint32_t no
 
 bool gemini_write_camel(struct buf *out, struct str json) {
   struct json_doc doc = {0};
-  bool ok = json_parse(&doc, json, UINT32_MAX) == JSON_OK;
-  if (ok) write_value(out, &doc, 0);
+  enum json_error error = json_parse(&doc, json, UINT32_MAX);
+  if (error == JSON_OK)
+    write_value(out, &doc, 0);
+  else if (error != JSON_NO_MEMORY)  // a member that comes twice, somewhere inside
+    buf_str(out, json);
   json_doc_free(&doc);
-  return ok && !out->failed;
+  return error != JSON_NO_MEMORY && !out->failed;
 }
 
 static struct str in_camel(struct gemini_writer *w, struct str json) {
