@@ -157,7 +157,7 @@ static void test_streams(void **state) {
       // block: passed over.
       {START START BLOCK(0, "{\"type\":\"server_tool_use\",\"id\":\"srv\",\"name\":\"web_search\",\"input\":{\"q\":1}}")
            DELTA(0, "{\"type\":\"input_json_delta\",\"partial_json\":\"\"}") STOP(0) DELTA(
-               7, "{\"type\":\"text_delta\",\"text\":\"lost\"}") "{\"type\":\"strange\",\"index\":{}}\n" TEXT_BLOCK(1)
+               7, "{\"type\":\"lost_delta\",\"text\":\"lost\"}") "{\"type\":\"strange\",\"index\":{}}\n" TEXT_BLOCK(1)
                DELTA(1, "{\"type\":\"text_delta\",\"text\":\"ok\"}")
                    DELTA(1, "{\"type\":\"citations_delta\",\"citation\":{\"url\":\"https://u\"}}") STOP(1)
                        FINISH("refusal") END,
