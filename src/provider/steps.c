@@ -127,6 +127,9 @@ static void add_result(struct ordering *o, const struct part *call, size_t turn)
   add(o, (struct step){STEP_RESULT, true, true, call, t, turn, mark});
 }
 
+// Some clients keep the calls of one answer as so many messages, and their results behind the last.
+enum { CALLS_APART_MAX = 64 };
+
 // The results of turn `number`'s calls: the tool turns that answer them before the model speaks again.
 static bool add_results(struct ordering *o, size_t number, bool call_order) {
   const struct turn *turn = &o->c->turns[number];
@@ -135,8 +138,14 @@ static bool add_results(struct ordering *o, size_t number, bool call_order) {
   for (size_t p = 0; p < turn->count; p++) any |= turn->parts[p].kind == PART_CALL;
   if (!any) return true;
   if (!calls_make(turn, o->arena, &calls)) return false;
-  for (size_t i = number + 1; i < o->c->turn_count && o->c->turns[i].role != ROLE_ASSISTANT; i++) {
-    if (o->c->turns[i].role != ROLE_TOOL) continue;
+  bool others_spoke = false;
+  for (size_t i = number + 1; i < o->c->turn_count; i++) {
+    if (o->c->turns[i].role == ROLE_ASSISTANT) {
+      if (others_spoke || i - number > CALLS_APART_MAX) break;
+      continue;
+    }
+    others_spoke = true;
+    if (o->c->turns[i].role != ROLE_TOOL || o->used[i]) continue;
     size_t part = calls_answer(&calls, o->c->turns[i].call_id, i);
     if (part == SIZE_MAX) continue;
     o->used[i] = true;
