@@ -147,6 +147,7 @@ static void assistant_message(struct writer *w, const struct turn *turn) {
   for (size_t i = 0; i < turn->count; i++) {
     content |= is_said(&turn->parts[i]) || (goes_back(&turn->parts[i]) && w->model.thinks);
     calls |= turn->parts[i].kind == PART_CALL;
+    if (encode_is_media(&turn->parts[i])) translation_drop(w->t, STR("images"));  // the model's own
   }
   if (!content && !calls) return;
   encode_element(w->out);

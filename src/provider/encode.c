@@ -324,6 +324,10 @@ bool encode_parse(struct json_doc *doc, struct str text, unsigned depth, struct 
   return error == JSON_OK;
 }
 
+bool encode_is_media(const struct part *part) {
+  return part->kind == PART_IMAGE || part->kind == PART_FILE || part->kind == PART_AUDIO || part->kind == PART_VIDEO;
+}
+
 bool encode_system_is_text(const struct conversation *c, struct translation *t) {
   for (size_t i = 0; i < c->turn_count; i++)
     for (size_t p = 0; c->turns[i].role == ROLE_SYSTEM && p < c->turns[i].count; p++)

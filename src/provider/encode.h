@@ -57,6 +57,8 @@ struct str encode_text_file(const struct part *part, struct arena *arena);
 // A file part of a kind that is text as an inside, below its name; {NULL,0}: it is none, or no memory.
 struct str encode_file_as_text(const struct part *part, struct arena *arena);
 
+// A picture, a file, sound or moving pictures?
+bool encode_is_media(const struct part *part);
 // Refuses pictures and files among the system's texts, for providers that take only text there.
 bool encode_system_is_text(const struct conversation *c, struct translation *t);
 // What a function takes, as a schema of an object: most providers want its type said.

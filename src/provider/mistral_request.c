@@ -161,6 +161,7 @@ static bool assistant_message(struct writer *w, const struct turn *turn, bool la
     texts += is_said(p);
     thoughts += goes_back(w, p);
     calls += p->kind == PART_CALL;
+    if (encode_is_media(p)) translation_drop(w->t, STR("images"));  // the model's own
   }
   if (!texts && !calls) return false;
   encode_element(w->out);
