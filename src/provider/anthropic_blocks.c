@@ -303,7 +303,7 @@ bool anthropic_messages(struct anthropic_writer *w) {
   }
   if (open) buf_lit(w->out, "]}");
   if (!any) buf_lit(w->out, "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\".\"}]}");
-  if (w->may_pause) w->t->messages_end = w->out->len;
+  if (w->may_pause || anthropic_extra(w, "mcp_servers")) w->t->messages_end = w->out->len;
   buf_char(w->out, ']');
   return true;
 }

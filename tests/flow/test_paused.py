@@ -144,6 +144,12 @@ class Paused(unittest.TestCase):
         self.assertEqual(len(sent), 1)
         self.assertEqual(response.json["choices"][0]["finish_reason"], "stop")
 
+    def test_with_servers_of_the_client_it_goes_on(self):
+        paused = message([{"type": "text", "text": "More."}], "pause_turn", {"input_tokens": 1, "output_tokens": 1})
+        _, sent = self.ask([paused, message(*ROUNDS[-1])], tools=[],
+                           mcp_servers=[{"type": "url", "url": "https://mcp.example/", "name": "tides"}])
+        self.assertEqual(len(sent), 2)
+
     def test_an_error_on_the_way_ends_a_stream_as_an_error(self):
         trouble = reply({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "529 X")
         response, _ = self.ask([stream(*ROUNDS[0]), trouble], stream=True)
