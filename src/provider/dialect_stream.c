@@ -20,17 +20,17 @@ bool dialect_stream_overflowed(const struct dialect_stream *s) {
   return s->sse.joined.failed;
 }
 
-// Without the byte order mark and white space at its beginning.
-static struct str skip_blank(struct str s) {
-  if (str_starts(s, STR("\xef\xbb\xbf"))) s = str_skip(s, 3);
-  while (s.len && (s.ptr[0] == '\n' || s.ptr[0] == '\r' || s.ptr[0] == ' ')) s = str_skip(s, 1);
-  return s;
+// Without white space at its beginning, and the byte order mark at the very start.
+static struct str skip_blank(const struct dialect_stream *s, struct str rest) {
+  if (!s->sse.started && str_starts(rest, STR("\xef\xbb\xbf"))) rest = str_skip(rest, 3);
+  while (rest.len && (rest.ptr[0] == '\n' || rest.ptr[0] == '\r' || rest.ptr[0] == ' ')) rest = str_skip(rest, 1);
+  return rest;
 }
 
 // Google reports trouble in a stream as JSON outside any event; it can be read once it is all there.
 static bool is_bare_json(const struct dialect_stream *s, struct str rest) {
   if (!s->dialect->stream_end) return false;
-  rest = skip_blank(rest);
+  rest = skip_blank(s, rest);
   return rest.len && (rest.ptr[0] == '{' || rest.ptr[0] == '[');
 }
 
@@ -93,7 +93,7 @@ static enum decode_result take_rest(struct dialect_stream *s, struct str rest, s
 
 enum decode_result dialect_stream_finish(struct dialect_stream *s, struct str rest, struct decode_failure *failure) {
   enum decode_result result = DECODE_MORE;
-  rest = skip_blank(rest);
+  rest = skip_blank(s, rest);
   if (rest.len && s->dialect->stream_end) result = take_rest(s, rest, failure);
   if (result == DECODE_MORE && s->dialect->stream_end) result = s->dialect->stream_end(s->decoder, failure);
   if (result == DECODE_MORE) return cut(failure, "The provider ended its stream before the answer was complete.");
