@@ -143,9 +143,18 @@ static void write_place(struct anthropic_writer *w, struct str place) {
   json_doc_free(&doc);
 }
 
+// Two tools of one name are refused.
+static bool is_taken(const struct anthropic_writer *w, struct str name) {
+  const struct conversation *c = w->c;
+  bool taken = false;
+  for (size_t i = 0; i < c->tool_count; i++) taken |= str_eq(c->tools[i].name, name);
+  for (size_t i = 0; i < c->native_count; i++) taken |= str_eq(c->native_tools[i].name, name);
+  return taken;
+}
+
 static bool searches(const struct anthropic_writer *w) {
   return w->c->web_search.asked_by.len && w->model->known && w->host != ANTHROPIC_BEDROCK &&
-         only_named(w, STR("web_search"));
+         only_named(w, STR("web_search")) && !is_taken(w, STR("web_search"));
 }
 
 static void write_search(struct anthropic_writer *w) {
