@@ -1,44 +1,13 @@
-// An answer in events, as a chat completion: whole, or a stream of chunks. What the two share is how reasoning and
-// sources are told; a whole answer collects its pieces, a stream writes each as it comes.
+// An answer in events, as a chat completion: whole, or a stream of chunks. What the two share is how reasoning
+// (chat_details.c) and sources are told; a whole answer collects its pieces, a stream writes each as it comes.
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "json/escape.h"
-#include "surface/chat_repeat.h"
-#include "surface/chat_shared.h"
+#include "surface/chat_events.h"
 
 enum { CALLS_MAX = 1024, CARRY_MAX = 1 << 20 };
-
-struct chat_events {
-  struct chat_reply *reply;
-  struct chat_events_options options;
-  struct buf *out;                                          // a stream's
-  struct buf content, refusal, calls, images, annotations;  // a whole answer's
-  struct buf reasoning, details;   // a whole answer's; details also of a stream whose reasoning is kept
-  struct buf logprobs, citations;  // a whole answer's
-  struct buf audio;                // a whole answer's
-  struct buf prefix;               // of a stream's chunks, up to the delta's members
-  bool begun, spoke, finished, failed, call_open;
-  uint32_t call_count;     // calls the client sees
-  uint32_t answer_call;    // the call that is the answer, + 1; 0: none
-  uint32_t first_call;     // the decoder's number of the client's call 0: those before are the answer's
-  uint32_t detail_count;   // reasoning details so far; the open one is the last
-  uint32_t detail_block;   // its block
-  enum event_kind detail;  // what it holds last: EVENT_REASONING, EVENT_SIGNATURE; else none is open
-  struct chat_repeat repeat;
-  uint64_t characters;  // of the text so far
-  uint64_t block_from;  // the text of this block begins there
-  uint32_t block;
-  enum finish finish;
-  char phase[24];  // of the text, see EVENT_PHASE; empty: none
-  bool phase_told;
-  struct buf pause;     // what the provider said before it paused its turn, as it wants it back
-  struct usage before;  // what the turn cost up to there
-  uint32_t block_base;  // its parts are counted on from here
-  uint32_t block_top;   // parts so far
-  char first_id[256];   // of the client's first call; empty: none, or too long
-};
 
 struct chat_events *chat_events_new(struct chat_reply *reply, struct chat_events_options options) {
   struct chat_events *e = calloc(1, sizeof *e);
@@ -74,7 +43,7 @@ bool chat_events_spoke(const struct chat_events *e) {
 
 // --- chunks ---
 
-static void chunk_begin(struct chat_events *e) {
+void chat_chunk_begin(struct chat_events *e) {
   if (!e->prefix.len) {
     buf_lit(&e->prefix, "data: ");
     chat_begin(e->reply, STR("chat.completion.chunk"), &e->prefix);
@@ -85,12 +54,12 @@ static void chunk_begin(struct chat_events *e) {
   if (!e->begun) buf_lit(e->out, "\"role\":\"assistant\",");
 }
 
-static void chunk_end(struct chat_events *e) {
+void chat_chunk_end(struct chat_events *e) {
   buf_lit(e->out, "},\"finish_reason\":null,\"native_finish_reason\":null}]}\n\n");
   e->begun = e->spoke = true;
 }
 
-static void quoted(struct buf *out, struct str inside) {
+void chat_quoted(struct buf *out, struct str inside) {
   buf_char(out, '"');
   buf_str(out, inside);
   buf_char(out, '"');
@@ -108,16 +77,16 @@ static void write_text(struct chat_events *e, uint32_t block, struct str text) {
     buf_str(&e->content, text);
     return;
   }
-  chunk_begin(e);
+  chat_chunk_begin(e);
   if (e->phase[0] && !e->phase_told) {
     buf_lit(e->out, "\"phase\":");
-    quoted(e->out, str_from_cstr(e->phase));
+    chat_quoted(e->out, str_from_cstr(e->phase));
     buf_char(e->out, ',');
   }
   e->phase_told = true;
   buf_lit(e->out, "\"content\":");
-  quoted(e->out, text);
-  chunk_end(e);
+  chat_quoted(e->out, text);
+  chat_chunk_end(e);
 }
 
 static void on_text(struct chat_events *e, const struct event *event) {
@@ -138,10 +107,10 @@ static void on_refusal(struct chat_events *e, const struct event *event) {
     buf_str(&e->refusal, event->text);
     return;
   }
-  chunk_begin(e);
+  chat_chunk_begin(e);
   buf_lit(e->out, "\"refusal\":");
-  quoted(e->out, event->text);
-  chunk_end(e);
+  chat_quoted(e->out, event->text);
+  chat_chunk_end(e);
 }
 
 static void write_image(struct buf *out, const struct event *event) {
@@ -158,11 +127,11 @@ static void on_image(struct chat_events *e, const struct event *event) {
     write_image(&e->images, event);
     return;
   }
-  chunk_begin(e);
+  chat_chunk_begin(e);
   buf_lit(e->out, "\"content\":\"\",\"images\":[");
   write_image(e->out, event);
   buf_char(e->out, ']');
-  chunk_end(e);
+  chat_chunk_end(e);
 }
 
 // A provider's own JSON, on one line.
@@ -188,12 +157,12 @@ static void on_audio(struct chat_events *e, const struct event *event) {
     buf_str(&e->audio, event->text);
     return;
   }
-  chunk_begin(e);
+  chat_chunk_begin(e);
   buf_lit(e->out, "\"content\":\"\",");
   audio_begin(e, e->out);
   buf_str(e->out, event->text);
   audio_end(e, e->out);
-  chunk_end(e);
+  chat_chunk_end(e);
 }
 
 static void on_logprobs(struct chat_events *e, const struct event *event) {
@@ -202,18 +171,18 @@ static void on_logprobs(struct chat_events *e, const struct event *event) {
     buf_str(&e->logprobs, event->json);
     return;
   }
-  chunk_begin(e);
+  chat_chunk_begin(e);
   buf_lit(e->out, "\"content\":\"\"},\"logprobs\":{\"content\":[");
   own_json(e->out, event->json);
   buf_lit(e->out, "],\"refusal\":null");
-  chunk_end(e);
+  chat_chunk_end(e);
 }
 
 // A source that cannot be looked up: told as the provider tells it.
 static void on_own_citation(struct chat_events *e, struct str json) {
   struct buf *out = e->options.stream ? e->out : &e->citations;
   if (e->options.stream) {
-    chunk_begin(e);
+    chat_chunk_begin(e);
     buf_lit(out, "\"content\":\"\",\"citations\":[");
   } else if (out->len) {
     buf_char(out, ',');
@@ -221,7 +190,7 @@ static void on_own_citation(struct chat_events *e, struct str json) {
   own_json(out, json);
   if (!e->options.stream) return;
   buf_char(out, ']');
-  chunk_end(e);
+  chat_chunk_end(e);
 }
 
 static void on_citation(struct chat_events *e, const struct event *event) {
@@ -233,18 +202,18 @@ static void on_citation(struct chat_events *e, const struct event *event) {
   if (event->has_range) from = event->from, to = event->to;
   struct buf *out = e->options.stream ? e->out : &e->annotations;
   if (e->options.stream) {
-    chunk_begin(e);
+    chat_chunk_begin(e);
     buf_lit(out, "\"content\":\"\",\"annotations\":[");
   } else if (out->len) {
     buf_char(out, ',');
   }
   buf_lit(out, "{\"type\":\"url_citation\",\"url_citation\":{\"url\":");
-  quoted(out, event->url);
+  chat_quoted(out, event->url);
   buf_lit(out, ",\"title\":");
-  quoted(out, event->title);
+  chat_quoted(out, event->title);
   if (event->cited.len) {
     buf_lit(out, ",\"content\":");
-    quoted(out, event->cited);
+    chat_quoted(out, event->cited);
   }
   buf_lit(out, ",\"start_index\":");
   buf_u64(out, from);
@@ -253,151 +222,7 @@ static void on_citation(struct chat_events *e, const struct event *event) {
   buf_lit(out, "}}");
   if (!e->options.stream) return;
   buf_char(out, ']');
-  chunk_end(e);
-}
-
-// --- reasoning ---
-
-static struct str format_of(const struct chat_events *e) {
-  return e->options.reasoning_format ? str_from_cstr(e->options.reasoning_format) : STR("unknown");
-}
-
-static void write_detail_begin(struct chat_events *e, struct buf *out, const char *type, uint32_t index) {
-  buf_printf(out, "{\"type\":\"%s\",\"format\":", type);
-  quoted(out, format_of(e));
-  buf_lit(out, ",\"index\":");
-  buf_u64(out, index);
-}
-
-// Ends the detail that is being collected.
-static void detail_close(struct chat_events *e) {
-  if (e->detail == EVENT_REASONING || e->detail == EVENT_SIGNATURE) buf_lit(&e->details, "\"}");
-  e->detail = EVENT_BEGIN;
-}
-
-static bool collects(const struct chat_events *e) {
-  return !e->options.stream || e->options.collect;
-}
-
-// The index of the detail a piece belongs to: pieces of one block, text and then signature, are one.
-static uint32_t detail_index(struct chat_events *e, const struct event *event) {
-  bool same = e->detail != EVENT_BEGIN && e->detail_block == event->block &&
-              !(e->detail == EVENT_SIGNATURE && event->kind == EVENT_REASONING);
-  if (same) return e->detail_count - 1;
-  detail_close(e);
-  return e->detail_count++;
-}
-
-static void write_id(struct buf *out, const char *key, struct str id) {
-  if (!id.len) return;
-  buf_printf(out, ",\"%s\":", key);
-  quoted(out, id);
-}
-
-// What a piece of a detail is called: the detail's type, and the member it goes into.
-static const char *detail_type(const struct event *event) {
-  return event->summary ? "reasoning.summary" : "reasoning.text";
-}
-
-static const char *detail_member(const struct event *event) {
-  return event->kind == EVENT_SIGNATURE ? "signature" : event->summary ? "summary" : "text";
-}
-
-static void collect_piece(struct chat_events *e, const struct event *event, uint32_t index, bool fresh) {
-  if (fresh) {
-    if (e->details.len) buf_char(&e->details, ',');
-    write_detail_begin(e, &e->details, detail_type(event), index);
-    write_id(&e->details, "id", event->id);
-  }
-  if (fresh || e->detail != event->kind) {
-    if (!fresh) buf_char(&e->details, '"');
-    buf_printf(&e->details, ",\"%s\":\"", detail_member(event));
-  }
-  buf_str(&e->details, event->text);
-}
-
-static void on_reasoning(struct chat_events *e, const struct event *event) {
-  uint32_t before = e->detail_count, index = detail_index(e, event);
-  bool text = event->kind == EVENT_REASONING;
-  if (collects(e)) collect_piece(e, event, index, before != e->detail_count);
-  e->detail = event->kind;
-  e->detail_block = event->block;
-  if (text) e->reply->text_bytes += event->text.len;
-  if (!e->options.stream) {
-    if (text) buf_str(&e->reasoning, event->text);
-    return;
-  }
-  if (e->options.hide_reasoning) return;
-  chunk_begin(e);
-  buf_lit(e->out, "\"content\":\"\",");
-  if (text) {
-    buf_lit(e->out, "\"reasoning\":");
-    quoted(e->out, event->text);
-    buf_lit(e->out, ",\"reasoning_content\":");
-    quoted(e->out, event->text);
-    buf_char(e->out, ',');
-  }
-  buf_lit(e->out, "\"reasoning_details\":[");
-  write_detail_begin(e, e->out, detail_type(event), index);
-  write_id(e->out, "id", event->id);
-  buf_printf(e->out, ",\"%s\":", detail_member(event));
-  quoted(e->out, event->text);
-  buf_lit(e->out, "}]");
-  chunk_end(e);
-}
-
-static void write_encrypted(struct chat_events *e, struct buf *out, struct str data, struct str id, uint32_t index) {
-  write_detail_begin(e, out, "reasoning.encrypted", index);
-  write_id(out, "id", id);
-  buf_lit(out, ",\"data\":");
-  quoted(out, data);
-  buf_char(out, '}');
-}
-
-// A blob of its own: encrypted reasoning, or the signature of a call.
-static void collect_encrypted(struct chat_events *e, struct str data, struct str id, uint32_t index) {
-  if (!collects(e)) return;
-  if (e->details.len) buf_char(&e->details, ',');
-  write_encrypted(e, &e->details, data, id, index);
-}
-
-static void on_encrypted(struct chat_events *e, const struct event *event) {
-  detail_close(e);
-  uint32_t index = e->detail_count++;
-  collect_encrypted(e, event->text, event->id, index);
-  if (!e->options.stream || e->options.hide_reasoning) return;
-  chunk_begin(e);
-  buf_lit(e->out, "\"content\":\"\",\"reasoning_details\":[");
-  write_encrypted(e, e->out, event->text, event->id, index);
-  buf_char(e->out, ']');
-  chunk_end(e);
-}
-
-static void write_server_tool(struct chat_events *e, struct buf *out, const struct event *event, uint32_t index) {
-  write_detail_begin(e, out, "reasoning.server_tool_call", index);
-  write_id(out, "tool_call_id", event->id);
-  buf_lit(out, ",\"tool_name\":");
-  quoted(out, event->name);
-  buf_lit(out, ",\"arguments\":");
-  quoted(out, event->arguments);
-  buf_lit(out, ",\"result\":");
-  quoted(out, event->text);
-  buf_char(out, '}');
-}
-
-static void on_server_tool(struct chat_events *e, const struct event *event) {
-  detail_close(e);
-  uint32_t index = e->detail_count++;
-  if (collects(e)) {
-    if (e->details.len) buf_char(&e->details, ',');
-    write_server_tool(e, &e->details, event, index);
-  }
-  if (!e->options.stream || e->options.hide_reasoning) return;
-  chunk_begin(e);
-  buf_lit(e->out, "\"content\":\"\",\"reasoning_details\":[");
-  write_server_tool(e, e->out, event, index);
-  buf_char(e->out, ']');
-  chunk_end(e);
+  chat_chunk_end(e);
 }
 
 // --- tool calls ---
@@ -422,15 +247,15 @@ static struct str call_id(struct chat_events *e, const struct event *event, char
 
 static void write_call(struct buf *out, struct str id, const struct event *event) {
   buf_lit(out, "\"id\":");
-  quoted(out, id);
+  chat_quoted(out, id);
   buf_lit(out, ",\"type\":\"function\",");
   if (event->text.len) {
     buf_lit(out, "\"extra_content\":{\"google\":{\"thought_signature\":");
-    quoted(out, event->text);
+    chat_quoted(out, event->text);
     buf_lit(out, "}},");
   }
   buf_lit(out, "\"function\":{\"name\":");
-  quoted(out, event->name);
+  chat_quoted(out, event->name);
   buf_lit(out, ",\"arguments\":\"");
 }
 
@@ -458,11 +283,11 @@ static void on_call(struct chat_events *e, const struct event *event) {
   event = &named;
   struct str id = call_id(e, event, made);
   if (!e->call_count++ && id.len < sizeof e->first_id) chat_keep(e->first_id, sizeof e->first_id, id);
-  detail_close(e);
+  chat_details_close(e);
   uint32_t index = e->detail_count;
   if (event->text.len) {
     e->detail_count++;
-    collect_encrypted(e, event->text, id, index);
+    chat_details_collect(e, event->text, id, index);
   }
   if (!e->options.stream) {
     on_call_end(e);
@@ -472,7 +297,7 @@ static void on_call(struct chat_events *e, const struct event *event) {
     e->call_open = true;
     return;
   }
-  chunk_begin(e);
+  chat_chunk_begin(e);
   buf_lit(e->out, "\"content\":null,\"tool_calls\":[{\"index\":");
   buf_u64(e->out, event->call - e->first_call);
   buf_char(e->out, ',');
@@ -480,10 +305,10 @@ static void on_call(struct chat_events *e, const struct event *event) {
   buf_lit(e->out, "\"}}]");
   if (event->text.len && !e->options.hide_reasoning) {
     buf_lit(e->out, ",\"reasoning_details\":[");
-    write_encrypted(e, e->out, event->text, id, index);
+    chat_details_write(e, e->out, event->text, id, index);
     buf_char(e->out, ']');
   }
-  chunk_end(e);
+  chat_chunk_end(e);
 }
 
 static void on_arguments(struct chat_events *e, const struct event *event) {
@@ -497,13 +322,13 @@ static void on_arguments(struct chat_events *e, const struct event *event) {
     buf_str(&e->calls, event->text);
     return;
   }
-  chunk_begin(e);
+  chat_chunk_begin(e);
   buf_lit(e->out, "\"tool_calls\":[{\"index\":");
   buf_u64(e->out, event->call - e->first_call);
   buf_lit(e->out, ",\"function\":{\"arguments\":");
-  quoted(e->out, event->text);
+  chat_quoted(e->out, event->text);
   buf_lit(e->out, "}}]");
-  chunk_end(e);
+  chat_chunk_end(e);
 }
 
 // --- all events ---
@@ -549,12 +374,12 @@ static void on_event(void *context, const struct event *event) {
     case EVENT_PHASE: on_phase(e, event); return;
     case EVENT_REFUSAL: on_refusal(e, event); return;
     case EVENT_REASONING:
-    case EVENT_SIGNATURE: on_reasoning(e, event); return;
-    case EVENT_ENCRYPTED: on_encrypted(e, event); return;
+    case EVENT_SIGNATURE: chat_details_reasoning(e, event); return;
+    case EVENT_ENCRYPTED: chat_details_encrypted(e, event); return;
     case EVENT_CALL: on_call(e, event); return;
     case EVENT_ARGUMENTS: on_arguments(e, event); return;
     case EVENT_CALL_END: on_call_end(e); return;
-    case EVENT_SERVER_TOOL: on_server_tool(e, event); return;
+    case EVENT_SERVER_TOOL: chat_details_server_tool(e, event); return;
     case EVENT_LOGPROBS: on_logprobs(e, event); return;
     case EVENT_CITATION: on_citation(e, event); return;
     case EVENT_IMAGE: on_image(e, event); return;
@@ -571,7 +396,7 @@ bool chat_events_paused(const struct chat_events *e, struct str *blocks) {
 }
 
 void chat_events_go_on(struct chat_events *e) {
-  detail_close(e);
+  chat_details_close(e);
   buf_free(&e->pause);
   buf_init(&e->pause, LIMIT_REPLY_BODY);
   e->before = e->reply->usage;
@@ -599,7 +424,7 @@ static void write_finish(struct chat_events *e, struct buf *out) {
   buf_str(out, word);
   buf_lit(out, "\",\"native_finish_reason\":");
   if (native[0])
-    quoted(out, str_from_cstr(native));
+    chat_quoted(out, str_from_cstr(native));
   else
     buf_lit(out, "null");
 }
@@ -622,23 +447,23 @@ static void write_whole(struct chat_events *e, struct buf *out) {
   chat_begin(e->reply, STR("chat.completion"), out);
   buf_lit(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
   if (said)
-    quoted(out, buf_view(&e->content));
+    chat_quoted(out, buf_view(&e->content));
   else
     buf_lit(out, "null");
   if (e->phase[0]) {
     buf_lit(out, ",\"phase\":");
-    quoted(out, str_from_cstr(e->phase));
+    chat_quoted(out, str_from_cstr(e->phase));
   }
   buf_lit(out, ",\"refusal\":");
   if (e->refusal.len)
-    quoted(out, buf_view(&e->refusal));
+    chat_quoted(out, buf_view(&e->refusal));
   else
     buf_lit(out, "null");
   if (e->reasoning.len && !e->options.hide_reasoning) {
     buf_lit(out, ",\"reasoning\":");
-    quoted(out, buf_view(&e->reasoning));
+    chat_quoted(out, buf_view(&e->reasoning));
     buf_lit(out, ",\"reasoning_content\":");
-    quoted(out, buf_view(&e->reasoning));
+    chat_quoted(out, buf_view(&e->reasoning));
   }
   if (!e->options.hide_reasoning) write_list(out, STR("reasoning_details"), &e->details);
   write_list(out, STR("tool_calls"), &e->calls);
@@ -665,14 +490,14 @@ static void write_whole(struct chat_events *e, struct buf *out) {
 }
 
 bool chat_events_end(struct chat_events *e, uint64_t request_bytes, struct buf *out) {
-  detail_close(e);
+  chat_details_close(e);
   settle_usage(e, request_bytes);
   e->out = out;
   if (!e->options.stream) {
     on_call_end(e);
     write_whole(e, out);
   } else {
-    chunk_begin(e);
+    chat_chunk_begin(e);
     if (!e->begun) buf_lit(out, "\"content\":\"\"");  // behind the role
     buf_lit(out, "},");
     write_finish(e, out);
