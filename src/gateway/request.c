@@ -232,6 +232,7 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
     r->session_id = header_copy(r, head, STR("x-session-id"), 256);
     r->wants_metadata = wants_metadata(head);
     r->anthropic_beta = header_copy(r, head, STR("anthropic-beta"), 1024);
+    if (!r->anthropic_beta.len) r->anthropic_beta = header_copy(r, head, STR("x-anthropic-beta"), 1024);
     if (head->content_length > 0) r->body_expected = (uint64_t)head->content_length;
     return r;
   }

@@ -186,13 +186,14 @@ class Paused(unittest.TestCase):
         self.test_a_whole_answer_goes_on()
 
     def test_betas(self):
-        before = len(self.mock.requests)
         body = {"model": "a/claude", "messages": [{"role": "user", "content": "Hi"}],
                 "tools": [{"type": "web_fetch_20250910", "name": "web_fetch"}]}
-        self.gateway.call("POST", "/api/v1/chat/completions", json.dumps(body).encode(),
-                          headers={"anthropic-beta": "context-1m-2025-08-07, web-fetch-2025-09-10,bad value"})
-        request = self.mock.requests[before:][0]
-        self.assertEqual(request.all("anthropic-beta"), ["context-1m-2025-08-07,web-fetch-2025-09-10"])
+        for field in ("anthropic-beta", "x-anthropic-beta"):
+            before = len(self.mock.requests)
+            self.gateway.call("POST", "/api/v1/chat/completions", json.dumps(body).encode(),
+                              headers={field: "context-1m-2025-08-07, web-fetch-2025-09-10,bad value"})
+            request = self.mock.requests[before:][0]
+            self.assertEqual(request.all("anthropic-beta"), ["context-1m-2025-08-07,web-fetch-2025-09-10"])
 
 
 if __name__ == "__main__":
