@@ -550,6 +550,7 @@ static void write_functions(struct writer *w) {
     if (one && known && !str_eq(tool->name, c->choice_name)) continue;
     bool strict = tool->strict && w->model->strict && strict_left;
     if (strict) strict_left--;
+    if (tool->strict && !strict) translation_drop(w->t, STR("strict"));
     write_tool(w, tool->name, tool->description, tool->parameters, strict);
     if (w->model->caches_tools) write_mark(w, tool->cache);
   }
