@@ -16,29 +16,11 @@ static bool has_any(struct str name, const char *const *words) {
 // --- Azure ---
 
 // Members that only the v1 API knows: the dated ones answer 400.
-static const char *const dated_deny[] = {"top_k",
-                                         "min_p",
-                                         "top_a",
-                                         "repetition_penalty",
-                                         "prompt_cache_key",
-                                         "prompt_cache_options",
-                                         "prompt_cache_retention",
-                                         "safety_identifier",
-                                         "verbosity",
-                                         "moderation",
-                                         NULL};
-static const char *const old_deny[] = {"top_k",
-                                       "min_p",
-                                       "top_a",
-                                       "repetition_penalty",
-                                       "prompt_cache_key",
-                                       "prompt_cache_options",
-                                       "prompt_cache_retention",
-                                       "safety_identifier",
-                                       "verbosity",
-                                       "moderation",
-                                       "parallel_tool_calls",
-                                       NULL};
+#define DATED_DENY                                                                             \
+  "top_k", "min_p", "top_a", "repetition_penalty", "prompt_cache_key", "prompt_cache_options", \
+      "prompt_cache_retention", "safety_identifier", "verbosity", "moderation"
+static const char *const dated_deny[] = {DATED_DENY, NULL};
+static const char *const old_deny[] = {DATED_DENY, "parallel_tool_calls", NULL};
 
 static void azure(const struct endpoint *e, struct provider_quirks *q) {
   static const char *const others[] = {"grok",  "mistral", "ministral", "codestral", "deepseek",
