@@ -56,8 +56,28 @@ struct provider {
 // Converse or, for Claude, InvokeModel.
 enum endpoint_api { API_AUTO, API_CHAT, API_RESPONSES, API_CONVERSE, API_INVOKE };
 
+// What may become of prompts at an endpoint.
+enum data_policy {
+  DATA_UNKNOWN,
+  DATA_TRAINS,   // may be stored and learnt from
+  DATA_STORES,   // kept for a while (abuse monitoring), not learnt from
+  DATA_NOTHING,  // zero data retention
+};
+enum service_tier { TIER_STANDARD, TIER_FLEX, TIER_PRIORITY };
+
+// What routing asks of an endpoint, close together: a thousand of them are looked at in microseconds.
+struct endpoint_facts {
+  uint32_t parameters;                           // bits of names.h; 0: not known
+  uint32_t input_modalities, output_modalities;  // bits of names.h; 0: not known
+  uint8_t quantization;                          // enum quantization
+  uint8_t data;                                  // enum data_policy
+  uint8_t tier;                                  // enum service_tier
+  double price;                                  // what the draw goes by, see routing_price
+};
+
 struct model;
 struct endpoint {
+  struct endpoint_facts facts;
   const struct provider *provider;
   const struct model *model;
   struct str upstream_model;  // the provider's own name for it
@@ -65,6 +85,7 @@ struct endpoint {
   uint64_t context_length;  // tokens; 0 unknown
   uint64_t max_completion_tokens, max_prompt_tokens;
   struct pricing pricing;
+  struct str tag;  // its sub-offer at the provider ("turbo", "us-east5", "fp8"); empty: there is one offer only
   struct str quantization, region, data_policy;
   struct str_list supported_parameters;
   uint32_t index;
