@@ -1,0 +1,49 @@
+// All presets with their newest versions, for look-up on the hot path: immutable, by slug. Made anew when presets
+// change; whoever uses one holds the set. Pure.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "surface/chat_merge.h"
+
+enum preset_status { PRESET_ACTIVE, PRESET_DISABLED, PRESET_ARCHIVED, PRESET_STATUSES };
+// "active", "disabled", "archived".
+struct str preset_status_name(enum preset_status status);
+bool preset_status_parse(struct str name, enum preset_status *out);
+
+enum { PRESET_SLUG_MAX = 100 };
+// 1 to 100 letters, digits, '-', '_' and '.', beginning with a letter or a digit.
+bool preset_slug_valid(struct str slug);
+
+struct preset {
+  struct str id, slug;
+  enum preset_status status;
+  uint64_t version;
+  struct chat_preset content;
+};
+
+struct preset_set;
+// Copies the presets; their slugs differ (in more than case). NULL: out of memory.
+struct preset_set *preset_set_new(const struct preset *presets, size_t count);
+struct preset_set *preset_set_hold(struct preset_set *set);
+void preset_set_drop(struct preset_set *set);
+size_t preset_set_count(const struct preset_set *set);
+// The case of letters does not matter. NULL: there is none.
+const struct preset *preset_set_find(const struct preset_set *set, struct str slug);
+
+// Which preset a request asks for: its model's ("@preset/slug", "model@preset/slug") or its member `preset` (a slug, or
+// "@preset/slug"). *slug is empty when it asks for none. False: *note says that the two differ.
+bool preset_named(struct str model, struct str member, struct str *slug, struct fault_note *note);
+
+struct preset_use {
+  const struct preset *preset;  // the set's
+  struct chat_merge_flags flags;
+};
+// The request's text with the preset of that slug merged in (chat_merge.h); *merged is in the arena and does not need
+// the set any more. False: *note says why: there is no such preset (and which are called nearly so), it is disabled or
+// archived, or chat_merge's reason.
+bool preset_apply(const struct preset_set *set, struct str slug, struct str body, struct arena *arena,
+                  struct str *merged, struct preset_use *use, struct fault_note *note);
