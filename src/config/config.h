@@ -34,7 +34,9 @@ struct config_provider {
   size_t key_count;
   struct str ca_file;
   struct str name;
-  unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;  // 0: defaults
+  unsigned connect_timeout_ms, first_byte_timeout_ms, first_token_timeout_ms, idle_timeout_ms,
+      total_timeout_ms;            // 0: defaults
+  uint64_t min_tokens_per_second;  // 0: the default
   // what single protocols want beside a key
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock, from the environment
@@ -92,8 +94,12 @@ struct config {
   unsigned keepalive_comment_ms;  // silence after which a stream gets a comment
   struct str_list cors_origins;
   // upstream.*: defaults for providers, pool
-  unsigned upstream_connect_timeout_ms, upstream_first_byte_timeout_ms, upstream_idle_timeout_ms,
-      upstream_total_timeout_ms, upstream_pool_idle_ms;
+  unsigned upstream_connect_timeout_ms, upstream_first_byte_timeout_ms, upstream_first_token_timeout_ms,
+      upstream_idle_timeout_ms, upstream_total_timeout_ms, upstream_pool_idle_ms;
+  uint64_t upstream_min_tokens_per_second;
+  // routing.*
+  bool hedge;
+  uint64_t hedge_max_percent;
   struct str http_proxy, https_proxy, no_proxy;  // from the environment, upper or lower case
 };
 

@@ -54,6 +54,12 @@ const struct setting settings[] = {
      .help = "for a connection, with TLS, to stand"},
     {"upstream.first_byte_timeout_ms", TIMES(10), AT(upstream_first_byte_timeout_ms), .default_text = "300s",
      .help = "from the request sent to the first byte of the answer"},
+    {"upstream.first_token_timeout_ms", TIMES(10), AT(upstream_first_token_timeout_ms), .default_text = "300s",
+     .help = "of a stream: from the attempt's begin to the first token; what comes before it (comments, roles) does "
+             "not count"},
+    {"upstream.min_tokens_per_second", SETTING_COUNT, AT(upstream_min_tokens_per_second), .default_text = "0",
+     .max = 100000,
+     .help = "of a stream: fewer in any ten seconds (four bytes a token) are a failure; 0: any rate will do"},
     {"upstream.idle_timeout_ms", TIMES(10), AT(upstream_idle_timeout_ms), .default_text = "120s",
      .help = "silence allowed inside an answer"},
     {"upstream.total_timeout_ms", TIMES(10), AT(upstream_total_timeout_ms), .default_text = "1800s",
@@ -63,6 +69,13 @@ const struct setting settings[] = {
 
     {"upstream.fetch_private", SETTING_SWITCH, AT(fetch_private), .default_text = "off",
      .help = "may a picture that a client names by its URL lie at a private address"},
+
+    {"routing", SETTING_SECTION, .help = "how endpoints are chosen"},
+    {"routing.hedge", SETTING_SWITCH, AT(hedge), .default_text = "off",
+     .help =
+         "ask a second endpoint when the first is slower to speak than in 95 of 100 cases; the first to speak answers"},
+    {"routing.hedge_max_percent", SETTING_COUNT, AT(hedge_max_percent), .default_text = "2", .min = 1, .max = 100,
+     .help = "of a hundred requests, how many may be hedged"},
 
     {"data_dir", SETTING_TEXT, AT(data_dir), .default_text = "./data", .env = "SIGNALBOX_DATA_DIR", .fixed = true,
      .help = "folder of the embedded store, the spool and generated secrets"},
@@ -102,6 +115,10 @@ const struct setting settings[] = {
      .help = "instead of `upstream.connect_timeout_ms`"},
     {"providers[].first_byte_timeout_ms", TIMES(10), PROVIDER_AT(first_byte_timeout_ms),
      .help = "instead of `upstream.first_byte_timeout_ms`"},
+    {"providers[].first_token_timeout_ms", TIMES(10), PROVIDER_AT(first_token_timeout_ms),
+     .help = "instead of `upstream.first_token_timeout_ms`"},
+    {"providers[].min_tokens_per_second", SETTING_COUNT, PROVIDER_AT(min_tokens_per_second), .max = 100000,
+     .help = "instead of `upstream.min_tokens_per_second`"},
     {"providers[].idle_timeout_ms", TIMES(10), PROVIDER_AT(idle_timeout_ms),
      .help = "instead of `upstream.idle_timeout_ms`"},
     {"providers[].total_timeout_ms", TIMES(10), PROVIDER_AT(total_timeout_ms),

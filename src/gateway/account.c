@@ -9,9 +9,9 @@
 // What the provider that answered could not be told.
 static void write_dropped(const struct inference *in, struct buf *out) {
   buf_lit(out, ",\"dropped\":[");
-  for (unsigned i = 0; i < in->translation.dropped_count; i++) {
+  for (unsigned i = 0; i < in->at->translation.dropped_count; i++) {
     if (i) buf_char(out, ',');
-    json_write_str(out, in->translation.dropped[i]);
+    json_write_str(out, in->at->translation.dropped[i]);
   }
   buf_char(out, ']');
 }
@@ -20,29 +20,34 @@ static void write_dropped(const struct inference *in, struct buf *out) {
 // success is told by the row itself.
 static struct str attempts_json(struct request *r) {
   struct inference *in = r->inference;
-  bool lossy = in && in->translation.dropped_count;
+  bool lossy = in && in->at && in->at->translation.dropped_count;
   if (!in || (!in->attempt_count && !lossy)) return (struct str){0};
   struct buf out;
   buf_init(&out, 8192);
   buf_char(&out, '[');
   for (unsigned i = 0; i < in->attempt_count; i++) {
-    const struct attempt *a = &in->attempts[i];
+    const struct attempt_row *a = &in->attempts[i];
     if (i) buf_char(&out, ',');
     buf_lit(&out, "{\"provider\":");
     json_write_str(&out, a->endpoint->provider->name);
     buf_lit(&out, ",\"model\":");
     json_write_str(&out, a->endpoint->model->id);
-    buf_printf(&out, ",\"status\":%u,\"fault\":\"%s\",\"latency_ms\":%u}", a->status, fault_row(a->fault)->name,
-               a->latency_ms);
+    if (a->endpoint->tag.len) {
+      buf_lit(&out, ",\"tag\":");
+      json_write_str(&out, a->endpoint->tag);
+    }
+    buf_printf(&out, ",\"status\":%u,\"fault\":\"%s\",\"reason\":\"%s\",\"started_ms\":%u,\"latency_ms\":%u}",
+               a->status, a->fault ? fault_row(a->fault)->name : "slower", attempt_reason_name(a->reason),
+               a->started_ms, a->latency_ms);
   }
   if (lossy) {
-    const struct endpoint *e = in->targets[in->target];
+    const struct endpoint *e = in->at->endpoint;
     if (in->attempt_count) buf_char(&out, ',');
     buf_lit(&out, "{\"provider\":");
     json_write_str(&out, e->provider->name);
     buf_lit(&out, ",\"model\":");
     json_write_str(&out, e->model->id);
-    buf_printf(&out, ",\"status\":%u", in->upstream_status);
+    buf_printf(&out, ",\"status\":%u", in->at->status);
     write_dropped(in, &out);
     buf_char(&out, '}');
   }
@@ -57,26 +62,26 @@ static struct str attempts_json(struct request *r) {
 // estimated.
 static void estimate(struct request *r) {
   struct inference *in = r->inference;
-  struct usage *u = &in->reply.usage;
-  uint64_t said = (in->reply.text_bytes + 3) / 4;
+  struct usage *u = &in->at->reply.usage;
+  uint64_t said = (in->at->reply.text_bytes + 3) / 4;
   if (!u->known) *u = (struct usage){.prompt = r->body_len / 4};
   u->estimated = true;
   if (u->completion < said) u->completion = said;
   u->total = u->prompt + u->completion;
-  u->images = in->reply.images;
-  const struct endpoint *e = in->targets[in->target];
-  in->reply.cost = usage_cost(u, &e->pricing, in->reply.asked_at);
+  u->images = in->at->reply.images;
+  const struct endpoint *e = in->at->endpoint;
+  in->at->reply.cost = usage_cost(u, &e->pricing, in->at->reply.asked_at);
 }
 
 static void add_answer(struct request *r, struct record *row, enum fault fault) {
   struct inference *in = r->inference;
-  const struct chat_reply *reply = &in->reply;
   row->streamed = in->chat.stream;
   row->user = in->chat.user;
   if (in->chat.session_id.len) row->session_id = in->chat.session_id;
   row->model = in->chat.model.len ? in->chat.model : in->chat.model_count ? in->chat.models[0] : (struct str){0};
-  if (!in->target_count) return;
-  const struct endpoint *e = in->targets[in->target];
+  if (!in->at) return;
+  const struct endpoint *e = in->at->endpoint;
+  const struct chat_reply *reply = &in->at->reply;
   row->model = e->model->id;
   row->provider = e->provider->id;
   row->provider_name = e->provider->name;
@@ -121,8 +126,9 @@ void account(struct request *r, enum fault fault, struct str message) {
   row.latency_ms = (uint32_t)((first - r->ready_ns) / 1000000);
   row.generation_ms = (uint32_t)((now - first) / 1000000);
   if (r->sent_ns)
-    row.gateway_us =
-        (uint32_t)((r->sent_ns - r->ready_ns + (in->head_ns && !in->spoken ? now - in->head_ns : 0)) / 1000);
+    row.gateway_us = (uint32_t)((r->sent_ns - r->ready_ns +
+                                 (in && in->at && in->at->head_ns && !in->spoken ? now - in->at->head_ns : 0)) /
+                                1000);
   if (in) add_answer(r, &row, fault);
 
   struct metrics *m = &r->worker->metrics;

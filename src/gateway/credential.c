@@ -25,7 +25,7 @@ struct stored_credential {
   char *provider, *source;  // its id; what the credential comes from, so that a reload is noticed
   struct fetch fetch;
   bool fetching, google;
-  struct request *waiting;  // by inference.next_waiting
+  struct attempt *waiting;  // by next_waiting
   struct arena arena;       // of the values
   struct credential value;
   bool has_value;
@@ -141,14 +141,14 @@ static bool read_google(struct stored_credential *c, struct str body) {
 }
 
 static void wake(struct stored_credential *c) {
-  struct request *waited = c->waiting;
+  struct attempt *waited = c->waiting;
   c->waiting = NULL;
   while (waited) {
-    struct request *r = waited;
-    waited = r->inference->next_waiting;
-    r->inference->waits_for = NULL;
-    r->inference->next_waiting = NULL;
-    path_attempt_prepared(r);
+    struct attempt *a = waited;
+    waited = a->next_waiting;
+    a->waits_for = NULL;
+    a->next_waiting = NULL;
+    attempt_prepared(a);
   }
 }
 
@@ -271,9 +271,10 @@ static bool ask(struct stored_credential *c, const struct provider *p) {
   return ok;
 }
 
-enum credential_state credential_get(struct request *r, const struct provider *p, struct credential *out,
+enum credential_state credential_get(struct attempt *a, const struct provider *p, struct credential *out,
                                      struct str *why) {
   struct str source = source_of(p);
+  struct request *r = a->request;
   if (!source.len) return CREDENTIAL_NONE;
   struct stored_credential *c = find(r->worker, p, source);
   *why = STR("out of memory");
@@ -292,9 +293,9 @@ enum credential_state credential_get(struct request *r, const struct provider *p
     *why = arena_str(&r->arena, str_from_cstr(c->why));
     return CREDENTIAL_FAILED;
   }
-  r->inference->waits_for = c;
-  r->inference->next_waiting = c->waiting;
-  c->waiting = r;
+  a->waits_for = c;
+  a->next_waiting = c->waiting;
+  c->waiting = a;
   return CREDENTIAL_WAITING;
 }
 
@@ -306,16 +307,14 @@ bool credential_now(const struct request *r, const struct provider *p, struct cr
   return true;
 }
 
-void credential_forget_waiter(struct request *r) {
-  struct stored_credential *c = r->inference->waits_for;
+void credential_forget_waiter(struct attempt *a) {
+  struct stored_credential *c = a->waits_for;
   if (!c) return;
-  for (struct request **at = &c->waiting; *at; at = &(*at)->inference->next_waiting) {
-    if (*at != r) continue;
-    *at = r->inference->next_waiting;
-    break;
-  }
-  r->inference->waits_for = NULL;
-  r->inference->next_waiting = NULL;
+  struct attempt **at = &c->waiting;
+  while (*at && *at != a) at = &(*at)->next_waiting;
+  if (*at) *at = a->next_waiting;
+  a->waits_for = NULL;
+  a->next_waiting = NULL;
 }
 
 bool credential_refused(struct worker *w, const struct provider *p) {

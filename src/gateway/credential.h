@@ -7,19 +7,19 @@
 enum credential_state {
   CREDENTIAL_NONE,     // this provider needs none of that kind
   CREDENTIAL_READY,    // *credential is usable now
-  CREDENTIAL_WAITING,  // the request will be called back by credential_wake: path_attempt_prepared
+  CREDENTIAL_WAITING,  // attempt_prepared will be called
   CREDENTIAL_FAILED,   // *why says it
 };
 struct credential {
   struct str token;            // Google's
   struct aws_credentials aws;  // a container's
 };
-enum credential_state credential_get(struct request *r, const struct provider *p, struct credential *out,
+enum credential_state credential_get(struct attempt *a, const struct provider *p, struct credential *out,
                                      struct str *why);
 // What is usable now, without asking or waiting. False: nothing.
 bool credential_now(const struct request *r, const struct provider *p, struct credential *out);
-// The request waits no longer.
-void credential_forget_waiter(struct request *r);
+// The attempt waits no longer.
+void credential_forget_waiter(struct attempt *a);
 // The provider refused it: whoever asks next gets a new one. False: its credentials are not of the fetched kind.
 bool credential_refused(struct worker *w, const struct provider *p);
 // When a loop ends.

@@ -16,6 +16,7 @@
 #include "gateway/listener.h"
 #include "gateway/request.h"
 #include "gateway/sidecar.h"
+#include "gateway/sticky.h"
 #include "gateway/worker.h"
 #include "net/tls.h"
 
@@ -43,6 +44,7 @@ struct gateway {
   size_t route_count;
   struct store *store;
   struct dns *dns;
+  struct sticky *sticky;    // NULL: no memory for one, and no conversation has a place of its own
   struct sidecar *sidecar;  // NULL: no memory for one, and reasoning that clients lose stays lost
   struct tls_context *tls;
   uint8_t pepper[32];
@@ -66,6 +68,10 @@ const struct route *gateway_routes(const struct gateway *g, size_t *count) {
 
 struct sidecar *gateway_sidecar(struct gateway *g) {
   return g->sidecar;
+}
+
+struct sticky *gateway_sticky(struct gateway *g) {
+  return g->sticky;
 }
 
 struct store *gateway_store(struct gateway *g) {
@@ -347,6 +353,7 @@ static bool start(struct gateway *g, struct arena *arena, struct str *why) {
   *why = STR("out of memory");
   g->dns = dns_new();
   g->sidecar = sidecar_new();
+  g->sticky = sticky_new();
   g->loop_count = config->workers ? config->workers : cores();
   g->loops = calloc(g->loop_count, sizeof *g->loops);
   if (!g->dns || !g->loops) return false;
@@ -426,6 +433,7 @@ void gateway_stop(struct gateway *g) {
   store_stop(g->store);
   dns_free(g->dns);
   sidecar_free(g->sidecar);
+  sticky_free(g->sticky);
   for (unsigned i = 0; i < g->loop_count && g->loops; i++) worker_free(&g->loops[i]);
   free(g->loops);
   tls_context_drop(g->tls);

@@ -16,7 +16,7 @@ static void write_available(const struct inference *in, struct buf *out) {
   buf_printf(out, ",\"endpoints\":{\"total\":%u,\"available\":[", in->target_count);
   for (unsigned i = 0; i < in->target_count; i++) {
     write_endpoint(out, in->targets[i]);
-    buf_printf(out, ",\"selected\":%s}", i == in->target ? "true" : "false");
+    buf_printf(out, ",\"selected\":%s}", in->targets[i] == in->at->endpoint ? "true" : "false");
   }
   buf_lit(out, "]}");
 }
@@ -28,7 +28,7 @@ static void write_attempts(const struct inference *in, unsigned status, struct b
     buf_printf(out, ",\"status\":%u}", in->attempts[i].status);
   }
   if (status) {
-    write_endpoint(out, in->targets[in->target]);
+    write_endpoint(out, in->at->endpoint);
     buf_printf(out, ",\"status\":%u}", status);
   }
   buf_char(out, ']');
@@ -45,7 +45,7 @@ static void write_dropped(const struct translation *t, struct buf *out) {
 }
 
 static void write_all(const struct inference *in, unsigned status, struct buf *out) {
-  const struct endpoint *e = in->targets[in->target];
+  const struct endpoint *e = in->at->endpoint;
   bool other = e->model != in->targets[0]->model;
   buf_lit(out, ",\"openrouter_metadata\":{\"requested\":");
   json_write_str(out, in->requested);
@@ -63,14 +63,14 @@ static void write_all(const struct inference *in, unsigned status, struct buf *o
   buf_printf(out, ",\"attempt\":%u,\"is_byok\":false", in->attempt_count + (status != 0));
   write_available(in, out);
   write_attempts(in, status, out);
-  write_dropped(&in->translation, out);
+  write_dropped(&in->at->translation, out);
   buf_char(out, '}');
 }
 
 void metadata_add(struct request *r, struct buf *out, struct str tail, unsigned status) {
   const struct inference *in = r->inference;
   struct str end = str_from(out->ptr, out->len);
-  if (!r->wants_metadata || !in || !in->target_count || out->failed) return;
+  if (!r->wants_metadata || !in || !in->at || out->failed) return;
   if (!str_ends(end, tail) || end.len == tail.len || end.ptr[end.len - tail.len - 1] != '}') return;
   out->len -= tail.len + 1;
   write_all(in, status, out);

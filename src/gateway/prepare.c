@@ -8,10 +8,10 @@
 
 enum { FILE_MAX = 20 << 20, FETCHES_MAX = 20, TIMEOUT_MS = 15000, HOPS_MAX = 3 };
 
-// The file being fetched for a request.
+// The file being fetched for an attempt.
 struct file_fetch {
   struct fetch fetch;
-  struct request *request;
+  struct attempt *attempt;
   struct part *part;
   struct str url;  // the part's, or where it led
   unsigned hops;   // redirects followed
@@ -29,11 +29,11 @@ static bool is_theirs(const struct dialect *d, struct str url) {
 }
 
 // Kinds of parts that the target does not fetch itself, as bits 1 << enum part_kind.
-static unsigned wanted_kinds(const struct inference *in) {
+static unsigned wanted_kinds(const struct attempt *a) {
   const unsigned image = 1u << PART_IMAGE, file = 1u << PART_FILE;
   struct provider_quirks room;
-  const struct provider_quirks *quirks = quirks_of(in->targets[in->target], &room);
-  if (in->dialect) return in->dialect->inlines_files ? image | file | 1u << PART_VIDEO | 1u << PART_AUDIO : 0;
+  const struct provider_quirks *quirks = quirks_of(a->endpoint, &room);
+  if (a->dialect) return a->dialect->inlines_files ? image | file | 1u << PART_VIDEO | 1u << PART_AUDIO : 0;
   return (quirks->inlines_images ? image : 0) | (quirks->inlines_files ? file : 0);
 }
 
@@ -51,14 +51,15 @@ static bool is_copied(const struct conversation *c, struct part *part) {
   return false;
 }
 
-static struct part *next_file(const struct inference *in) {
+static struct part *next_file(const struct attempt *a) {
+  struct inference *in = a->request->inference;
   const struct conversation *c = in->conversation;
-  unsigned kinds = c ? wanted_kinds(in) : 0;
+  unsigned kinds = c ? wanted_kinds(a) : 0;
   for (size_t i = 0; kinds && i < c->turn_count; i++)
     for (size_t p = 0; p < c->turns[i].count; p++) {
       struct part *part = &c->turns[i].parts[p];
       bool wanted =
-          kinds >> part->kind & 1 && is_web(part->url) && !part->data.len && !is_theirs(in->dialect, part->url);
+          kinds >> part->kind & 1 && is_web(part->url) && !part->data.len && !is_theirs(a->dialect, part->url);
       if (wanted && !is_copied(c, part)) return part;
     }
   return NULL;
@@ -68,7 +69,7 @@ static struct part *next_file(const struct inference *in) {
 // not lead into the house.
 static struct str redirect_target(const struct file_fetch *file) {
   const struct fetch *f = &file->fetch;
-  struct arena *arena = &file->request->arena;
+  struct arena *arena = &file->attempt->request->arena;
   bool redirect = f->status == 301 || f->status == 302 || f->status == 303 || f->status == 307 || f->status == 308;
   struct str to = str_from_cstr(f->location);
   if (!redirect || !to.len || file->hops == HOPS_MAX) return (struct str){0};
@@ -82,7 +83,8 @@ static struct str redirect_target(const struct file_fetch *file) {
 
 static void on_file(struct fetch *f) {
   struct file_fetch *file = (struct file_fetch *)((char *)f - offsetof(struct file_fetch, fetch));
-  struct request *r = file->request;
+  struct attempt *a = file->attempt;
+  struct request *r = a->request;
   struct part *part = file->part;
   struct str why = {0}, to = redirect_target(file);
   if (to.len) {
@@ -92,7 +94,7 @@ static void on_file(struct fetch *f) {
     if (fetch_start(f, to, (struct str){0}, (struct str){0}, !request_config(r)->fetch_private)) return;
     f->status = 0;
   }
-  r->inference->file = NULL;
+  a->file = NULL;
   if (!f->status)
     why = arena_str(&r->arena, str_from_cstr(f->why));
   else if (f->status != 200)
@@ -112,36 +114,36 @@ static void on_file(struct fetch *f) {
   }
   fetch_end(f);
   if (!why.len) {
-    path_attempt_prepared(r);
+    attempt_prepared(a);
     return;
   }
   part->data = (struct str){0};
-  path_attempt_failed(r, FAULT_UNSUPPORTED,
-                      arena_printf(&r->arena, "%.*s could not be fetched: %.*s. Send it as a data URL.",
-                                   (int)(part->url.len < 200 ? part->url.len : 200), part->url.ptr, STR_ARGS(why)));
+  attempt_failed(a, FAULT_UNSUPPORTED,
+                 arena_printf(&r->arena, "%.*s could not be fetched: %.*s. Send it as a data URL.",
+                              (int)(part->url.len < 200 ? part->url.len : 200), part->url.ptr, STR_ARGS(why)));
 }
 
-static enum prepare_result fetch_file(struct request *r, struct part *part, struct fault_note *note) {
-  struct inference *in = r->inference;
+static enum prepare_result fetch_file(struct attempt *a, struct part *part, struct fault_note *note) {
+  struct request *r = a->request;
   struct file_fetch *file = arena_zalloc(&r->arena, sizeof *file);
   *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}};
   if (!file) return PREPARE_FAILED;
-  file->request = r;
+  file->attempt = a;
   file->part = part;
   file->url = part->url;
   file->fetch.worker = r->worker;
   file->fetch.done = on_file;
   file->fetch.body_max = FILE_MAX;
   file->fetch.timeout_ms = TIMEOUT_MS;
-  if (++in->file_count > FETCHES_MAX) {
+  if (++a->file_count > FETCHES_MAX) {
     *note = (struct fault_note){
         FAULT_UNSUPPORTED, STR("The request names more than 20 files by URL. Send some as data URLs."), {0}};
     return PREPARE_FAILED;
   }
-  in->file = file;
+  a->file = file;
   bool public_only = !request_config(r)->fetch_private;
   if (fetch_start(&file->fetch, part->url, (struct str){0}, (struct str){0}, public_only)) return PREPARE_WAITING;
-  in->file = NULL;
+  a->file = NULL;
   fetch_end(&file->fetch);
   *note = (struct fault_note){
       FAULT_UNSUPPORTED,
@@ -150,12 +152,12 @@ static enum prepare_result fetch_file(struct request *r, struct part *part, stru
   return PREPARE_FAILED;
 }
 
-enum prepare_result prepare(struct request *r, struct fault_note *note) {
-  struct inference *in = r->inference;
-  const struct provider *p = in->targets[in->target]->provider;
+enum prepare_result prepare(struct attempt *a, struct fault_note *note) {
+  struct request *r = a->request;
+  const struct provider *p = a->endpoint->provider;
   struct credential credential;
   struct str why;
-  switch (credential_get(r, p, &credential, &why)) {
+  switch (credential_get(a, p, &credential, &why)) {
     case CREDENTIAL_WAITING: return PREPARE_WAITING;
     case CREDENTIAL_FAILED:
       *note = (struct fault_note){
@@ -163,13 +165,12 @@ enum prepare_result prepare(struct request *r, struct fault_note *note) {
       return PREPARE_FAILED;
     default: break;
   }
-  struct part *file = next_file(in);
-  return file ? fetch_file(r, file, note) : PREPARE_READY;
+  struct part *file = next_file(a);
+  return file ? fetch_file(a, file, note) : PREPARE_READY;
 }
 
-void prepare_cancel(struct request *r) {
-  struct inference *in = r->inference;
-  credential_forget_waiter(r);
-  if (in->file) fetch_end(&in->file->fetch);
-  in->file = NULL;
+void prepare_cancel(struct attempt *a) {
+  credential_forget_waiter(a);
+  if (a->file) fetch_end(&a->file->fetch);
+  a->file = NULL;
 }

@@ -5,9 +5,9 @@
 
 enum prepare_result {
   PREPARE_READY,
-  PREPARE_WAITING,  // path_attempt_prepared will be called
+  PREPARE_WAITING,  // attempt_prepared will be called
   PREPARE_FAILED,   // *note says why
 };
-enum prepare_result prepare(struct request *r, struct fault_note *note);
-// The request is over, or goes another way.
-void prepare_cancel(struct request *r);
+enum prepare_result prepare(struct attempt *a, struct fault_note *note);
+// The attempt is over, or goes another way.
+void prepare_cancel(struct attempt *a);

@@ -22,41 +22,43 @@ enum {
 };
 
 // The provider's side of a reply.
-static void reply_drop(struct inference *in) {
-  buf_free(&in->held);
-  sse_free(&in->sse);
-  chat_stream_drop(in->stream);
-  in->stream = NULL;
-  dialect_stream_drop(&in->decoder);
-  if (!in->inflate) return;
-  inflateEnd(in->inflate);
-  free(in->inflate);
-  in->inflate = NULL;
+static void reply_drop(struct attempt *a) {
+  buf_free(&a->held);
+  sse_free(&a->sse);
+  chat_stream_drop(a->stream);
+  a->stream = NULL;
+  dialect_stream_drop(&a->decoder);
+  if (!a->inflate) return;
+  inflateEnd(a->inflate);
+  free(a->inflate);
+  a->inflate = NULL;
 }
 
-void relay_reset(struct inference *in) {
-  reply_drop(in);
-  buf_free(&in->early);
-  chat_events_drop(in->events);
-  in->events = NULL;
-  buf_free(&in->translated);
+void relay_reset(struct attempt *a) {
+  reply_drop(a);
+  buf_free(&a->early);
+  chat_events_drop(a->events);
+  a->events = NULL;
+  buf_free(&a->translated);
 }
 
-void relay_go_on(struct inference *in) {
-  reply_drop(in);
-  chat_events_go_on(in->events);
+void relay_go_on(struct attempt *a) {
+  reply_drop(a);
+  chat_events_go_on(a->events);
 }
 
-void relay_failed(struct request *r, enum fault fault, struct str message) {
+void relay_failed(struct attempt *a, enum fault fault, struct str message) {
+  struct request *r = a->request;
   if (r->state == REQUEST_OVER) {  // only the end of the reply was awaited
     request_over(r);
     return;
   }
-  path_attempt_failed(r, fault, message);
+  attempt_failed(a, fault, message);
 }
 
-struct str relay_dropped(struct request *r) {
-  const struct translation *t = &r->inference->translation;
+struct str relay_dropped(struct attempt *a) {
+  struct request *r = a->request;
+  const struct translation *t = &a->translation;
   struct buf names;
   buf_init(&names, LIMIT_HEADER_LINE);
   for (unsigned i = 0; i < t->dropped_count; i++) {
@@ -74,13 +76,14 @@ struct str relay_dropped(struct request *r) {
 }
 
 struct str relay_dropped_field(struct request *r) {
-  if (!r->inference || !r->inference->translation.dropped_count) return (struct str){0};
-  return arena_printf(&r->arena, "X-Signalbox-Dropped: %.*s\r\n", STR_ARGS(relay_dropped(r)));
+  struct attempt *a = r->inference ? r->inference->at : NULL;
+  if (!a || !a->translation.dropped_count) return (struct str){0};
+  return arena_printf(&r->arena, "X-Signalbox-Dropped: %.*s\r\n", STR_ARGS(relay_dropped(a)));
 }
 
-static struct str provider_says(struct request *r, const char *what) {
-  struct inference *in = r->inference;
-  return arena_printf(&r->arena, "%.*s %s", STR_ARGS(in->targets[in->target]->provider->name), what);
+static struct str provider_says(struct attempt *a, const char *what) {
+  struct request *r = a->request;
+  return arena_printf(&r->arena, "%.*s %s", STR_ARGS(a->endpoint->provider->name), what);
 }
 
 // --- the head ---
@@ -131,14 +134,14 @@ static unsigned retry_after(const struct http_head *head) {
   return wait_counted(text, 1, &seconds) ? seconds : seconds_until(text);
 }
 
-static bool inflate_begin(struct inference *in) {
-  in->inflate = calloc(1, sizeof *in->inflate);
-  return in->inflate && inflateInit2(in->inflate, 15 + 32) == Z_OK;  // gzip or zlib
+static bool inflate_begin(struct attempt *a) {
+  a->inflate = calloc(1, sizeof *a->inflate);
+  return a->inflate && inflateInit2(a->inflate, 15 + 32) == Z_OK;  // gzip or zlib
 }
 
 // A status that is neither an answer nor an error. Redirects are not followed: the provider's key goes to the host it
 // was made for, and nowhere else.
-static void status_refused(struct request *r, unsigned status) {
+static void status_refused(struct attempt *a, unsigned status) {
   bool redirect = status / 100 == 3 && status != 304;
   char what[100];
   if (redirect)
@@ -146,191 +149,195 @@ static void status_refused(struct request *r, unsigned status) {
              status);
   else
     snprintf(what, sizeof what, "answered with status %u instead of 200.", status);
-  path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, what));
+  attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, what));
 }
 
 // The client's side of a translated answer, and of a stream also the provider's. False: out of memory.
-static bool translation_begin(struct request *r, bool stream) {
-  struct inference *in = r->inference;
+static bool translation_begin(struct attempt *a, bool stream) {
+  struct inference *in = a->request->inference;
   struct chat_events_options options = {.stream = stream,
                                         .hide_reasoning = in->conversation && in->conversation->reasoning_hidden,
-                                        .reasoning_format = in->dialect->reasoning_format,
+                                        .reasoning_format = a->dialect->reasoning_format,
                                         .collect = in->conversation && in->conversation->tool_count,
-                                        .answer_tool = in->translation.answer_tool,
-                                        .repeated = in->translation.repeated,
-                                        .tool_names = in->translation.tool_names,
-                                        .tool_name_count = in->translation.tool_name_count};
-  if (!in->events) in->events = chat_events_new(&in->reply, options);
-  if (!in->events) return false;
+                                        .answer_tool = a->translation.answer_tool,
+                                        .repeated = a->translation.repeated,
+                                        .tool_names = a->translation.tool_names,
+                                        .tool_name_count = a->translation.tool_name_count};
+  if (!a->events) a->events = chat_events_new(&a->reply, options);
+  if (!a->events) return false;
   if (!stream) return true;
-  if (!dialect_stream_begin(&in->decoder, in->dialect, chat_events_sink(in->events), LIMIT_SSE_EVENT)) return false;
-  if (in->translation.messages_end && in->dialect->stream_keep) in->dialect->stream_keep(in->decoder.decoder);
+  if (!dialect_stream_begin(&a->decoder, a->dialect, chat_events_sink(a->events), LIMIT_SSE_EVENT)) return false;
+  if (a->translation.messages_end && a->dialect->stream_keep) a->dialect->stream_keep(a->decoder.decoder);
   return true;
 }
 
 // False: the attempt is over.
-static bool take_head(struct request *r, const struct http_head *head) {
-  struct inference *in = r->inference;
-  if (!in->rounds) in->head_ns = time_mono_ns();
-  in->upstream_status = (uint16_t)head->status;
-  buf_init(&in->held, LIMIT_REPLY_BODY);
-  if (!in->rounds) buf_init(&in->early, LIMIT_REPLY_BODY);
+static bool take_head(struct attempt *a, const struct http_head *head) {
+  struct request *r = a->request;
+  struct inference *in = a->request->inference;
+  if (!a->rounds) a->head_ns = time_mono_ns();
+  a->status = (uint16_t)head->status;
+  buf_init(&a->held, LIMIT_REPLY_BODY);
+  if (!a->rounds) buf_init(&a->early, LIMIT_REPLY_BODY);
   if (head->status != 200 && head->status < 400) {
-    status_refused(r, head->status);
+    status_refused(a, head->status);
     return false;
   }
   struct str coding = http_field_get(head, STR("content-encoding"));
   if (coding.len && !str_eq_nocase(coding, STR("identity"))) {
     bool known = str_eq_nocase(coding, STR("gzip")) || str_eq_nocase(coding, STR("x-gzip")) ||
                  str_eq_nocase(coding, STR("deflate"));
-    if (!known || !inflate_begin(in)) {
-      path_attempt_failed(r, FAULT_UPSTREAM_INVALID,
-                          provider_says(r, "compressed its answer in a way that was not asked for."));
+    if (!known || !inflate_begin(a)) {
+      attempt_failed(a, FAULT_UPSTREAM_INVALID,
+                     provider_says(a, "compressed its answer in a way that was not asked for."));
       return false;
     }
   }
   struct str type = http_field_get(head, STR("content-type"));
   // Bedrock's replies have no ID of their own: its request's is what can be asked about.
-  if (in->dialect && in->dialect->frames == FRAMES_AWS)
-    decode_keep(in->reply.upstream_id, sizeof in->reply.upstream_id, http_field_get(head, STR("x-amzn-requestid")));
+  if (a->dialect && a->dialect->frames == FRAMES_AWS)
+    decode_keep(a->reply.upstream_id, sizeof a->reply.upstream_id, http_field_get(head, STR("x-amzn-requestid")));
   if (head->status != 200) {
-    in->retry_after_s = retry_after(head);
+    a->retry_after_s = retry_after(head);
     struct str again = http_field_get(head, STR("x-should-retry"));
-    in->may_retry = str_eq_nocase(again, STR("true"));
-    in->never_retry = str_eq_nocase(again, STR("false"));
-    in->upstream_unix_s = moment(http_field_get(head, STR("date")));
-    in->error_type = arena_str(&r->arena, http_field_get(head, STR("x-amzn-errortype")));
-    r->state = REQUEST_ERROR;
-    in->held.max = ERROR_BODY_MAX;
+    a->may_retry = str_eq_nocase(again, STR("true"));
+    a->never_retry = str_eq_nocase(again, STR("false"));
+    a->provider_unix_s = moment(http_field_get(head, STR("date")));
+    a->error_type = arena_str(&r->arena, http_field_get(head, STR("x-amzn-errortype")));
+    a->state = ATTEMPT_ERROR;
+    a->held.max = ERROR_BODY_MAX;
   } else if (in->chat.stream && !is_type(type, STR("application/json")) && !is_type(type, STR("text/html"))) {
-    r->state = REQUEST_STREAMING;
-    sse_init(&in->sse, LIMIT_SSE_EVENT);
-    in->held.max = LIMIT_SSE_EVENT;
-    if (!in->dialect) in->stream = chat_stream_new(&in->reply);
-    if (in->dialect ? !translation_begin(r, true) : !in->stream) {
-      path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));
+    a->state = ATTEMPT_STREAMING;
+    sse_init(&a->sse, LIMIT_SSE_EVENT);
+    a->held.max = LIMIT_SSE_EVENT;
+    if (!a->dialect) a->stream = chat_stream_new(&a->reply);
+    if (a->dialect ? !translation_begin(a, true) : !a->stream) {
+      attempt_failed(a, FAULT_INTERNAL, STR("Out of memory."));
       return false;
     }
   } else {
-    r->state = REQUEST_WHOLE;
+    a->state = ATTEMPT_WHOLE;
   }
   return true;
 }
 
 // --- errors ---
 
-static void error_bytes(struct request *r, const char *body, size_t n, bool end) {
-  struct inference *in = r->inference;
-  size_t room = in->held.max - in->held.len;
-  buf_append(&in->held, body, n < room ? n : room);
+static void error_bytes(struct attempt *a, const char *body, size_t n, bool end) {
+  struct request *r = a->request;
+  size_t room = a->held.max - a->held.len;
+  buf_append(&a->held, body, n < room ? n : room);
   if (!end) return;
   struct str message = {0};
-  if (in->dialect) {
+  if (a->dialect) {
     struct decode_failure failure = {0};
-    in->dialect->error(in->upstream_status, in->error_type, buf_view(&in->held), &failure);
-    if (!in->retry_after_s) in->retry_after_s = failure.retry_after_s;
-    path_attempt_failed(r, failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
+    a->dialect->error(a->status, a->error_type, buf_view(&a->held), &failure);
+    if (!a->retry_after_s) a->retry_after_s = failure.retry_after_s;
+    attempt_failed(a, failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
     return;
   }
-  enum fault fault = chat_error_read(in->upstream_status, buf_view(&in->held), &r->arena, &message);
+  enum fault fault = chat_error_read(a->status, buf_view(&a->held), &r->arena, &message);
   // The provider knows better than its status whether another try is worth it.
-  if (in->may_retry && !fault_row(fault)->fallback) fault = FAULT_UPSTREAM_ERROR;
-  path_attempt_failed(r, fault, message);
+  if (a->may_retry && !fault_row(fault)->fallback) fault = FAULT_UPSTREAM_ERROR;
+  attempt_failed(a, fault, message);
 }
 
 // --- whole replies ---
 
-static void note_failure(struct inference *in, const struct decode_failure *failure) {
-  in->reply.fault = failure->fault;
-  memcpy(in->reply.message, failure->message, sizeof failure->message);
+static void note_failure(struct attempt *a, const struct decode_failure *failure) {
+  a->reply.fault = failure->fault;
+  memcpy(a->reply.message, failure->message, sizeof failure->message);
 }
 
 // What a client may lose of the turn that called tools.
-static void keep_reasoning(struct request *r) {
+static void keep_reasoning(struct attempt *a) {
+  struct request *r = a->request;
   struct str call_id, details;
-  if (chat_events_carry(r->inference->events, &call_id, &details))
+  if (chat_events_carry(a->events, &call_id, &details))
     sidecar_put(gateway_sidecar(r->worker->gateway), str_from_cstr(r->key_id), call_id, details,
                 loop_now_ms(r->worker->loop));
 }
 
 // *paused: the answer is not complete, the provider is to be asked to go on.
-static bool translate_whole(struct request *r, struct str body, struct buf *out, bool *paused) {
-  struct inference *in = r->inference;
+static bool translate_whole(struct attempt *a, struct str body, struct buf *out, bool *paused) {
+  struct request *r = a->request;
+  struct inference *in = a->request->inference;
   struct decode_failure failure = {FAULT_INTERNAL, "Out of memory.", 0};
-  bool ok = translation_begin(r, false);
-  if (ok) chat_events_into(in->events, out);
-  ok = ok && in->dialect->reply(body, chat_events_sink(in->events), &failure);
-  if (!ok) note_failure(in, &failure);
-  *paused = ok && !in->chat.stream && path_attempt_can_go_on(r);
+  bool ok = translation_begin(a, false);
+  if (ok) chat_events_into(a->events, out);
+  ok = ok && a->dialect->reply(body, chat_events_sink(a->events), &failure);
+  if (!ok) note_failure(a, &failure);
+  *paused = ok && !in->chat.stream && attempt_can_go_on(a);
   if (*paused) return true;
-  if (ok && !chat_events_end(in->events, r->body_len, out)) out->failed = true;
-  if (ok && !out->failed) keep_reasoning(r);
+  if (ok && !chat_events_end(a->events, r->body_len, out)) out->failed = true;
+  if (ok && !out->failed) keep_reasoning(a);
   return ok;
 }
 
-static void stream_done(struct request *r, struct buf *events, bool saw_done);
+static void stream_done(struct attempt *a, struct buf *events, bool saw_done);
 
 // A whole answer for a client that wants a stream, from a provider that has none or gave none: all of it in one go.
-static void whole_as_stream(struct request *r, struct str body) {
-  struct inference *in = r->inference;
+static void whole_as_stream(struct attempt *a, struct str body) {
+  struct request *r = a->request;
   struct buf *events = worker_scratch(&r->worker->body);
   struct decode_failure failure = {FAULT_INTERNAL, "Out of memory.", 0};
-  r->state = REQUEST_STREAMING;
-  bool ok = translation_begin(r, true);
-  if (ok) chat_events_into(in->events, events);
-  ok = ok && in->dialect->reply(body, chat_events_sink(in->events), &failure);
+  a->state = ATTEMPT_STREAMING;
+  bool ok = translation_begin(a, true);
+  if (ok) chat_events_into(a->events, events);
+  ok = ok && a->dialect->reply(body, chat_events_sink(a->events), &failure);
   if (ok && !events->failed)
-    stream_done(r, events, true);
+    stream_done(a, events, true);
   else
-    path_attempt_failed(r, ok ? FAULT_INTERNAL : failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
+    attempt_failed(a, ok ? FAULT_INTERNAL : failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
 }
 
-static void whole_done(struct request *r, struct str body) {
-  struct inference *in = r->inference;
-  if (in->chat.stream && in->dialect) {
-    whole_as_stream(r, body);
+static void whole_done(struct attempt *a, struct str body) {
+  struct request *r = a->request;
+  struct inference *in = a->request->inference;
+  if (in->chat.stream && a->dialect) {
+    whole_as_stream(a, body);
     return;
   }
   struct buf *out = worker_scratch(&r->worker->body);
-  struct chat_shape *shape = &r->worker->shapes[in->targets[in->target]->index % WORKER_SHAPES];
-  if (in->reply.hides_reasoning || in->reply.wants_json) shape = NULL;  // others' answers have more in them
+  struct chat_shape *shape = &r->worker->shapes[a->endpoint->index % WORKER_SHAPES];
+  if (a->reply.hides_reasoning || a->reply.wants_json) shape = NULL;  // others' answers have more in them
   bool paused = false;
-  bool ok = in->dialect ? translate_whole(r, body, out, &paused) : chat_reply_whole(&in->reply, body, shape, out);
+  bool ok = a->dialect ? translate_whole(a, body, out, &paused) : chat_reply_whole(&a->reply, body, shape, out);
   if (paused) {
-    path_attempt_go_on(r);
+    attempt_go_on(a);
     return;
   }
   if (ok && out->failed) {
-    path_attempt_failed(r, FAULT_INTERNAL, STR("Out of memory."));
+    attempt_failed(a, FAULT_INTERNAL, STR("Out of memory."));
     return;
   }
   if (ok && in->chat.stream) {
-    path_attempt_failed(r, FAULT_UPSTREAM_INVALID,
-                        provider_says(r, "answered a request for a stream with a whole reply."));
+    attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, "answered a request for a stream with a whole reply."));
     return;
   }
   if (!ok) {
-    struct str message = arena_str(&r->arena, str_from_cstr(in->reply.message));
-    path_attempt_failed(r, in->reply.fault, message);
+    struct str message = arena_str(&r->arena, str_from_cstr(a->reply.message));
+    attempt_failed(a, a->reply.fault, message);
     return;
   }
+  path_attempt_spoke(a);
   in->first_ns = time_mono_ns();
   account(r, FAULT_NONE, (struct str){0});
-  metadata_add(r, out, STR(""), in->upstream_status);
+  path_attempt_done(a);
+  metadata_add(r, out, STR(""), a->status);
   request_reply_json(r, 200, buf_view(out));
 }
 
-static void whole_bytes(struct request *r, const char *body, size_t n, bool end) {
-  struct inference *in = r->inference;
-  if (end && !in->held.len) {
-    whole_done(r, str_from(body, n));
+static void whole_bytes(struct attempt *a, const char *body, size_t n, bool end) {
+  if (end && !a->held.len) {
+    whole_done(a, str_from(body, n));
     return;
   }
-  buf_append(&in->held, body, n);
-  if (in->held.failed)
-    path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, "sent too large an answer."));
+  buf_append(&a->held, body, n);
+  if (a->held.failed)
+    attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, "sent too large an answer."));
   else if (end)
-    whole_done(r, buf_view(&in->held));
+    whole_done(a, buf_view(&a->held));
 }
 
 // --- streams ---
@@ -344,18 +351,19 @@ static void head_begin(struct request *r, struct buf *out) {
 
 // What stays of a stream once it flows: nothing is sent again, so the request's bytes and their index can go. Only a
 // turn that may be paused is asked for once more, with the body it was asked for at first.
-static void forget_request_bytes(struct request *r) {
-  struct inference *in = r->inference;
+static void forget_request_bytes(struct attempt *a) {
+  struct request *r = a->request;
+  struct inference *in = a->request->inference;
   in->chat.user = arena_str(&r->arena, in->chat.user);
   in->chat.session_id = arena_str(&r->arena, in->chat.session_id);
-  for (unsigned i = 0; i < in->translation.dropped_count; i++)
-    in->translation.dropped[i] = arena_str(&r->arena, in->translation.dropped[i]);
+  for (unsigned i = 0; i < a->translation.dropped_count; i++)
+    a->translation.dropped[i] = arena_str(&r->arena, a->translation.dropped[i]);
   in->chat.model = (struct str){0};
   in->chat.model_count = 0;
   struct chat_request facts = in->chat;
   chat_request_free(&in->chat);
   in->conversation = NULL;
-  if (!in->translation.messages_end) buf_free(&in->translated);
+  if (!a->translation.messages_end) buf_free(&a->translated);
   in->chat = (struct chat_request){.stream = facts.stream, .user = facts.user, .session_id = facts.session_id};
   request_body_free(r);  // body_len stays, for an estimate
 }
@@ -373,7 +381,7 @@ static void stream_close(struct request *r, struct buf *out) {
     client_close(c);
   else if (client_send(c, &part, 1))
     client_answered(c);
-  if (exchange_is_on(&in->exchange)) exchange_linger(&in->exchange, LINGER_MS);
+  if (exchange_is_on(&in->at->exchange)) exchange_linger(&in->at->exchange, LINGER_MS);
   request_over(r);
 }
 
@@ -381,10 +389,10 @@ void relay_error_end(struct request *r, enum fault fault, struct str message) {
   struct buf *out = worker_scratch(&r->worker->out);
   size_t piece = response_chunk_begin(r, out);
   if (!message.len) message = str_from_cstr(fault_row(fault)->message);
-  chat_stream_error(out, &r->inference->reply, fault, message);
+  chat_stream_error(out, &r->inference->at->reply, fault, message);
   metadata_add(r, out, STR("\n\n"), 0);
   response_chunk_end(r, out, piece);
-  exchange_cancel(&r->inference->exchange);
+  exchange_cancel(&r->inference->at->exchange);
   stream_close(r, out);
 }
 
@@ -399,14 +407,16 @@ void relay_comment(struct request *r) {
 }
 
 // Sends the events that `out` holds behind offset `piece` (a chunk begun). `out` begins with nothing.
-static void stream_flush(struct request *r, struct buf *events) {
-  struct inference *in = r->inference;
+static void stream_flush(struct attempt *a, struct buf *events) {
+  struct request *r = a->request;
+  struct inference *in = a->request->inference;
   struct buf *out = worker_scratch(&r->worker->out);
+  path_attempt_spoke(a);
   if (!in->head_sent) head_begin(r, out);
   size_t piece = response_chunk_begin(r, out);
-  if (in->early.len) {
-    buf_str(out, buf_view(&in->early));
-    buf_free(&in->early);
+  if (a->early.len) {
+    buf_str(out, buf_view(&a->early));
+    buf_free(&a->early);
   }
   buf_str(out, buf_view(events));
   response_chunk_end(r, out, piece);
@@ -419,181 +429,184 @@ static void stream_flush(struct request *r, struct buf *events) {
     return;
   }
   if (!client_send(c, &part, 1)) return;
-  if (first) forget_request_bytes(r);
+  if (first) forget_request_bytes(a);
   if (conn_blocked(&c->conn))
-    exchange_pause(&in->exchange, true);
+    exchange_pause(&a->exchange, true);
   else
     client_quiet_timer(c, request_config(r)->keepalive_comment_ms);
 }
 
-static bool has_spoken(const struct inference *in) {
-  return in->dialect ? chat_events_spoke(in->events) : chat_stream_spoke(in->stream);
+static bool has_spoken(const struct attempt *a) {
+  return a->dialect ? chat_events_spoke(a->events) : chat_stream_spoke(a->stream);
 }
 
 // The attempt is lost. What had come before the trouble is still shown to a client that has seen some of the answer.
-static void stream_lost(struct request *r, struct buf *events, enum fault fault, struct str message) {
-  if (has_spoken(r->inference) && events->len) {
-    stream_flush(r, events);
+static void stream_lost(struct attempt *a, struct buf *events, enum fault fault, struct str message) {
+  struct request *r = a->request;
+  if (has_spoken(a) && events->len) {
+    stream_flush(a, events);
     if (!r->client) return;
   }
-  path_attempt_failed(r, fault, message);
+  attempt_failed(a, fault, message);
 }
 
 // Writes the end of the client's stream. False: the provider's was cut.
-static bool stream_complete(struct inference *in, bool saw_done, uint64_t request_bytes, struct buf *events) {
-  if (!in->dialect) return chat_stream_end(in->stream, saw_done, request_bytes, events);
-  return chat_events_end(in->events, request_bytes, events);
+static bool stream_complete(struct attempt *a, bool saw_done, uint64_t request_bytes, struct buf *events) {
+  if (!a->dialect) return chat_stream_end(a->stream, saw_done, request_bytes, events);
+  return chat_events_end(a->events, request_bytes, events);
 }
 
 // The provider's stream is over as far as its dialect says: the usage chunk, the row, [DONE].
-static void stream_done(struct request *r, struct buf *events, bool saw_done) {
-  struct inference *in = r->inference;
-  if (!stream_complete(in, saw_done, r->body_len, events)) {
-    stream_lost(r, events, FAULT_UPSTREAM_CUT, provider_says(r, "ended its stream before the answer was complete."));
+static void stream_done(struct attempt *a, struct buf *events, bool saw_done) {
+  struct request *r = a->request;
+  struct inference *in = a->request->inference;
+  if (!stream_complete(a, saw_done, r->body_len, events)) {
+    stream_lost(a, events, FAULT_UPSTREAM_CUT, provider_says(a, "ended its stream before the answer was complete."));
     return;
   }
-  if (in->dialect) keep_reasoning(r);
+  if (a->dialect) keep_reasoning(a);
+  path_attempt_spoke(a);
   account(r, FAULT_NONE, (struct str){0});
-  metadata_add(r, events, STR("\n\ndata: [DONE]\n\n"), in->upstream_status);
+  path_attempt_done(a);
+  metadata_add(r, events, STR("\n\ndata: [DONE]\n\n"), a->status);
   struct buf *out = worker_scratch(&r->worker->out);
   if (!in->head_sent) head_begin(r, out);
   size_t piece = response_chunk_begin(r, out);
-  buf_str(out, buf_view(&in->early));
+  buf_str(out, buf_view(&a->early));
   buf_str(out, buf_view(events));
   response_chunk_end(r, out, piece);
   stream_close(r, out);
 }
 
 // The provider's stream is over, but not its turn: the client gets what came, and the provider is asked to go on.
-static void stream_go_on(struct request *r, struct buf *events) {
-  struct inference *in = r->inference;
-  if (events->len && !has_spoken(in)) buf_str(&in->early, buf_view(events));
-  if (events->len && has_spoken(in)) stream_flush(r, events);
-  if (r->client) path_attempt_go_on(r);
+static void stream_go_on(struct attempt *a, struct buf *events) {
+  struct request *r = a->request;
+  if (events->len && !has_spoken(a)) buf_str(&a->early, buf_view(events));
+  if (events->len && has_spoken(a)) stream_flush(a, events);
+  if (r->client) attempt_go_on(a);
 }
 
 // How a step of a translated stream looks to the path.
-static enum chat_stream_result translated(struct inference *in, enum decode_result result,
+static enum chat_stream_result translated(struct attempt *a, enum decode_result result,
                                           const struct decode_failure *failure) {
   if (result == DECODE_MORE) return CHAT_MORE;
   if (result == DECODE_DONE) return CHAT_DONE;
-  note_failure(in, failure);
+  note_failure(a, failure);
   return CHAT_BROKEN;
 }
 
-static enum chat_stream_result translate_events(struct inference *in, struct str bytes, size_t *taken,
+static enum chat_stream_result translate_events(struct attempt *a, struct str bytes, size_t *taken,
                                                 struct buf *events) {
   struct decode_failure failure = {0};
-  chat_events_into(in->events, events);
-  return translated(in, dialect_stream_feed(&in->decoder, bytes, taken, &failure), &failure);
+  chat_events_into(a->events, events);
+  return translated(a, dialect_stream_feed(&a->decoder, bytes, taken, &failure), &failure);
 }
 
 // The provider's body has ended in order, with `rest` not taken.
-static enum chat_stream_result translate_end(struct inference *in, struct str rest, struct buf *events) {
+static enum chat_stream_result translate_end(struct attempt *a, struct str rest, struct buf *events) {
   struct decode_failure failure = {0};
-  chat_events_into(in->events, events);
-  return translated(in, dialect_stream_finish(&in->decoder, rest, &failure), &failure);
+  chat_events_into(a->events, events);
+  return translated(a, dialect_stream_finish(&a->decoder, rest, &failure), &failure);
 }
 
 // Rewrites all whole events in `in`; *taken: bytes done with. CHAT_MORE: go on when more comes.
-static enum chat_stream_result rewrite_events(struct inference *in, struct str bytes, size_t *taken,
-                                              struct buf *events) {
+static enum chat_stream_result rewrite_events(struct attempt *a, struct str bytes, size_t *taken, struct buf *events) {
   *taken = 0;
-  if (in->dialect) return translate_events(in, bytes, taken, events);
+  if (a->dialect) return translate_events(a, bytes, taken, events);
   for (;;) {
     size_t used;
     struct sse_event event;
-    enum sse_result found = sse_next(&in->sse, str_skip(bytes, *taken), &used, &event);
+    enum sse_result found = sse_next(&a->sse, str_skip(bytes, *taken), &used, &event);
     *taken += used;
     if (found == SSE_MORE) return CHAT_MORE;
     if (found == SSE_COMMENT || !event.data.len) continue;
-    enum chat_stream_result result = chat_stream_event(in->stream, event.data, events);
+    enum chat_stream_result result = chat_stream_event(a->stream, event.data, events);
     if (result != CHAT_MORE) return result;
   }
 }
 
-static void stream_bytes(struct request *r, const char *body, size_t n, bool end) {
-  struct inference *in = r->inference;
+static void stream_bytes(struct attempt *a, const char *body, size_t n, bool end) {
+  struct request *r = a->request;
   struct buf *events = worker_scratch(&r->worker->body);
   struct str bytes = str_from(body, n);
-  if (in->held.len) {
-    buf_append(&in->held, body, n);
-    bytes = buf_view(&in->held);
+  if (a->held.len) {
+    buf_append(&a->held, body, n);
+    bytes = buf_view(&a->held);
   }
   size_t taken = 0;
-  enum chat_stream_result result = rewrite_events(in, bytes, &taken, events);
-  if (result == CHAT_MORE && end && in->dialect) result = translate_end(in, str_skip(bytes, taken), events);
+  enum chat_stream_result result = rewrite_events(a, bytes, &taken, events);
+  if (result == CHAT_MORE && end && a->dialect) result = translate_end(a, str_skip(bytes, taken), events);
   if (result == CHAT_BROKEN) {
-    stream_lost(r, events, in->reply.fault, arena_str(&r->arena, str_from_cstr(in->reply.message)));
+    stream_lost(a, events, a->reply.fault, arena_str(&r->arena, str_from_cstr(a->reply.message)));
     return;
   }
-  if (result == CHAT_DONE && in->dialect && path_attempt_can_go_on(r)) {
-    stream_go_on(r, events);
+  if (result == CHAT_DONE && a->dialect && attempt_can_go_on(a)) {
+    stream_go_on(a, events);
     return;
   }
   if (result == CHAT_DONE || end) {
-    stream_done(r, events, result == CHAT_DONE);
+    stream_done(a, events, result == CHAT_DONE);
     return;
   }
-  if (!in->held.len)
-    buf_append(&in->held, body + taken, n - taken);
+  if (!a->held.len)
+    buf_append(&a->held, body + taken, n - taken);
   else
-    buf_consume(&in->held, taken);
-  if (!in->held.len) buf_free(&in->held);
-  if (in->held.failed || events->failed || in->sse.joined.failed || dialect_stream_overflowed(&in->decoder)) {
-    path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, "sent too large an event."));
+    buf_consume(&a->held, taken);
+  if (!a->held.len) buf_free(&a->held);
+  if (a->held.failed || events->failed || a->sse.joined.failed || dialect_stream_overflowed(&a->decoder)) {
+    attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, "sent too large an event."));
     return;
   }
   if (!events->len) return;
-  if (has_spoken(in))
-    stream_flush(r, events);
+  if (has_spoken(a))
+    stream_flush(a, events);
   else
-    buf_str(&in->early, buf_view(events));
+    buf_str(&a->early, buf_view(events));
 }
 
 // --- all of it ---
 
-static void plain_bytes(struct request *r, const char *body, size_t n, bool end) {
-  switch ((enum request_state)r->state) {
-    case REQUEST_ERROR: error_bytes(r, body, n, end); return;
-    case REQUEST_WHOLE: whole_bytes(r, body, n, end); return;
-    case REQUEST_STREAMING: stream_bytes(r, body, n, end); return;
+static void plain_bytes(struct attempt *a, const char *body, size_t n, bool end) {
+  switch ((enum attempt_state)a->state) {
+    case ATTEMPT_ERROR: error_bytes(a, body, n, end); return;
+    case ATTEMPT_WHOLE: whole_bytes(a, body, n, end); return;
+    case ATTEMPT_STREAMING: stream_bytes(a, body, n, end); return;
     default: assert(!"no reply is expected in this state");
   }
 }
 
 // Undoes a compression nobody asked for, piece by piece.
-static void compressed_bytes(struct request *r, char *body, size_t n, bool end) {
-  struct inference *in = r->inference;
-  uint8_t state = r->state;
+static void compressed_bytes(struct attempt *a, char *body, size_t n, bool end) {
+  struct request *r = a->request;
+  uint8_t state = a->state;
   char plain[16 * 1024];
-  in->inflate->next_in = (unsigned char *)body;
-  in->inflate->avail_in = (unsigned)n;
+  a->inflate->next_in = (unsigned char *)body;
+  a->inflate->avail_in = (unsigned)n;
   for (;;) {
-    in->inflate->next_out = (unsigned char *)plain;
-    in->inflate->avail_out = sizeof plain;
-    int rc = inflate(in->inflate, Z_NO_FLUSH);
-    size_t got = sizeof plain - in->inflate->avail_out;
+    a->inflate->next_out = (unsigned char *)plain;
+    a->inflate->avail_out = sizeof plain;
+    int rc = inflate(a->inflate, Z_NO_FLUSH);
+    size_t got = sizeof plain - a->inflate->avail_out;
     if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR) {
-      path_attempt_failed(r, FAULT_UPSTREAM_INVALID, provider_says(r, "sent a damaged compressed answer."));
+      attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, "sent a damaged compressed answer."));
       return;
     }
-    bool last = rc == Z_STREAM_END || in->inflate->avail_out != 0;
-    if (got || (last && end)) plain_bytes(r, plain, got, last && end);
+    bool last = rc == Z_STREAM_END || a->inflate->avail_out != 0;
+    if (got || (last && end)) plain_bytes(a, plain, got, last && end);
     // The request may have ended, failed, or begun another attempt.
-    if (last || r->state != state || r->inference != in || !in->inflate) return;
+    if (last || r->state == REQUEST_OVER || a->state != state || !a->inflate) return;
   }
 }
 
-void relay_reply(struct request *r, const struct http_head *head, char *body, size_t n, bool end) {
-  struct inference *in = r->inference;
+void relay_reply(struct attempt *a, const struct http_head *head, char *body, size_t n, bool end) {
+  struct request *r = a->request;
   if (r->state == REQUEST_OVER) {  // the answer was complete; only the connection's end was awaited
     if (end) request_over(r);
     return;
   }
-  if (head && !take_head(r, head)) return;
-  if (in->inflate)
-    compressed_bytes(r, body, n, end);
+  if (head && !take_head(a, head)) return;
+  if (a->inflate)
+    compressed_bytes(a, body, n, end);
   else if (n || end)
-    plain_bytes(r, body, n, end);
+    plain_bytes(a, body, n, end);
 }

@@ -3,7 +3,7 @@
 //   request_begin   route, key, size          (the head is there; a refusal is an answer too)
 //   request_run     the body is complete: the route's handler; for inference request_chat:
 //                     parse > choose > attempt (attempt.c) > relay (relay.c) > account (account.c)
-//   path_attempt_failed  the next endpoint while nothing was sent, else the error
+//   attempt_failed  the next endpoint while nothing was sent, else the error (failover.c)
 //   request_over    the one exit: the client is answered, the request accounted, everything released
 #define _GNU_SOURCE
 #include "gateway/request.h"
@@ -19,7 +19,6 @@
 #include "gateway/gateway.h"
 #include "gateway/metadata.h"
 #include "gateway/path.h"
-#include "gateway/prepare.h"
 #include "gateway/relay.h"
 #include "gateway/response.h"
 #include "llm/generation_id.h"
@@ -383,7 +382,8 @@ void request_chat(struct request *r) {
   }
   if (r->wants_metadata)
     in->requested = arena_str(&r->arena, in->chat.model.len ? in->chat.model : in->targets[0]->model->id);
-  path_attempt_start(r);
+  r->state = REQUEST_RUNNING;
+  path_first_attempt(r);
 }
 
 // --- endings ---
@@ -440,7 +440,8 @@ static struct str fault_fields(struct request *r, enum fault fault) {
   unsigned status = fault_row(fault)->status;
   if (fault == FAULT_METHOD) return allow_fields(r);
   if (status == 401) return STR("WWW-Authenticate: Bearer\r\nx-should-retry: false\r\n");
-  if (r->inference && r->inference->never_retry && status >= 429) return STR("x-should-retry: false\r\n");
+  if (r->inference && r->inference->at && r->inference->at->never_retry && status >= 429)
+    return STR("x-should-retry: false\r\n");
   if (status == 429 || status == 503) {
     unsigned seconds = r->inference && r->inference->retry_after_s ? r->inference->retry_after_s : 1;
     return arena_printf(&r->arena, "Retry-After: %u\r\nretry-after-ms: %u\r\nx-should-retry: true\r\n", seconds,
@@ -455,7 +456,7 @@ void request_reply_fault(struct request *r, enum fault fault, struct str message
   buf_init(&metadata, 4096);
   struct inference *in = r->inference;
   if (in && in->attempt_count) {
-    const struct attempt *last = &in->attempts[in->attempt_count - 1];
+    const struct attempt_row *last = &in->attempts[in->attempt_count - 1];
     buf_lit(&metadata, "\"provider_name\":");
     json_write_str(&metadata, last->endpoint->provider->name);
     if (last->status) buf_printf(&metadata, ",\"provider_code\":%u", last->status);
@@ -484,8 +485,7 @@ void request_client_gone(struct request *r) {
   if (r->state == REQUEST_STORE) return;  // the job still points here
   struct inference *in = r->inference;
   if (in) {
-    exchange_cancel(&in->exchange);
-    prepare_cancel(r);
+    path_attempts_cancel(r);
     if (in->head_sent && !in->recorded) metric_add(&r->worker->metrics, METRIC_streams_open, -1);
     if (!in->recorded) account(r, FAULT_CLIENT_GONE, (struct str){0});
   } else if (r->generation_id[0]) {
@@ -495,16 +495,15 @@ void request_client_gone(struct request *r) {
 }
 
 void request_on_drained(struct request *r) {
-  if (r->inference && r->state == REQUEST_STREAMING) {
-    client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
-    exchange_pause(&r->inference->exchange, false);
-  }
+  struct attempt *a = r->inference ? r->inference->at : NULL;
+  if (r->state != REQUEST_RUNNING || !a || a->state != ATTEMPT_STREAMING) return;
+  client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
+  exchange_pause(&a->exchange, false);
 }
 
 void request_on_quiet(struct request *r) {
   if (!request_config(r)->keepalive_comment_ms) return;
-  if (r->inference && r->inference->chat.stream && (r->state == REQUEST_WAITING || r->state == REQUEST_STREAMING))
-    relay_comment(r);
+  if (r->inference && r->inference->chat.stream && r->state == REQUEST_RUNNING) relay_comment(r);
 }
 
 static void free_now(struct task *task) {
@@ -522,8 +521,7 @@ void request_over(struct request *r) {
     assert(in->recorded || !r->generation_id[0]);
     if (in->chat_parsed) chat_request_free(&in->chat);
     in->chat_parsed = false;
-    relay_reset(in);
-    if (exchange_is_on(&in->exchange)) return;  // the end of the provider's reply is still awaited, see relay.c
+    if (path_attempts_over(r)) return;  // the end of the provider's reply is still awaited, see relay.c
     block_give(&r->worker->spare_inferences, in);
     r->inference = NULL;
   }

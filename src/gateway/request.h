@@ -2,83 +2,58 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include <zlib.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "gateway/attempt.h"
 #include "gateway/client.h"
 #include "gateway/route.h"
 #include "gateway/worker.h"
 #include "llm/generation_id.h"
 #include "llm/record.h"
-#include "net/upstream.h"
-#include "provider/dialect_stream.h"
 #include "store/store.h"
 #include "surface/openai_chat.h"
-#include "wire/sse.h"
 
 enum request_state {
-  REQUEST_READING,    // its body is coming
-  REQUEST_WAITING,    // sent to a provider, nothing has come back
-  REQUEST_WHOLE,      // collecting a whole reply
-  REQUEST_ERROR,      // collecting a provider's error
-  REQUEST_STREAMING,  // relaying events
-  REQUEST_STORE,      // a job is on the store's thread
+  REQUEST_READING,  // its body is coming
+  REQUEST_RUNNING,  // on its way to providers and back
+  REQUEST_STORE,    // a job is on the store's thread
   REQUEST_OVER,
 };
 
-// One try of an endpoint, for the record.
-struct attempt {
+// One attempt that is over, for the record.
+struct attempt_row {
   const struct endpoint *endpoint;
-  enum fault fault;
+  uint8_t fault;    // enum fault; FAULT_NONE: another was faster
+  uint8_t reason;   // enum attempt_reason
   uint16_t status;  // 0: none came
+  int16_t key;
+  uint32_t started_ms;  // after the request
   uint32_t latency_ms;
 };
 
-enum { REQUEST_TARGETS = 16 };
+enum { REQUEST_TARGETS = 16, REQUEST_ATTEMPTS = 3 * REQUEST_TARGETS };
 
 // What only an inference request needs, allocated when it becomes one.
 struct inference {
-  struct request *request;
   struct chat_request chat;
   bool chat_parsed;
   const struct endpoint *targets[REQUEST_TARGETS];  // in order
-  unsigned target_count, target;                    // target: the present one
-  struct str requested;                             // the model the client named first; kept when it wants metadata
-  struct attempt attempts[2 * REQUEST_TARGETS];
+  unsigned target_count;
+  uint32_t tried;              // bits of targets
+  uint64_t conversation_hash;  // see sticky.h; 0: it was not asked for
+  bool conversation_named;     // by the client: a session
+  struct str requested;        // the model the client named first; kept when it wants metadata
+  struct attempt *at;          // the one that answers, answered, or failed last; `first` or `hedge`
+  struct attempt first;
+  struct attempt *hedge;  // a second one at the same time; NULL: never
+  struct attempt_row attempts[REQUEST_ATTEMPTS];
   unsigned attempt_count;
-  struct exchange exchange;
-  struct chat_reply reply;
-  struct chat_stream *stream;           // of a provider whose answers are spliced
-  const struct dialect *dialect;        // of the present target; NULL: it is spliced
-  struct conversation *conversation;    // the request in the common form, once a target has asked for it
-  struct translation translation;       // for the present target
-  struct buf translated;                // its request's body
-  struct chat_events *events;           // the client's side of its answer
-  struct dialect_stream decoder;        // the provider's side of its stream
-  struct str error_type;                // x-amzn-errortype
-  struct stored_credential *waits_for;  // see credential.c
-  struct request *next_waiting;
-  struct file_fetch *file;  // see prepare.c
-  unsigned file_count;
-  bool inlines;                 // the present target's request is spliced, with files in place of their URLs
-  bool may_retry, never_retry;  // the provider said so of its error
-  bool asked_again;             // the present target has been asked twice: its model failed the first time
-  unsigned rounds;              // how often the provider was asked to go on with a turn that it had paused
-  bool renewed;                 // the present request has been sent again with a new credential
-  bool whole;           // a stream is wanted, but the present target is asked for the whole: it streams no such answers
-  struct sse sse;       // of a stream that is spliced
-  struct buf held;      // bytes of the reply that wait for more: a part of an event, a whole reply, an error
-  struct buf early;     // events for the client that wait until the provider has really said something
-  z_stream *inflate;    // the provider compressed without being asked
-  uint64_t attempt_ns;  // the present attempt began
-  uint64_t head_ns;     // the provider's first byte
-  uint64_t first_ns;    // our first byte of the answer
-  uint16_t upstream_status;
-  int64_t upstream_unix_s;  // of an error: the provider's clock; 0: it did not say
-  unsigned retry_after_s;   // as the provider asked
-  bool head_sent;           // the client has the status line (and perhaps comments)
-  bool spoken;              // the client has some of the answer: no fallback any more
+  struct conversation *conversation;  // the request in the common form, once a target has asked for it
+  uint64_t first_ns;                  // our first byte of the answer
+  unsigned retry_after_s;             // the shortest wait that a provider asked for; 0: none did
+  bool head_sent;                     // the client has the status line (and perhaps comments)
+  bool spoken;                        // the client has some of the answer: no fallback any more
   bool recorded;
 };
 

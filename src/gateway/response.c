@@ -39,7 +39,7 @@ static uint64_t own_share_ns(struct request *r) {
   uint64_t now = in->first_ns ? in->first_ns : time_mono_ns(), own = 0;
   if (!in->first_ns) in->first_ns = now;
   own = (r->sent_ns ? r->sent_ns : now) - r->ready_ns;
-  if (in->head_ns) own += now - in->head_ns;
+  if (in->at && in->at->head_ns) own += now - in->at->head_ns;
   return own;
 }
 

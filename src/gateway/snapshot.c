@@ -100,7 +100,9 @@ struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct co
   struct snapshot *s = calloc(1, sizeof *s);
   if (!s) return NULL;
   s->arena.chunk_size = 16 * 1024;
+  static atomic_uint_fast64_t serials;
   atomic_init(&s->refs, 1);
+  s->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
   bool ok = path.len ? config_load(&s->arena, path, &s->config, problems)
                      : config_from_environment(&s->arena, &s->config, problems);
   if (ok) ok = catalogue_build(&s->arena, &s->config, &s->catalogue, problems);

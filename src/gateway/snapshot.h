@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "llm/model.h"
 #include "net/upstream.h"
+#include "policy/routing.h"
 
 // Where a provider is reached; parallel to catalogue.providers.
 struct provider_origin {
@@ -18,9 +19,11 @@ struct provider_origin {
 struct snapshot {
   struct arena arena;
   atomic_uint refs;
+  uint64_t serial;  // no two of a process have the same
   struct config config;
   struct catalogue catalogue;
   struct provider_origin *origins;  // one for each provider
+  struct health_index health;       // all NULL: nobody has looked
   struct tls_context *tls;          // the system's trust anchors; NULL: no provider here wants anything fetched
 };
 

@@ -66,6 +66,8 @@ struct worker {
     size_t path_len;
     char path[48];
   } last_route;
+  uint64_t log_second;  // of failed attempts, see failover.c
+  unsigned log_lines;
   // the Date field, made once a second
   uint64_t date_second;
   char date[32];

@@ -123,6 +123,9 @@ static bool provider_add(struct builder *b, const struct config_provider *given)
       .ca_file = given->ca_file,
       .connect_timeout_ms = or_default(given->connect_timeout_ms, config->upstream_connect_timeout_ms),
       .first_byte_timeout_ms = or_default(given->first_byte_timeout_ms, config->upstream_first_byte_timeout_ms),
+      .first_token_timeout_ms = or_default(given->first_token_timeout_ms, config->upstream_first_token_timeout_ms),
+      .min_tokens_per_second = (unsigned)(given->min_tokens_per_second ? given->min_tokens_per_second
+                                                                       : config->upstream_min_tokens_per_second),
       .idle_timeout_ms = or_default(given->idle_timeout_ms, config->upstream_idle_timeout_ms),
       .total_timeout_ms = or_default(given->total_timeout_ms, config->upstream_total_timeout_ms),
       .region = given->region,

@@ -46,7 +46,7 @@ enum fault {
   FAULT_COUNT
 };
 
-enum blame { BLAME_NOBODY, BLAME_REQUEST, BLAME_KEY, BLAME_ENDPOINT, BLAME_PROVIDER, BLAME_GATEWAY };
+enum blame { BLAME_NOBODY, BLAME_REQUEST, BLAME_KEY, BLAME_ENDPOINT, BLAME_PROVIDER, BLAME_GATEWAY, BLAME_CREDENTIAL };
 
 struct fault_row {
   const char *name;        // in records, logs and metrics: "upstream_rate"

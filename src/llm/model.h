@@ -42,7 +42,8 @@ struct provider {
   const struct provider_quirks *quirks;  // never NULL
   struct str env_key;                    // environment variable of its key, for messages; may be empty
   struct str ca_file;                    // extra trust anchors; empty: the system's
-  unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
+  unsigned connect_timeout_ms, first_byte_timeout_ms, first_token_timeout_ms, idle_timeout_ms, total_timeout_ms;
+  unsigned min_tokens_per_second;  // of a stream; 0: any
   // what single protocols want beside a key; empty: not given
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock
