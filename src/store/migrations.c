@@ -33,6 +33,14 @@ static const char *const steps[] = {
     " json_extract(detail, '$.session_id') AS session_id, json_extract(detail, '$.app_title') AS app_title,"
     " json_extract(detail, '$.user_agent') AS user_agent, json_extract(detail, '$.error') AS error,"
     " json_extract(detail, '$.attempts') AS attempts FROM generations;",
+    // 2. Presets: versions are kept for ever, the newest is the one in use. Times in microseconds.
+    "CREATE TABLE presets("
+    " id TEXT PRIMARY KEY, slug TEXT NOT NULL UNIQUE COLLATE NOCASE, name TEXT NOT NULL, description TEXT,"
+    " status INTEGER NOT NULL, creator TEXT, created_us INTEGER NOT NULL, updated_us INTEGER NOT NULL,"
+    " status_updated_us INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE preset_versions("
+    " preset_id TEXT NOT NULL, version INTEGER NOT NULL, id TEXT NOT NULL, config TEXT NOT NULL, system_prompt TEXT,"
+    " creator TEXT, created_us INTEGER NOT NULL, PRIMARY KEY(preset_id, version)) WITHOUT ROWID;",
 };
 enum { STEPS = sizeof steps / sizeof steps[0] };
 

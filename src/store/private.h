@@ -29,7 +29,8 @@ struct store {
   unsigned job_count;
   void (*on_keys_changed)(void *context);
   void *context;
-  uint64_t keys_changes;  // by this connection
+  uint64_t keys_changes;     // by this connection
+  uint64_t presets_changes;  // the same
   struct spool *spools[STORE_SPOOLS];
   unsigned spool_count;
   char trouble[160];  // SQLite's words for the last failed batch
