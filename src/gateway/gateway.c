@@ -14,6 +14,7 @@
 #include "gateway/credential.h"
 #include "gateway/demo.h"
 #include "gateway/listener.h"
+#include "gateway/presets.h"
 #include "gateway/request.h"
 #include "gateway/sidecar.h"
 #include "gateway/sticky.h"
@@ -46,6 +47,7 @@ struct gateway {
   struct dns *dns;
   struct sticky *sticky;    // NULL: no memory for one, and no conversation has a place of its own
   struct sidecar *sidecar;  // NULL: no memory for one, and reasoning that clients lose stays lost
+  struct presets *presets;
   struct tls_context *tls;
   uint8_t pepper[32];
   struct str management_key;
@@ -220,6 +222,17 @@ void gateway_keys_refresh(struct gateway *g, struct store *s, bool force) {
 static void on_keys_changed(void *context) {
   struct gateway *g = context;
   gateway_keys_refresh(g, g->store, false);
+  presets_refresh(g->presets, g->store, false);
+}
+
+// --- presets ---
+
+const struct preset_set *gateway_presets(struct worker *w) {
+  return presets_look(w->gateway->presets, &w->presets);
+}
+
+void gateway_presets_refresh(struct gateway *g, struct store *s) {
+  presets_refresh(g->presets, s, true);
 }
 
 // --- reload ---
@@ -354,9 +367,10 @@ static bool start(struct gateway *g, struct arena *arena, struct str *why) {
   g->dns = dns_new();
   g->sidecar = sidecar_new();
   g->sticky = sticky_new();
+  g->presets = presets_new();
   g->loop_count = config->workers ? config->workers : cores();
   g->loops = calloc(g->loop_count, sizeof *g->loops);
-  if (!g->dns || !g->loops) return false;
+  if (!g->dns || !g->presets || !g->loops) return false;
   if (config->tls_cert.len) {
     char text[300];
     g->tls = tls_server_context(arena_str(arena, config->tls_cert).ptr, arena_str(arena, config->tls_key).ptr, text,
@@ -372,6 +386,8 @@ static bool start(struct gateway *g, struct arena *arena, struct str *why) {
   if (!ring) return false;
   for (unsigned i = 0; i < g->loop_count; i++) g->loops[i].worker.keyring = keyring_hold(ring);
   keyring_drop(ring);
+  *why = STR("the presets cannot be read");
+  if (!presets_refresh(g->presets, g->store, true)) return false;
   *why = STR("a thread cannot be started");
   if (!store_start(g->store, on_keys_changed, g)) return false;
   for (unsigned i = 0; i < g->loop_count; i++) {
@@ -410,6 +426,7 @@ static void worker_free(struct loop_thread *t) {
   credential_free_all(w);
   upstream_pool_free(w->pool);
   keyring_drop(w->keyring);
+  presets_view_free(&w->presets);
   key_hasher_free(w->hasher);
   for (int i = 0; i < WORKER_SHAPES; i++) chat_shape_free(&w->shapes[i]);
   spool_close(w->spool);
@@ -436,6 +453,7 @@ void gateway_stop(struct gateway *g) {
   sticky_free(g->sticky);
   for (unsigned i = 0; i < g->loop_count && g->loops; i++) worker_free(&g->loops[i]);
   free(g->loops);
+  presets_free(g->presets);
   tls_context_drop(g->tls);
   for (struct spend_row *s = g->spends, *next; s; s = next) {
     next = s->next;

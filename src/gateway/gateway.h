@@ -42,6 +42,11 @@ bool gateway_can_look_up_keys(struct gateway *g);
 // On the store's thread: makes the loops' keyrings anew when keys have changed since the last time (`force`: in any
 // case).
 void gateway_keys_refresh(struct gateway *g, struct store *s, bool force);
+// The presets as they are now, for a request of this loop: valid until the next call, see gateway/presets.h.
+struct worker;
+const struct preset_set *gateway_presets(struct worker *w);
+// On the store's thread, when presets have been changed.
+void gateway_presets_refresh(struct gateway *g, struct store *s);
 // All loops' counters.
 void gateway_metrics(struct gateway *g, struct buf *out);
 // Of a key, what it has spent until now, including what is not in the store yet.

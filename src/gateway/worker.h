@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/rand.h"
 #include "gateway/metrics.h"
+#include "gateway/presets.h"
 #include "gateway/snapshot.h"
 #include "net/dns.h"
 #include "net/loop.h"
@@ -38,6 +39,7 @@ struct worker {
   struct spool *spool;
   struct worker_snapshot *snapshot;  // the present one
   struct keyring *keyring;
+  struct presets_view presets;  // looked at by gateway_presets
   struct key_hasher *hasher;
   struct rand rand;
   uint64_t last_id_us;     // of the newest generation id
