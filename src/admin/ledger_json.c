@@ -32,7 +32,7 @@ static void nulls(struct buf *out, const char *const *names) {
   for (; *names; names++) text(out, *names, (struct str){0});
 }
 
-static void when(struct buf *out, const char *name, uint64_t unix_us) {
+void ledger_when(struct buf *out, const char *name, uint64_t unix_us) {
   char moment[40];
   time_t seconds = (time_t)(unix_us / 1000000);
   struct tm tm;
@@ -124,7 +124,7 @@ void generation_item_json(struct buf *out, const struct record *r) {
   buf_char(out, '{');
   text(out, "id", r->id);
   text(out, "upstream_id", r->upstream_id);
-  when(out, "created_at", r->created_us);
+  ledger_when(out, "created_at", r->created_us);
   json_write_key(out, STR("model"));
   json_write_str(out, r->model);
   text(out, "provider_name", r->provider_name);
@@ -185,7 +185,7 @@ static void spending(struct buf *out, const struct key_row *k) {
   money(out, "usage_monthly", k->spent_month);
   for (size_t i = 0; i < sizeof byok / sizeof byok[0]; i++) number(out, byok[i], 0);
   if (k->expires)
-    when(out, "expires_at", k->expires * 1000000);
+    ledger_when(out, "expires_at", k->expires * 1000000);
   else
     buf_lit(out, ",\"expires_at\":null");
 }
@@ -223,7 +223,7 @@ void keys_item_json(struct buf *out, const struct key_row *k) {
   flag(out, "disabled", k->disabled);
   flag(out, "is_management_key", k->management);
   spending(out, k);
-  when(out, "created_at", k->created * 1000000);
-  when(out, "updated_at", k->updated * 1000000);
+  ledger_when(out, "created_at", k->created * 1000000);
+  ledger_when(out, "updated_at", k->updated * 1000000);
   buf_lit(out, ",\"workspace_id\":\"default\",\"external_user\":null}");
 }

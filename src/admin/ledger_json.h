@@ -12,3 +12,5 @@ void generation_item_json(struct buf *out, const struct record *row);
 void key_json(struct buf *out, const struct key_row *row);
 // One element of /keys: {...}
 void keys_item_json(struct buf *out, const struct key_row *row);
+// `"name":"2026-11-27T10:00:00.000Z"`, with a comma before it where one is due.
+void ledger_when(struct buf *out, const char *name, uint64_t unix_us);

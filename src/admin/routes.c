@@ -2,6 +2,7 @@
 
 #include "admin/account_routes.h"
 #include "admin/catalogue_json.h"
+#include "admin/preset_routes.h"
 #include "gateway/gateway.h"
 #include "gateway/path.h"
 #include "gateway/request.h"
@@ -101,6 +102,13 @@ const struct route admin_routes[] = {
     {HTTP_GET, "/keys/*", false, ACCESS_MANAGEMENT, handle_keys_get},
     {HTTP_PATCH, "/keys/*", false, ACCESS_MANAGEMENT, handle_keys_update},
     {HTTP_DELETE, "/keys/*", false, ACCESS_MANAGEMENT, handle_keys_delete},
+    {HTTP_GET, "/presets", false, ACCESS_ACCOUNT, handle_presets_list},
+    {HTTP_GET, "/presets/*", false, ACCESS_ACCOUNT, handle_presets_get},
+    {HTTP_PATCH, "/presets/*", false, ACCESS_ACCOUNT, handle_presets_update},
+    {HTTP_DELETE, "/presets/*", false, ACCESS_ACCOUNT, handle_presets_delete},
+    {HTTP_GET, "/presets/*/versions", false, ACCESS_ACCOUNT, handle_presets_versions},
+    {HTTP_GET, "/presets/*/versions/*", false, ACCESS_ACCOUNT, handle_presets_version},
+    {HTTP_POST, "/presets/*/chat/completions", false, ACCESS_ACCOUNT, handle_presets_chat},
     {HTTP_GET, "/healthz", true, ACCESS_OPEN, handle_health},
     {HTTP_GET, "/readyz", true, ACCESS_OPEN, handle_ready},
     {HTTP_GET, "/metrics", true, ACCESS_OPEN, handle_metrics},
@@ -118,7 +126,8 @@ const struct route admin_routes[] = {
     {HTTP_GET, "/models/user", false, ACCESS_ACCOUNT, handle_not_built},
     {HTTP_GET, "/credits", false, ACCESS_ACCOUNT, handle_not_built},
     {HTTP_GET, "/activity", false, ACCESS_ACCOUNT, handle_not_built},
-    {HTTP_GET, "/presets", false, ACCESS_ACCOUNT, handle_not_built},
+    {HTTP_POST, "/presets/*/messages", false, ACCESS_ACCOUNT, handle_not_built},
+    {HTTP_POST, "/presets/*/responses", false, ACCESS_ACCOUNT, handle_not_built},
     {HTTP_GET, "/guardrails", false, ACCESS_ACCOUNT, handle_not_built},
     {HTTP_GET, "/byok", false, ACCESS_ACCOUNT, handle_not_built},
 };

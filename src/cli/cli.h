@@ -4,6 +4,7 @@
 int cmd_serve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_keys(int argc, char **argv);
+int cmd_presets(int argc, char **argv);
 int cmd_usage(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_providers(int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct command {
     {"serve", cmd_serve, "run the gateway (SIGTERM, SIGINT: drain and stop; SIGHUP: reload the configuration)"},
     {"check", cmd_check, "validate a configuration: every error with its line"},
     {"keys", cmd_keys, "create, list, disable, enable and delete API keys"},
+    {"presets", cmd_presets, "list, show and delete presets"},
     {"usage", cmd_usage, "what was asked, and what it cost"},
     {"models", cmd_models, "the models a configuration offers"},
     {"providers", cmd_providers, "the providers it has, and those it could have"},
