@@ -98,6 +98,7 @@ struct config {
       upstream_idle_timeout_ms, upstream_total_timeout_ms, upstream_pool_idle_ms;
   uint64_t upstream_min_tokens_per_second;
   // routing.*
+  bool health;
   bool hedge;
   uint64_t hedge_max_percent;
   struct str http_proxy, https_proxy, no_proxy;  // from the environment, upper or lower case

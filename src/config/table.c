@@ -71,6 +71,8 @@ const struct setting settings[] = {
      .help = "may a picture that a client names by its URL lie at a private address"},
 
     {"routing", SETTING_SECTION, .help = "how endpoints are chosen"},
+    {"routing.health", SETTING_SWITCH, AT(health), .default_text = "on",
+     .help = "endpoints, providers and keys that fail are benched for a while: asked only when nothing better is left"},
     {"routing.hedge", SETTING_SWITCH, AT(hedge), .default_text = "off",
      .help =
          "ask a second endpoint when the first is slower to speak than in 95 of 100 cases; the first to speak answers"},

@@ -43,7 +43,7 @@ static struct records records_of(const struct request *r, const struct endpoint 
   const struct health_index *index = &r->ws->snapshot->health;
   uint32_t p = e->provider->index;
   struct records out = {0};
-  if (!index->endpoints || e->provider->protocol == PROTOCOL_DEMO) return out;
+  if (!index->endpoints || !request_config(r)->health || e->provider->protocol == PROTOCOL_DEMO) return out;
   out.endpoint = index->endpoints[e->index];
   out.provider = index->providers[p];
   if (key >= 0) out.key = index->keys[p][key];

@@ -320,6 +320,10 @@ static void whole_done(struct attempt *a, struct str body) {
     attempt_failed(a, a->reply.fault, message);
     return;
   }
+  if (!a->reply.text_bytes && !a->reply.usage.completion && !a->reply.native_finish_reason[0]) {
+    attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, "gave an empty answer, without a reason."));
+    return;
+  }
   path_attempt_spoke(a);
   in->first_ns = time_mono_ns();
   account(r, FAULT_NONE, (struct str){0});

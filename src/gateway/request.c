@@ -450,16 +450,31 @@ static struct str fault_fields(struct request *r, enum fault fault) {
   return status < 500 ? STR("x-should-retry: false\r\n") : (struct str){0};
 }
 
+// The attempts before the last one.
+static void previous_errors(const struct inference *in, struct buf *out) {
+  if (in->attempt_count < 2) return;
+  buf_lit(out, ",\"previous_errors\":[");
+  for (unsigned i = 0; i + 1 < in->attempt_count; i++) {
+    const struct attempt_row *a = &in->attempts[i];
+    if (i) buf_char(out, ',');
+    buf_lit(out, "{\"provider\":");
+    json_write_str(out, a->endpoint->provider->name);
+    buf_printf(out, ",\"code\":\"%s\",\"status\":%u}", fault_row(a->fault)->name, a->status);
+  }
+  buf_char(out, ']');
+}
+
 void request_reply_fault(struct request *r, enum fault fault, struct str message) {
   struct buf *body = worker_scratch(&r->worker->body);
   struct buf metadata;
-  buf_init(&metadata, 4096);
+  buf_init(&metadata, 16384);
   struct inference *in = r->inference;
   if (in && in->attempt_count) {
     const struct attempt_row *last = &in->attempts[in->attempt_count - 1];
     buf_lit(&metadata, "\"provider_name\":");
     json_write_str(&metadata, last->endpoint->provider->name);
     if (last->status) buf_printf(&metadata, ",\"provider_code\":%u", last->status);
+    previous_errors(in, &metadata);
   }
   if (!message.len) message = str_from_cstr(fault_row(fault)->message);
   chat_error_write(body, fault, message, buf_view(&metadata));

@@ -53,9 +53,16 @@ bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct pr
   return true;
 }
 
+// An answer that holds nothing and gives no reason, or ended by an error, costs nothing (MAP 8).
+static bool is_nothing(const struct chat_reply *reply) {
+  bool blank = !reply->native_finish_reason[0] && !reply->usage.completion && !reply->text_bytes;
+  return blank || strcmp(reply->finish_reason, "error") == 0;
+}
+
 void chat_usage_price(struct chat_reply *reply) {
   reply->usage.images = reply->images;
   reply->cost = usage_cost(&reply->usage, &reply->endpoint->pricing, reply->asked_at);
+  if (is_nothing(reply)) reply->cost = (struct cost){0};
   reply->priced = true;
 }
 
