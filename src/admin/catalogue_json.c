@@ -6,7 +6,9 @@
 
 #include "admin/codex_models.h"
 #include "admin/models_query.h"
+#include "admin/routers.h"
 #include "json/json.h"
+#include "policy/model_name.h"
 #include "provider/table.h"
 
 // --- members ---
@@ -118,6 +120,13 @@ static void pricing_member(struct buf *out, const struct pricing *p) {
   buf_char(out, '}');
 }
 
+// As OpenRouter tells the prices of routers.
+static void router_pricing_member(struct buf *out, const struct model *m) {
+  literal_member(out, STR("pricing"),
+                 router_price_varies(m) ? STR("{\"prompt\":\"-1\",\"completion\":\"-1\"}")
+                                        : STR("{\"prompt\":\"0\",\"completion\":\"0\"}"));
+}
+
 static void joined(struct buf *out, struct str_list list) {
   for (size_t i = 0; i < list.count; i++) {
     if (i) buf_char(out, '+');
@@ -172,9 +181,18 @@ static void links_member(struct buf *out, struct str id) {
   buf_free(&path);
 }
 
-static void model_object(struct buf *out, const struct model *m) {
+static void alias_target_member(struct buf *out, const struct model *m) {
+  json_write_key(out, STR("alias_target"));
   buf_char(out, '{');
-  string_member(out, STR("id"), m->id);
+  string_member(out, STR("name"), m->name);
+  string_member(out, STR("slug"), m->id);
+  buf_char(out, '}');
+}
+
+// `alias`: the name by which it was asked for, when that is an alias; else empty.
+static void model_object(struct buf *out, const struct model *m, struct str alias) {
+  buf_char(out, '{');
+  string_member(out, STR("id"), alias.len ? alias : m->id);
   // OpenAI's
   string_member(out, STR("object"), STR("model"));
   number_member(out, STR("created"), m->created);
@@ -184,13 +202,16 @@ static void model_object(struct buf *out, const struct model *m) {
   string_member(out, STR("display_name"), m->name);
   time_member(out, STR("created_at"), m->created);
   // OpenRouter's
-  string_member(out, STR("canonical_slug"), m->canonical_slug);
+  string_member(out, STR("canonical_slug"), alias.len ? alias : m->canonical_slug);
   string_member(out, STR("name"), m->name);
   string_member(out, STR("description"), m->description);
   string_or_null(out, STR("hugging_face_id"), m->hugging_face_id);
   number_or_null(out, STR("context_length"), m->context_length);
   architecture_member(out, m);
-  pricing_member(out, &m->endpoints[0].pricing);
+  if (router_is(m))
+    router_pricing_member(out, m);
+  else
+    pricing_member(out, &m->endpoints[0].pricing);
   top_provider_member(out, m);
   null_member(out, STR("per_request_limits"));
   list_member(out, STR("supported_parameters"), m->supported_parameters);
@@ -199,16 +220,32 @@ static void model_object(struct buf *out, const struct model *m) {
   string_or_null(out, STR("knowledge_cutoff"), m->knowledge_cutoff);
   null_member(out, STR("expiration_date"));
   links_member(out, m->id);
+  if (alias.len) alias_target_member(out, m);
   buf_char(out, '}');
 }
 
+// The model that a name stands for, and the alias when it is one; NULL: nobody's name. In the arena.
+static const struct model *model_of(const struct catalogue *c, struct str id, struct arena *arena, struct str *alias) {
+  struct model_name name;
+  struct fault_note note = {0};
+  *alias = (struct str){0};
+  if (!model_name_resolve(c, id, arena, &name, &note)) return NULL;
+  if (!name.model) return routers_find(c, id, arena);
+  if (name.kind == MODEL_ALIAS) *alias = id;
+  return name.model;
+}
+
 bool model_json(struct buf *out, const struct catalogue *c, struct str id) {
-  const struct model *m = catalogue_find(c, id);
-  if (!m) return false;
-  buf_lit(out, "{\"data\":");
-  model_object(out, m);
-  buf_char(out, '}');
-  return true;
+  struct arena arena = {0};
+  struct str alias;
+  const struct model *m = model_of(c, id, &arena, &alias);
+  if (m) {
+    buf_lit(out, "{\"data\":");
+    model_object(out, m, alias);
+    buf_char(out, '}');
+  }
+  arena_free(&arena);
+  return m != NULL;
 }
 
 // --- the list ---
@@ -274,7 +311,7 @@ static void list_object(struct buf *out, struct str query, const struct models_q
   buf_lit(out, "{\"object\":\"list\",\"data\":[");
   for (size_t i = page.from; i < page.to; i++) {
     if (i > page.from) buf_char(out, ',');
-    model_object(out, found[i]);
+    model_object(out, found[i], (struct str){0});
   }
   buf_char(out, ']');
   bool_member(out, STR("has_more"), page.more);
@@ -298,29 +335,29 @@ static void list_object(struct buf *out, struct str query, const struct models_q
 void models_json(struct buf *out, const struct catalogue *c, struct str query) {
   struct arena arena = {0};
   struct models_query q;
+  struct catalogue all;
   models_query_parse(&arena, query, &q);
-  const struct model **found = malloc((c->model_count + 1) * sizeof *found);
-  if (found)
-    list_object(out, query, &q, found, models_query_run(&q, c, found));
+  const struct model **found = arena_alloc(&arena, (c->model_count + ROUTERS_MAX) * sizeof *found);
+  if (found && routers_join(c, &arena, &all))
+    list_object(out, query, &q, found, models_query_run(&q, &all, found));
   else
     out->failed = true;
-  free(found);
   arena_free(&arena);
 }
 
 void models_count_json(struct buf *out, const struct catalogue *c, struct str query) {
   struct arena arena = {0};
   struct models_query q;
+  struct catalogue all;
   models_query_parse(&arena, query, &q);
-  const struct model **found = malloc((c->model_count + 1) * sizeof *found);
-  if (found) {
+  const struct model **found = arena_alloc(&arena, (c->model_count + ROUTERS_MAX) * sizeof *found);
+  if (found && routers_join(c, &arena, &all)) {
     buf_lit(out, "{\"data\":{\"count\":");
-    buf_u64(out, models_query_run(&q, c, found));
+    buf_u64(out, models_query_run(&q, &all, found));
     buf_lit(out, "}}");
   } else {
     out->failed = true;
   }
-  free(found);
   arena_free(&arena);
 }
 
@@ -372,9 +409,7 @@ static void endpoint_object(struct buf *out, const struct endpoint *e) {
   buf_char(out, '}');
 }
 
-bool endpoints_json(struct buf *out, const struct catalogue *c, struct str id) {
-  const struct model *m = catalogue_find(c, id);
-  if (!m) return false;
+static void endpoints_object(struct buf *out, const struct model *m) {
   buf_lit(out, "{\"data\":{");
   string_member(out, STR("id"), m->id);
   string_member(out, STR("name"), m->name);
@@ -383,12 +418,20 @@ bool endpoints_json(struct buf *out, const struct catalogue *c, struct str id) {
   architecture_member(out, m);
   json_write_key(out, STR("endpoints"));
   buf_char(out, '[');
-  for (size_t i = 0; i < m->endpoint_count; i++) {
+  for (size_t i = 0; i < m->endpoint_count && !router_is(m); i++) {
     if (i) buf_char(out, ',');
     endpoint_object(out, &m->endpoints[i]);
   }
   buf_lit(out, "]}}");
-  return true;
+}
+
+bool endpoints_json(struct buf *out, const struct catalogue *c, struct str id) {
+  struct arena arena = {0};
+  struct str alias;
+  const struct model *m = model_of(c, id, &arena, &alias);
+  if (m) endpoints_object(out, m);
+  arena_free(&arena);
+  return m != NULL;
 }
 
 // --- providers ---

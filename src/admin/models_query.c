@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "admin/routers.h"
+
 // --- reading ---
 
 static int hex(char c) {
@@ -161,7 +163,9 @@ static bool fits(const struct models_query *q, const struct model *m) {
 
 // --- order ---
 
+// A router's is not known: the highest, so that it is the last of the cheapest.
 static uint64_t price_of(const struct model *m) {
+  if (router_price_varies(m)) return UINT64_MAX;
   const struct pricing *p = &m->endpoints[0].pricing;
   uint64_t prompt = p->prompt == PRICE_UNSET ? 0 : (uint64_t)p->prompt;
   return prompt + (p->completion == PRICE_UNSET ? 0 : (uint64_t)p->completion);
@@ -186,7 +190,8 @@ static int cheapest(const void *a, const void *b) {
   return by_key(MODEL(a), MODEL(b), price_of(MODEL(a)), price_of(MODEL(b)));
 }
 static int dearest(const void *a, const void *b) {
-  return by_key(MODEL(a), MODEL(b), price_of(MODEL(b)), price_of(MODEL(a)));
+  // One more, so that what is not known becomes 0 and is the last here, too.
+  return by_key(MODEL(a), MODEL(b), price_of(MODEL(b)) + 1, price_of(MODEL(a)) + 1);
 }
 static int longest_context(const void *a, const void *b) {
   return by_key(MODEL(a), MODEL(b), MODEL(b)->context_length, MODEL(a)->context_length);

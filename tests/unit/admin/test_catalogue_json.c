@@ -247,8 +247,9 @@ static void test_every_model_of_the_list(void **state) {
   list(f, "output_modalities=all");
   CHECK(f, 0, list_rules);
   uint32_t data = member(f, 0, "data");
-  assert_int_equal(length(f, data), f->catalogue.model_count);
-  assert_int_equal(number(f, member(f, 0, "total_count")), f->catalogue.model_count);
+  size_t count = f->catalogue.model_count + 2;  // signalbox/auto and signalbox/free
+  assert_int_equal(length(f, data), count);
+  assert_int_equal(number(f, member(f, 0, "total_count")), count);
   assert_true(json_is(&f->doc, member(f, 0, "has_more"), JSON_FALSE));
   assert_true(json_is(&f->doc, member(f, member(f, 0, "links"), "next"), JSON_NULL));
   assert_int_equal(json_get(&f->doc, 0, STR("models")), JSON_NONE);
@@ -277,6 +278,70 @@ static void test_one_model(void **state) {
   buf_clear(&f->out);
   assert_false(model_json(&f->out, &f->catalogue, STR("openai/none")));
   assert_int_equal(f->out.len, 0);
+}
+
+static void one(struct fixture *f, struct str id) {
+  buf_clear(&f->out);
+  assert_true(model_json(&f->out, &f->catalogue, id));
+  parse(f);
+  check_model(f, member(f, 0, "data"));
+}
+
+static void has_text(struct fixture *f, const char *text) {
+  if (str_find(buf_view(&f->out), str_from_cstr(text), 0) == SIZE_MAX)
+    fail_msg("no %s in %.*s", text, STR_ARGS(buf_view(&f->out)));
+}
+
+static void test_aliases_and_variants(void **state) {
+  struct fixture *f = *state;
+  one(f, STR("~anthropic/claude-haiku-latest"));
+  has_text(f, "\"alias_target\":{\"name\":\"Claude Haiku 4.5\",\"slug\":\"anthropic/claude-haiku-4.5\"}");
+  has_text(f, "{\"data\":{\"id\":\"~anthropic/claude-haiku-latest\"");
+  one(f, STR("openai/gpt-4o-mini:nitro"));
+  has_text(f, "\"id\":\"openai/gpt-4o-mini\"");
+  assert_int_equal(str_find(buf_view(&f->out), STR("alias_target"), 0), SIZE_MAX);
+  buf_clear(&f->out);
+  assert_true(endpoints_json(&f->out, &f->catalogue, STR("~anthropic/claude-haiku-latest")));
+  has_text(f, "\"model_id\":\"anthropic/claude-haiku-4.5\"");
+}
+
+static void test_routers(void **state) {
+  struct fixture *f = *state;
+  static const char *const names[] = {"signalbox/auto", "openrouter/auto", "openrouter/auto-beta"};
+  for (size_t i = 0; i < 3; i++) {
+    one(f, str_from_cstr(names[i]));
+    has_text(f, "\"pricing\":{\"prompt\":\"-1\",\"completion\":\"-1\"}");
+    has_text(f, "\"id\":\"signalbox/auto\"");
+  }
+  one(f, STR("openrouter/free"));
+  has_text(f, "\"pricing\":{\"prompt\":\"0\",\"completion\":\"0\"}");
+  buf_clear(&f->out);
+  assert_true(endpoints_json(&f->out, &f->catalogue, STR("signalbox/auto")));
+  has_text(f, "\"endpoints\":[]");
+  // The last of the cheapest, and of the dearest.
+  static const char *const orders[] = {"sort=pricing-low-to-high", "sort=pricing-high-to-low"};
+  for (size_t i = 0; i < 2; i++) {
+    list(f, orders[i]);
+    size_t count = length(f, member(f, 0, "data"));
+    assert_true(str_eq(id_at(f, count - 1), STR("signalbox/auto")));
+    buf_clear(&f->out);
+  }
+}
+
+// With the demo alone there is nothing to choose from.
+static void test_no_routers_for_the_demo(void **state) {
+  (void)state;
+  struct arena arena = {0};
+  struct catalogue c;
+  struct config config = {.demo = true};
+  struct config_problems problems = {0};
+  struct buf out;
+  buf_init(&out, TEXT_MAX);
+  assert_true(catalogue_build(&arena, &config, &c, &problems));
+  models_count_json(&out, &c, STR(""));
+  assert_true(str_eq(buf_view(&out), STR("{\"data\":{\"count\":4}}")));
+  buf_free(&out);
+  arena_free(&arena);
 }
 
 static void test_awkward_text(void **state) {
@@ -454,6 +519,9 @@ int main(void) {
       TEST(test_every_model_of_the_list),
       TEST(test_overrides),
       TEST(test_one_model),
+      TEST(test_aliases_and_variants),
+      TEST(test_routers),
+      TEST(test_no_routers_for_the_demo),
       TEST(test_awkward_text),
       TEST(test_endpoints),
       TEST(test_providers),
