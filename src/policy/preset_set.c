@@ -4,6 +4,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "policy/model_name.h"
+#include "surface/chat_members.h"
+
 struct preset_set {
   struct arena arena;
   atomic_uint refs;
@@ -150,15 +153,11 @@ static bool unknown(const struct preset_set *set, struct str slug, struct arena 
 // --- in a request ---
 
 bool preset_named(struct str model, struct str member, struct str *slug, struct fault_note *note) {
-  struct str prefix = STR("@preset/");
-  size_t at = chat_preset_at(model);
+  struct str base, prefix = STR("@preset/");
   *note = (struct fault_note){0};
-  *slug = at == SIZE_MAX ? (struct str){0} : str_skip(model, at + prefix.len);
-  if (str_starts(member, prefix)) member = str_skip(member, prefix.len);
-  if (at == SIZE_MAX) {
-    *slug = member;
-    return true;
-  }
+  model_name_split(model, &base, slug);
+  if (str_starts_nocase(member, prefix)) member = str_skip(member, prefix.len);
+  if (!slug->len) *slug = member;
   if (!member.len || !compare(*slug, member)) return true;
   *note = (struct fault_note){FAULT_BAD_REQUEST,
                               STR("\"model\" and \"preset\" name different presets: give one of them."), STR("preset")};
@@ -169,7 +168,7 @@ bool preset_apply(const struct preset_set *set, struct str slug, struct str body
                   struct str *merged, struct preset_use *use, struct fault_note *note) {
   const struct preset *p = preset_set_find(set, slug);
   if (!p) return unknown(set, slug, arena, note);
-  use->preset = p;
+  *use = (struct preset_use){arena_str(arena, p->id), arena_str(arena, p->slug), p->version, {0}};
   if (p->status == PRESET_ACTIVE) return chat_merge(body, &p->content, arena, merged, &use->flags, note);
   struct str status = preset_status_name(p->status);
   *note = (struct fault_note){.fault = p->status == PRESET_ARCHIVED ? FAULT_NOT_FOUND : FAULT_BAD_REQUEST,
@@ -179,4 +178,20 @@ bool preset_apply(const struct preset_set *set, struct str slug, struct str body
                                "{\"status\":\"active\"}, or use another.",
                                STR_ARGS(p->slug), STR_ARGS(status), STR_ARGS(p->slug));
   return false;
+}
+
+bool preset_request(const struct preset_set *set, struct chat_request *r, struct arena *arena, struct preset_use *use,
+                    struct fault_note *note) {
+  struct str member = {0}, slug, merged, body = r->body;
+  uint32_t value = chat_member_at(r, CHAT_MEMBER_PRESET);
+  *use = (struct preset_use){0};
+  *note = (struct fault_note){.fault = FAULT_BAD_REQUEST, .param = STR("preset")};
+  note->message = STR("\"preset\" must be a preset's slug.");
+  if (json_is(&r->doc, value, JSON_STRING) && (!json_string(&r->doc, value, arena, &member) || !member.len))
+    return false;
+  if (!preset_named(r->model, member, &slug, note)) return false;
+  if (!slug.len) return true;
+  if (!preset_apply(set, slug, body, arena, &merged, use, note)) return false;
+  chat_request_free(r);
+  return chat_request_parse(r, merged, arena, note);
 }

@@ -34,16 +34,23 @@ size_t preset_set_count(const struct preset_set *set);
 // The case of letters does not matter. NULL: there is none.
 const struct preset *preset_set_find(const struct preset_set *set, struct str slug);
 
+// --- in a request ---
+
 // Which preset a request asks for: its model's ("@preset/slug", "model@preset/slug") or its member `preset` (a slug, or
 // "@preset/slug"). *slug is empty when it asks for none. False: *note says that the two differ.
 bool preset_named(struct str model, struct str member, struct str *slug, struct fault_note *note);
 
+// What a request got of a preset. In its arena, so that the set is not needed any more.
 struct preset_use {
-  const struct preset *preset;  // the set's
+  struct str id, slug;  // empty: it asked for none
+  uint64_t version;
   struct chat_merge_flags flags;
 };
-// The request's text with the preset of that slug merged in (chat_merge.h); *merged is in the arena and does not need
-// the set any more. False: *note says why: there is no such preset (and which are called nearly so), it is disabled or
-// archived, or chat_merge's reason.
+// *merged: the request's text with the preset of that slug merged in (chat_merge.h), in the arena. False: *note says
+// why: there is no such preset (and which are called nearly so), it is disabled or archived, or chat_merge's reason.
 bool preset_apply(const struct preset_set *set, struct str slug, struct str body, struct arena *arena,
                   struct str *merged, struct preset_use *use, struct fault_note *note);
+// All of it for a request that has been parsed: where it asks for a preset, it is parsed anew with that merged in, and
+// its model is a model's name. False: *note says why; the request must still be freed.
+bool preset_request(const struct preset_set *set, struct chat_request *r, struct arena *arena, struct preset_use *use,
+                    struct fault_note *note);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "policy/model_name.h"
 #include "surface/chat_members.h"
 #include "surface/chat_shared.h"
 
@@ -17,10 +18,6 @@ static bool trouble(struct fault_note *note, enum fault fault, struct str messag
 
 static bool no_memory(struct fault_note *note) {
   return trouble(note, FAULT_INTERNAL, STR("Out of memory."));
-}
-
-size_t chat_preset_at(struct str model) {
-  return str_find(model, STR("@preset/"), 0);
 }
 
 // A buffer in the arena that never grows.
@@ -212,7 +209,8 @@ struct merge {
   struct json_doc own, theirs;
   struct str prompt;
   struct str model;    // of the request, decoded
-  size_t preset_at;    // in it; SIZE_MAX: nowhere
+  bool asks;           // it names a preset, behind `base`
+  struct str base;     // empty: the preset alone
   bool caps, reasons;  // the request has a member of the group
   bool names_models;   // it has models, but no model
   struct arena *arena;
@@ -244,7 +242,9 @@ static void look_at_request(struct merge *m) {
   m->reasons = has(doc, STR("reasoning")) || has(doc, STR("reasoning_effort")) || has(doc, STR("include_reasoning"));
   m->names_models = has(doc, STR("models")) && !has(doc, STR("model"));
   uint32_t model = json_get(doc, 0, STR("model"));
-  m->preset_at = string_at(doc, model, m->arena, &m->model) ? chat_preset_at(m->model) : SIZE_MAX;
+  struct str slug = {0};
+  if (string_at(doc, model, m->arena, &m->model)) model_name_split(m->model, &m->base, &slug);
+  m->asks = slug.len > 0;
 }
 
 // One member of the request that is not null; a tool list that cannot be united is left to the check behind us.
@@ -254,10 +254,10 @@ static bool write_own(struct merge *m, uint32_t key, uint32_t value) {
   switch (chat_member_find(doc, key)) {
     case CHAT_MEMBER_PRESET: return true;
     case CHAT_MEMBER_MODEL:
-      if (m->preset_at == SIZE_MAX) break;
-      if (m->preset_at > 0) {
+      if (!m->asks) break;
+      if (m->base.len) {
         json_write_key(&m->out, STR("model"));
-        json_write_str(&m->out, str_from(m->model.ptr, m->preset_at));
+        json_write_str(&m->out, m->base);
         return true;
       }
       theirs = given(&m->theirs, STR("model"));
@@ -322,7 +322,7 @@ static bool merge_into(struct merge *m, struct str body, const struct chat_prese
     return trouble(note, FAULT_INTERNAL, STR("The preset is damaged: its configuration is no JSON object."));
   read_flags(&m->theirs, flags);
   look_at_request(m);
-  if (m->preset_at == 0 && !has(&m->theirs, STR("model")) && !has(&m->theirs, STR("models")) &&
+  if (m->asks && !m->base.len && !has(&m->theirs, STR("model")) && !has(&m->theirs, STR("models")) &&
       !has(&m->own, STR("models")))
     return trouble(note, FAULT_BAD_REQUEST,
                    STR("The preset names no model. Put one before it: \"author/model@preset/slug\"."));

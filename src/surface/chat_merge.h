@@ -27,9 +27,6 @@ struct chat_preset {
   struct str system_prompt;  // empty: none
 };
 
-// Where "@preset/" begins in a model's name; SIZE_MAX: it names no preset.
-size_t chat_preset_at(struct str model);
-
 // *out: the request's object with the preset's members, in the arena; `body` is its text. A model "name@preset/slug"
 // becomes "name", "@preset/slug" becomes the preset's (the member goes when it has none); `preset` goes. Tools are
 // united: the preset's first, but as the request defines them where it has the same. The system prompt becomes the

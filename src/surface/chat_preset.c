@@ -1,4 +1,5 @@
 // Making a preset of a request (chat_merge.h): which members it keeps, and the system's words.
+#include "policy/model_name.h"
 #include "surface/chat_members.h"
 #include "surface/chat_merge.h"
 #include "surface/chat_shared.h"
@@ -97,9 +98,10 @@ static bool check_cache(const struct json_doc *doc, struct fault_note *note) {
 
 // A preset that names a preset would have to be looked up again and again.
 static bool check_models(const struct chat_request *r, struct fault_note *note) {
-  bool nested = chat_preset_at(r->model) != SIZE_MAX;
-  for (unsigned i = 0; i < r->model_count; i++) nested |= chat_preset_at(r->models[i]) != SIZE_MAX;
-  if (!nested) return true;
+  struct str base, slug;
+  model_name_split(r->model, &base, &slug);
+  for (unsigned i = 0; i < r->model_count && !slug.len; i++) model_name_split(r->models[i], &base, &slug);
+  if (!slug.len) return true;
   return refuse(note, "model", STR("A preset's model must be a model, not another preset."));
 }
 

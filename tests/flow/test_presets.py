@@ -178,7 +178,7 @@ class Inference(unittest.TestCase):
         self.assertEqual(r.status, 200, r)
         self.model = r.json["model"]
         self.assertEqual(len(mock.seen), before + 1)
-        return json.loads(mock.seen[-1][1])
+        return mock.seen[-1][1]
 
     def test_three_ways_to_name_it(self):
         put("ways", {"model": "test/model", "temperature": 0.25, "system_prompt": "Be brief."})

@@ -111,8 +111,52 @@ static void test_apply(void **state) {
   }
 }
 
+static void test_request(void **state) {
+  (void)state;
+  static const struct {
+    const char *body;
+    enum fault fault;
+    const char *text;   // in what comes of it
+    const char *model;  // of the request then
+  } cases[] = {
+      {"{\"model\":\"x/y\",\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE, "{\"model\":\"x/y\",", "x/y"},
+      {"{\"model\":\"x/y\",\"preset\":null,\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE, "null", "x/y"},
+      {"{\"model\":\"@Preset/writer\",\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE, "Write.", "a/b"},
+      {"{\"model\":\"x/y@preset/writer\",\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE, "Write.", "x/y"},
+      {"{\"preset\":\"@preset/\\u0077riter\",\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE, "Write.", "a/b"},
+      {"{\"preset\":\"\",\"messages\":[{\"role\":\"user\"}]}", FAULT_BAD_REQUEST, "slug", NULL},
+      {"{\"model\":\"@preset/coder\",\"preset\":\"writer\",\"messages\":[{\"role\":\"user\"}]}", FAULT_BAD_REQUEST,
+       "different", NULL},
+      {"{\"preset\":\"nowhere\",\"messages\":[{\"role\":\"user\"}]}", FAULT_NOT_FOUND, "There is no preset", NULL},
+      {"{\"preset\":\"wrong\",\"messages\":[{\"role\":\"user\"}]}", FAULT_BAD_REQUEST, "\"seed\"", NULL},
+  };
+  const struct preset presets[] = {
+      {STR("1"), STR("writer"), PRESET_ACTIVE, 3, {STR("{\"model\":\"a/b\"}"), STR("Write.")}},
+      {STR("2"), STR("coder"), PRESET_ACTIVE, 1, {STR("{}"), {0}}},
+      {STR("3"), STR("wrong"), PRESET_ACTIVE, 1, {STR("{\"seed\":\"x\"}"), {0}}},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct preset_set *set = preset_set_new(presets, 3);
+    struct arena arena = {0};
+    struct chat_request r;
+    struct preset_use use;
+    struct fault_note note;
+    assert_true(chat_request_parse(&r, str_from_cstr(cases[i].body), &arena, &note));
+    bool ok = preset_request(set, &r, &arena, &use, &note);
+    preset_set_drop(set);
+    assert_int_equal(ok, cases[i].fault == FAULT_NONE);
+    assert_int_equal(note.fault, cases[i].fault);
+    contains(ok ? r.body : note.message, cases[i].text);
+    if (ok) assert_true(str_eq(r.model, str_from_cstr(cases[i].model)));
+    if (ok && use.id.len) assert_int_equal(use.version, 3);
+    chat_request_free(&r);
+    arena_free(&arena);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_find), cmocka_unit_test(test_words),
-                                     cmocka_unit_test(test_named), cmocka_unit_test(test_apply)};
+                                     cmocka_unit_test(test_named), cmocka_unit_test(test_apply),
+                                     cmocka_unit_test(test_request)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
