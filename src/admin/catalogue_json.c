@@ -384,13 +384,27 @@ static void tool_choice_member(struct buf *out, bool tools) {
   buf_char(out, '}');
 }
 
+// What names this endpoint alone in a request's `provider` object.
+static void tag_member(struct buf *out, const struct endpoint *e) {
+  if (!e->tag.len) {
+    string_member(out, STR("tag"), e->provider->id);
+    return;
+  }
+  json_write_key(out, STR("tag"));
+  buf_char(out, '"');
+  buf_str(out, e->provider->id);  // words of letters, digits and . _ - : nothing to escape
+  buf_char(out, '/');
+  buf_str(out, e->tag);
+  buf_char(out, '"');
+}
+
 static void endpoint_object(struct buf *out, const struct endpoint *e) {
   buf_char(out, '{');
   name_member(out, e);
   string_member(out, STR("model_id"), e->model->id);
   string_member(out, STR("model_name"), e->model->name);
   string_member(out, STR("provider_name"), e->provider->name);
-  string_member(out, STR("tag"), e->provider->id);
+  tag_member(out, e);
   number_member(out, STR("context_length"), e->context_length);
   number_or_null(out, STR("max_completion_tokens"), e->max_completion_tokens);
   number_or_null(out, STR("max_prompt_tokens"), e->max_prompt_tokens);

@@ -191,7 +191,7 @@ bool config_parse(struct arena *arena, struct str path, struct str text, struct 
                   struct config_problems *problems) {
   size_t before = problems->count;
   struct reader r = {arena, problems, out};
-  *out = (struct config){.path = arena_str(arena, path)};
+  *out = (struct config){.path = arena_str(arena, path), .routing = PREFERENCES_NONE};
   read_defaults(&r, "", out);
   vendor_proxies(&r);
   struct yaml_node *root = NULL;
@@ -220,7 +220,7 @@ bool config_parse(struct arena *arena, struct str path, struct str text, struct 
 
 bool config_load(struct arena *arena, struct str path, struct config *out, struct config_problems *problems) {
   struct str text, why;
-  *out = (struct config){0};
+  *out = (struct config){.routing = PREFERENCES_NONE};
   if (!reference_read_file(arena, path, LIMIT_CONFIG, false, &text, &why)) {
     config_problem_add(arena, problems, 0, 0, "%.*s", STR_ARGS(why));
     return false;

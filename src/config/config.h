@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "llm/model.h"
 #include "llm/money.h"
+#include "llm/preferences.h"
 
 struct config_listen {
   struct str host;       // "127.0.0.1", "::", "0.0.0.0"; empty for a unix socket
@@ -43,6 +44,7 @@ struct config_provider {
   struct str aws_role, aws_web_token_file, aws_sts_url;  // bedrock: a role for a web identity; from the environment
   struct str credentials_file, credentials;              // vertex: and what it holds
   struct str api_version;                                // azure
+  struct str data_policy;                                // of its endpoints that have none
   unsigned line, column;                                 // 0: not from a file
 };
 
@@ -60,7 +62,7 @@ struct config_endpoint {
   struct pricing pricing;             // PRICE_UNSET members: catalogue's; its overrides are these:
   struct config_override *overrides;  // in order, the last that applies wins
   size_t override_count;
-  struct str api, quantization, region, data_policy;
+  struct str api, tag, quantization, region, data_policy;
   struct str_list supported_parameters, input_modalities, output_modalities;
   unsigned line, column;
 };
@@ -101,6 +103,7 @@ struct config {
   bool health;
   bool hedge;
   uint64_t hedge_max_percent;
+  struct preferences routing;  // and what holds for every request: only, ignore, sort, policies
   struct str http_proxy, https_proxy, no_proxy;  // from the environment, upper or lower case
 };
 

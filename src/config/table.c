@@ -70,7 +70,8 @@ const struct setting settings[] = {
     {"upstream.fetch_private", SETTING_SWITCH, AT(fetch_private), .default_text = "off",
      .help = "may a picture that a client names by its URL lie at a private address"},
 
-    {"routing", SETTING_SECTION, .help = "how endpoints are chosen"},
+    {"routing", SETTING_SECTION,
+     .help = "how endpoints are chosen, beside what requests say in their `provider` object"},
     {"routing.health", SETTING_SWITCH, AT(health), .default_text = "on",
      .help = "endpoints, providers and keys that fail are benched for a while: asked only when nothing better is left"},
     {"routing.hedge", SETTING_SWITCH, AT(hedge), .default_text = "off",
@@ -78,6 +79,16 @@ const struct setting settings[] = {
          "ask a second endpoint when the first is slower to speak than in 95 of 100 cases; the first to speak answers"},
     {"routing.hedge_max_percent", SETTING_COUNT, AT(hedge_max_percent), .default_text = "2", .min = 1, .max = 100,
      .help = "of a hundred requests, how many may be hedged"},
+    {"routing.sort", SETTING_SORT, AT(routing.sort),
+     .help = "`price`, `throughput`, `latency` or `exacto`, for requests that give neither sort nor order; the draw by "
+             "price when not given"},
+    {"routing.only", SETTING_SLUGS, AT(routing.only),
+     .help = "providers (`openai`) and sub-offers (`deepinfra/fp8`) that may be used at all"},
+    {"routing.ignore", SETTING_SLUGS, AT(routing.ignore), .help = "those that may not"},
+    {"routing.data_collection", SETTING_COLLECTION, AT(routing.deny_collection), .default_text = "allow",
+     .help = "`deny`: only endpoints that are known not to learn from prompts"},
+    {"routing.zdr", SETTING_SWITCH, AT(routing.zdr), .default_text = "off",
+     .help = "only endpoints that are known to keep nothing"},
 
     {"data_dir", SETTING_TEXT, AT(data_dir), .default_text = "./data", .env = "SIGNALBOX_DATA_DIR", .fixed = true,
      .help = "folder of the embedded store, the spool and generated secrets"},
@@ -132,6 +143,8 @@ const struct setting settings[] = {
     {"providers[].credentials_file", SETTING_TEXT, PROVIDER_AT(credentials_file),
      .help = "vertex: the JSON file of a service account or a user, or `metadata`"},
     {"providers[].api_version", SETTING_ID, PROVIDER_AT(api_version), .help = "azure: as in `2024-10-21`"},
+    {"providers[].data_policy", SETTING_TEXT, PROVIDER_AT(data_policy),
+     .help = "of its endpoints that have none, as below; what is known of the vendor when not given"},
 
     {"models[]", SETTING_SECTIONS, AT(models), .count_at = offsetof(struct config, model_count),
      .size = sizeof(struct config_model), .place_at = offsetof(struct config_model, line), .shorthand = "id",
@@ -155,10 +168,14 @@ const struct setting settings[] = {
     {"models[].endpoints[].api", SETTING_ID, ENDPOINT_AT(api),
      .help = "openai and azure: `chat` or `responses`; chat when not given, but for models that only know the other. "
              "bedrock: `converse`, or `invoke` for Claude in Anthropic's own words"},
+    {"models[].endpoints[].tag", SETTING_ID, ENDPOINT_AT(tag),
+     .help = "the sub-offer it is, so that `provider/tag` names it: `turbo`, or a service tier, `priority` or `flex`; "
+             "its region, else its quantization, when not given"},
     {"models[].endpoints[].quantization", SETTING_ID, ENDPOINT_AT(quantization), .help = "as in `fp8`, `bf16`"},
     {"models[].endpoints[].region", SETTING_ID, ENDPOINT_AT(region), .help = "where it runs"},
     {"models[].endpoints[].data_policy", SETTING_TEXT, ENDPOINT_AT(data_policy),
-     .help = "what becomes of prompts there"},
+     .help = "what becomes of prompts there: `zdr` (nothing is kept), `no-training` (kept for a while), `training`; "
+             "else it counts as unknown. The provider's when not given"},
     {"models[].endpoints[].supported_parameters", SETTING_TEXTS, ENDPOINT_AT(supported_parameters),
      .help = "request members it understands"},
     {"models[].endpoints[].input_modalities", SETTING_TEXTS, ENDPOINT_AT(input_modalities),
@@ -237,6 +254,9 @@ static const struct {
     [SETTING_TEXTS] = {"a list of words", "list"},
     [SETTING_ORIGINS] = {"a list of origins", "list"},
     [SETTING_PROTOCOL] = {"the name of a protocol", "word"},
+    [SETTING_SORT] = {"the name of an order", "word"},
+    [SETTING_SLUGS] = {"a list of providers", "list"},
+    [SETTING_COLLECTION] = {"allow or deny", "allow, deny"},
     [SETTING_STORE] = {"sqlite", "word"},
     [SETTING_SHARED_STATE] = {"none", "word"},
 };

@@ -29,6 +29,9 @@ enum setting_type {
   SETTING_TEXTS,         // struct str_list
   SETTING_ORIGINS,       // struct str_list of origins (scheme://host[:port]) or *
   SETTING_PROTOCOL,      // enum protocol, and the bool at count_at
+  SETTING_SORT,          // enum sort_by
+  SETTING_SLUGS,         // struct str_list: providers, perhaps with a sub-offer, or their names
+  SETTING_COLLECTION,    // bool: deny
   SETTING_STORE,         // struct str
   SETTING_SHARED_STATE,  // struct str
   SETTING_TYPE_COUNT

@@ -256,6 +256,20 @@ static void read_protocol(struct reader *r, const struct setting *setting, const
   }
 }
 
+static void read_sort(struct reader *r, const struct setting *setting, const struct yaml_node *node, struct str text,
+                      void *at) {
+  if (!sort_by_parse(text, at)) bad(r, setting, node, "expected " SORT_WORDS);
+}
+
+static void read_collection(struct reader *r, const struct setting *setting, const struct yaml_node *node,
+                            struct str text, void *at) {
+  bool deny = str_eq_nocase(text, STR("deny"));
+  if (deny || str_eq_nocase(text, STR("allow")))
+    *(bool *)at = deny;
+  else
+    bad(r, setting, node, "expected allow or deny");
+}
+
 static void read_store(struct reader *r, const struct setting *setting, const struct yaml_node *node, struct str text,
                        void *at) {
   if (str_eq(text, STR("sqlite"))) {
@@ -296,6 +310,8 @@ static const scalar_reader scalar_readers[SETTING_TYPE_COUNT] = {
     [SETTING_PRICE] = read_price,
     [SETTING_LIMIT] = read_limit,
     [SETTING_PROTOCOL] = read_protocol,
+    [SETTING_SORT] = read_sort,
+    [SETTING_COLLECTION] = read_collection,
     [SETTING_STORE] = read_store,
     [SETTING_SHARED_STATE] = read_shared_state,
 };
@@ -346,9 +362,13 @@ static void read_texts(struct reader *r, const struct setting *setting, const st
     struct str text;
     if (!value_text(r, setting, item, &text)) continue;
     bool word = setting->type == SETTING_TEXTS;
-    const char *trouble = word && !is_word(text, "._-")    ? "expected words of letters, digits and . _ -"
-                          : word || str_eq(text, STR("*")) ? NULL
-                                                           : address_url(text, false, &text);
+    const char *trouble = NULL;
+    if (setting->type == SETTING_SLUGS)
+      trouble = is_word(text, "._-/ ") ? NULL : "expected providers, as in openai or deepinfra/fp8";
+    else if (word)
+      trouble = is_word(text, "._-") ? NULL : "expected words of letters, digits and . _ -";
+    else if (!str_eq(text, STR("*")))
+      trouble = address_url(text, false, &text);
     if (trouble) {
       bad(r, setting, item, trouble);
     } else {
@@ -402,6 +422,7 @@ void value_read(struct reader *r, const struct setting *setting, const struct ya
   switch (setting->type) {
     case SETTING_LISTEN: read_listen(r, setting, node, base); return;
     case SETTING_TEXTS:
+    case SETTING_SLUGS:
     case SETTING_ORIGINS: read_texts(r, setting, node, base); return;
     case SETTING_SECRETS: read_secrets(r, setting, node, base); return;
     default: break;

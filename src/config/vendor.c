@@ -192,7 +192,7 @@ static void add_local(struct reader *r) {
 bool config_from_environment(struct arena *arena, struct config *out, struct config_problems *problems) {
   size_t before = problems->count;
   struct reader r = {arena, problems, out};
-  *out = (struct config){0};
+  *out = (struct config){.routing = PREFERENCES_NONE};
   read_defaults(&r, "", out);
   vendor_proxies(&r);
   out->providers = arena_zalloc(arena, provider_row_count * sizeof *out->providers);

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "llm/demo_models.h"
+#include "llm/endpoint_facts.h"
 #include "llm/names.h"
 #include "llm/shipped.h"
 #include "provider/table.h"
@@ -140,6 +141,9 @@ static bool provider_add(struct builder *b, const struct config_provider *given)
       .aws_sts_url = given->aws_sts_url,
       .credentials = given->credentials,
       .api_version = given->api_version,
+      .data = given->data_policy.len ? data_policy_parse(given->data_policy)
+              : row                  ? row->data
+                                     : DATA_UNKNOWN,
       .index = (uint32_t)b->provider_count,
   };
   const struct provider_quirks *usual = protocol_quirks(p.protocol);
@@ -206,6 +210,18 @@ static struct price_override *overrides_room(struct builder *b, struct pricing *
   pricing->overrides = room;
   pricing->override_count = room ? count : 0;
   return room;
+}
+
+static void facts_fill(const struct shipped_model *shipped, const struct config_endpoint *given, uint32_t parameters,
+                       struct endpoint *e) {
+  struct facts_source source = {.parameters = parameters};
+  if (shipped) source.input_modalities = shipped->input;
+  if (shipped) source.output_modalities = shipped->output;
+  uint32_t input = given ? names_modality_mask(given->input_modalities) : 0;
+  uint32_t output = given ? names_modality_mask(given->output_modalities) : 0;
+  if (input) source.input_modalities = input;
+  if (output) source.output_modalities = output;
+  endpoint_facts_fill(e, &source);
 }
 
 static void endpoint_from_shipped(struct builder *b, const struct shipped_endpoint *row,
@@ -328,10 +344,13 @@ static bool endpoint_from_config(struct builder *b, struct slot *slot, const str
   if (given->max_prompt_tokens) out->max_prompt_tokens = given->max_prompt_tokens;
   pricing_given(b, &out->pricing, given);
   api_given(b, slot, given, out);
+  out->tag = given->tag;
   out->quantization = given->quantization;
   out->region = given->region;
   out->data_policy = given->data_policy;
   if (given->supported_parameters.count) out->supported_parameters = given->supported_parameters;
+  // What follows is only a guess.
+  out->facts.parameters = names_parameter_mask(out->supported_parameters);
   if (!out->supported_parameters.count)
     out->supported_parameters = names_list(&b->lists, b->arena, names_common_parameters());
   return true;
@@ -357,6 +376,7 @@ static void endpoints_given(struct builder *b, struct slot *slot, struct model *
     struct endpoint e;
     if (!endpoint_from_config(b, slot, given, &e)) continue;
     price_check(b, slot, given, &e);
+    facts_fill(slot->shipped, given, e.facts.parameters, &e);
     endpoint_push(b, &e, model, names_parameter_mask(e.supported_parameters));
   }
 }
@@ -368,6 +388,7 @@ static void endpoints_shipped(struct builder *b, const struct slot *slot, struct
     if (!provider) continue;
     struct endpoint e;
     endpoint_from_shipped(b, row, provider, &e);
+    facts_fill(slot->shipped, NULL, row->parameters, &e);
     endpoint_push(b, &e, model, row->parameters);
   }
 }

@@ -32,6 +32,14 @@ struct api_key_secret {
   unsigned weight;  // 1 unless configured
 };
 
+// What may become of prompts at an endpoint.
+enum data_policy {
+  DATA_UNKNOWN,
+  DATA_TRAINS,   // may be stored and learnt from
+  DATA_STORES,   // kept for a while (abuse monitoring), not learnt from
+  DATA_NOTHING,  // zero data retention
+};
+
 struct provider {
   struct str id;    // slug used in routing: "openai"
   struct str name;  // shown to people: "OpenAI"
@@ -50,6 +58,7 @@ struct provider {
   struct str aws_role, aws_web_token_file, aws_sts_url;  // bedrock: a role for a web identity; from the environment
   struct str credentials;                                // vertex: the file's JSON
   struct str api_version;                                // azure
+  enum data_policy data;                                 // at its endpoints that say nothing themselves
   uint32_t index;                                        // place in the snapshot's list
 };
 
@@ -57,13 +66,6 @@ struct provider {
 // Converse or, for Claude, InvokeModel.
 enum endpoint_api { API_AUTO, API_CHAT, API_RESPONSES, API_CONVERSE, API_INVOKE };
 
-// What may become of prompts at an endpoint.
-enum data_policy {
-  DATA_UNKNOWN,
-  DATA_TRAINS,   // may be stored and learnt from
-  DATA_STORES,   // kept for a while (abuse monitoring), not learnt from
-  DATA_NOTHING,  // zero data retention
-};
 enum service_tier { TIER_STANDARD, TIER_FLEX, TIER_PRIORITY };
 
 // What routing asks of an endpoint, close together: a thousand of them are looked at in microseconds.

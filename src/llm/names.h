@@ -8,6 +8,31 @@
 #include "base/arena.h"
 #include "llm/model.h"
 
+// The bits, in the order of the shipped catalogue (a test compares them): NAME_BIT(tools), MODALITY_BIT(image).
+#define NAMES_OF_PARAMETERS(X)                                                                                    \
+  X(temperature)                                                                                                  \
+  X(top_p)                                                                                                        \
+  X(top_k) X(min_p) X(top_a) X(frequency_penalty) X(presence_penalty) X(repetition_penalty) X(max_tokens)         \
+      X(max_completion_tokens) X(logit_bias) X(logprobs) X(top_logprobs) X(prediction) X(seed) X(response_format) \
+          X(structured_outputs) X(stop) X(tools) X(tool_choice) X(parallel_tool_calls) X(include_reasoning)       \
+              X(reasoning) X(reasoning_effort) X(web_search_options) X(verbosity)
+#define NAMES_OF_MODALITIES(X) \
+  X(text) X(image) X(file) X(audio) X(video) X(embeddings) X(rerank) X(speech) X(transcription)
+enum names_parameter {
+#define NAMES_ENUM(name) NAMES_PARAMETER_##name,
+  NAMES_OF_PARAMETERS(NAMES_ENUM)
+#undef NAMES_ENUM
+      NAMES_PARAMETER_COUNT
+};
+enum names_modality {
+#define NAMES_ENUM(name) NAMES_MODALITY_##name,
+  NAMES_OF_MODALITIES(NAMES_ENUM)
+#undef NAMES_ENUM
+      NAMES_MODALITY_COUNT
+};
+#define NAME_BIT(name) ((uint32_t)1 << NAMES_PARAMETER_##name)
+#define MODALITY_BIT(name) ((uint32_t)1 << NAMES_MODALITY_##name)
+
 #define NAMES_MODALITIES ((uint32_t)1 << 31)  // marks a mask of modalities; else it is one of parameters
 
 enum { NAMES_SLOTS = 512 };  // a power of two, several times the number of sets that ship

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/attr.h"
 #include "base/str.h"
 #include "llm/model.h"
 #include "llm/money.h"
@@ -42,6 +43,12 @@ struct preferences {
   // per million tokens.
   price_femto max_prompt, max_completion, max_request, max_image, max_audio;
 };
+extern const struct preferences PREFERENCES_NONE;  // nothing is asked for: begin with this, for prices have no zero
+
+#define SORT_WORDS "price, throughput, latency or exacto"
+MUST_CHECK bool sort_by_parse(struct str word, enum sort_by *out);
+// "fp8", in any case; QUANTIZATION_COUNT: not one of them.
+enum quantization quantization_parse(struct str word);
 
 // What the request needs of an endpoint.
 struct request_facts {

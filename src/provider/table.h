@@ -80,6 +80,7 @@ struct provider_row {
   bool local;               // a model server on this machine, needs no key
   unsigned local_port;      // where it usually listens
   struct provider_quirks quirks;
+  enum data_policy data;                             // unknown unless its terms for paying customers leave no doubt
   const char *privacy_url, *terms_url, *status_url;  // NULL when unknown
 };
 extern const struct provider_row provider_rows[];

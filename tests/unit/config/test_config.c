@@ -212,6 +212,7 @@ static void test_every_form(void **state) {
       "  write_timeout_ms: 1 h\n"
       "  drain_timeout_ms: 0\n"
       "  cors_origins: ['*', https://app.example, 'http://localhost:3000/']\n"
+      "routing: {sort: Latency, only: [a, B/fp8, Some Name], ignore: c, data_collection: deny, zdr: on}\n"
       "demo: off\n"
       "providers:\n"
       "  - id: a\n"
@@ -243,6 +244,13 @@ static void test_every_form(void **state) {
   assert_int_equal(config.cors_origins.count, 3);
   expect_str(config.cors_origins.items[0], "*");
   expect_str(config.cors_origins.items[2], "http://localhost:3000");
+  assert_int_equal(config.routing.sort, SORT_LATENCY);
+  assert_int_equal(config.routing.only.count, 3);
+  expect_str(config.routing.only.items[2], "Some Name");
+  assert_int_equal(config.routing.ignore.count, 1);
+  assert_true(config.routing.deny_collection);
+  assert_true(config.routing.zdr);
+  assert_true(config.routing.max_prompt == PRICE_UNSET);
   assert_false(config.demo);
   assert_int_equal(config.provider_count, 3);
   expect_str(config.providers[0].base_url, "HTTPS://api.example/v1");
@@ -380,6 +388,9 @@ static const struct bad_case bad[] = {
     {"server: {tls: {cert: /nonexistent/cert.pem, key: /dev/null}}\n", 1, 22, "the file cannot be read"},
     {"server: {cors_origins: [https://a.example/path]}\n", 1, 25, "must end with the host or port"},
     {"store: postgresql://user:secretword@db/x\n", 1, 8, "not in this version"},
+    {"routing: {sort: cheapest}\n", 1, 17, "expected price, throughput, latency or exacto, got 'cheapest'"},
+    {"routing: {data_collection: maybe}\n", 1, 28, "expected allow or deny"},
+    {"routing: {only: ['a\"b']}\n", 1, 18, "expected providers, as in openai or deepinfra/fp8"},
     {"store: mysql\n", 1, 8, "store: expected sqlite"},
     {"shared_state: redis://:secretword@host:6379\n", 1, 15, "not in this version"},
     {"demo: maybe\n", 1, 7, "expected on or off, got 'maybe'"},

@@ -9,6 +9,8 @@
 // cmocka wants the four above first.
 #include <cmocka.h>
 
+#include "llm/names.h"
+#include "llm/preferences.h"
 #include "llm/shipped.h"
 #include "provider/table.h"
 
@@ -186,6 +188,51 @@ static void test_configuration_overrides_rows(void **state) {
   assert_true(str_eq(m->description, STR("ours")));
   assert_true(str_eq(m->name, STR("GPT-4o mini")));
   assert_int_equal(m->input_modalities.count, 3);
+}
+
+static void test_facts(void **state) {
+  struct fixture *f = *state;
+  struct config_provider providers[] = {with_key(STR("openai")), with_key(STR("own"))};
+  providers[1].base_url = STR("http://10.0.0.1/v1");
+  providers[1].data_policy = STR("zero-retention");
+  struct str parameters[] = {STR("tools")}, modalities[] = {STR("text"), STR("audio")};
+  struct config_endpoint endpoints[] = {endpoint(STR("openai"), STR("gpt-4o-mini")), endpoint(STR("own"), STR("x")),
+                                        endpoint(STR("own"), STR("y"))};
+  endpoints[0].data_policy = STR("training");
+  endpoints[0].tag = STR("priority");
+  endpoints[1].pricing.prompt = 0;
+  endpoints[1].region = STR("eu");
+  endpoints[2].pricing.prompt = 4000000000;
+  endpoints[2].supported_parameters = (struct str_list){parameters, 1};
+  endpoints[2].input_modalities = (struct str_list){modalities, 2};
+  endpoints[2].quantization = STR("fp8");
+  struct config_model models[] = {{.id = STR("openai/gpt-4o-mini"), .endpoints = endpoints, .endpoint_count = 2},
+                                  {.id = STR("own/y"), .endpoints = &endpoints[2], .endpoint_count = 1}};
+  f->config.providers = providers;
+  f->config.provider_count = 2;
+  f->config.models = models;
+  f->config.model_count = 2;
+  assert_true(build(f));
+  const struct endpoint *e = catalogue_find(&f->catalogue, STR("openai/gpt-4o-mini"))->endpoints;
+  assert_int_equal(e[0].facts.data, DATA_TRAINS);
+  assert_int_equal(e[0].facts.tier, TIER_PRIORITY);
+  assert_true(e[0].facts.parameters & NAME_BIT(tools));
+  assert_true(e[0].facts.input_modalities & MODALITY_BIT(image));
+  assert_int_equal(e[0].facts.output_modalities, MODALITY_BIT(text));
+  assert_true(e[0].facts.price > 2.6e-7 && e[0].facts.price < 2.7e-7);  // (3 x 0.15 + 0.6) / 4 for a million
+  assert_int_equal(e[1].facts.data, DATA_NOTHING);
+  assert_int_equal(e[1].facts.parameters, 0);  // only guessed
+  assert_true(e[1].supported_parameters.count > 0);
+  assert_true(e[1].facts.input_modalities & MODALITY_BIT(image));  // the model is known
+  assert_true(str_eq(e[1].tag, STR("eu")));
+  e = catalogue_find(&f->catalogue, STR("own/y"))->endpoints;
+  assert_int_equal(e->facts.parameters, NAME_BIT(tools));
+  assert_int_equal(e->facts.input_modalities, MODALITY_BIT(text) | MODALITY_BIT(audio));
+  assert_int_equal(e->facts.output_modalities, 0);
+  assert_int_equal(e->facts.quantization, QUANTIZATION_fp8);
+  assert_true(str_eq(e->tag, STR("fp8")));
+  assert_int_equal(catalogue_find(&f->catalogue, STR("demo/echo"))->endpoints->facts.data, DATA_NOTHING);
+  assert_int_equal(catalogue_provider(&f->catalogue, STR("openai"))->data, DATA_STORES);
 }
 
 // A price of the configuration holds for long prompts, too; a whole list of prices leaves nothing of the catalogue's.
@@ -396,6 +443,7 @@ int main(void) {
       TEST(test_providers_only_bring_all_their_models),
       TEST(test_configuration_overrides_rows),
       TEST(test_own_id_of_a_known_offer),
+      TEST(test_facts),
       TEST(test_steps_and_the_configuration),
       TEST(test_model_without_endpoints_gets_the_shipped_ones),
       TEST(test_local_servers_are_free),

@@ -1,0 +1,27 @@
+#include "policy/provider_slug.h"
+
+// Nearly every comparison ends at the lengths.
+static bool same(struct str a, struct str b) {
+  return a.len == b.len && str_eq_nocase(a, b);
+}
+
+static bool leads(struct str front, struct str whole) {
+  return whole.len > front.len && whole.ptr[front.len] == '/' && front.len && str_starts_nocase(whole, front);
+}
+
+enum slug_match provider_slug_match(struct str slug, const struct provider *provider, struct str *sub) {
+  const struct str names[] = {provider->id, provider->name};
+  for (unsigned i = 0; i < 2; i++) {
+    if (same(slug, names[i])) return SLUG_BASE;
+    if (!leads(names[i], slug)) continue;
+    *sub = str_skip(slug, names[i].len + 1);
+    return SLUG_PINNED;
+  }
+  return leads(slug, provider->id) ? SLUG_BASE : SLUG_OTHER;
+}
+
+bool provider_slug_is(struct str sub, const struct endpoint *endpoint) {
+  if (!sub.len) return false;
+  struct str region = endpoint->region.len ? endpoint->region : endpoint->provider->region;
+  return same(sub, endpoint->tag) || same(sub, endpoint->quantization) || same(sub, region);
+}
