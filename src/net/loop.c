@@ -240,19 +240,25 @@ static void events_run(struct loop *l, bool first) {
   }
 }
 
+int loop_wait_ms(const struct loop *l) {
+  return atomic_load_explicit(&l->posted, memory_order_relaxed) ? 0 : timers_wait(l);
+}
+
+int loop_turn(struct loop *l, int wait_ms) {
+  int n = epoll_wait(l->epoll_fd, l->events, EVENTS_A_TURN, wait_ms);
+  clock_read(l);
+  l->event_count = n > 0 ? n : 0;
+  events_run(l, true);
+  events_run(l, false);
+  l->event_count = 0;
+  posted_run(l);
+  timers_run(l);
+  deferred_run(l);
+  return n;
+}
+
 void loop_run(struct loop *l) {
-  while (!l->stopping) {
-    int wait = atomic_load_explicit(&l->posted, memory_order_relaxed) ? 0 : timers_wait(l);
-    int n = epoll_wait(l->epoll_fd, l->events, EVENTS_A_TURN, wait);
-    clock_read(l);
-    l->event_count = n > 0 ? n : 0;
-    events_run(l, true);
-    events_run(l, false);
-    l->event_count = 0;
-    posted_run(l);
-    timers_run(l);
-    deferred_run(l);
-  }
+  while (!l->stopping) loop_turn(l, loop_wait_ms(l));
 }
 
 void loop_finish(struct loop *l) {

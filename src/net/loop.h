@@ -35,6 +35,12 @@ void loop_free(struct loop *l);
 // Turns until loop_stop.
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);  // from the loop's own thread
+// One turn of it, for who turns it by hand: waits `wait_ms` at most (-1: without end) for descriptors. Returns how many
+// had something to say.
+int loop_turn(struct loop *l, int wait_ms);
+// How long the next turn may wait: milliseconds until a timer must be looked at (it may turn out to be set for later),
+// 0 when a task was posted; -1: nothing but descriptors is waited for.
+int loop_wait_ms(const struct loop *l);
 
 // After loop_run has returned: runs what was posted and deferred since. From the thread that ends the loop.
 void loop_finish(struct loop *l);

@@ -560,10 +560,6 @@ static void connect_next(struct upstream *u) {
         break;
       }
       u->state = UP_CONNECTING;
-      if (o->dial) {
-        on_connected(u);
-        return;
-      }
       conn_wake_writable(&u->conn);
       return;
     }

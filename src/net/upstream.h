@@ -37,7 +37,7 @@ struct origin_spec {
   struct tls_context *tls_context;  // for https; borrowed, lives as long as the pool
   struct str proxy;                 // "http://[user:pass@]host:port" or empty
   bool public_only;                 // private, loopback and link-local addresses are refused
-  int (*dial)(void *context);       // instead of connecting: gives a connected non-blocking descriptor or -1
+  int (*dial)(void *context);       // instead of connecting: gives a non-blocking descriptor or -1
   void *dial_context;
 };
 // Splits "https://host:port/path" into a spec and the path; host and path point into `url`. False: not such a URL.
