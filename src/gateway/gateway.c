@@ -360,7 +360,8 @@ static unsigned cores(void) {
   return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
-static bool start(struct gateway *g, struct arena *arena, struct str *why) {
+// All of it but the threads.
+static bool make(struct gateway *g, struct arena *arena, struct str *why) {
   const struct config *config = &g->snapshot->config;
   if (!store_pepper(arena, config->data_dir, g->pepper, why)) return false;
   *why = STR("out of memory");
@@ -388,6 +389,10 @@ static bool start(struct gateway *g, struct arena *arena, struct str *why) {
   keyring_drop(ring);
   *why = STR("the presets cannot be read");
   if (!presets_refresh(g->presets, g->store, true)) return false;
+  return true;
+}
+
+static bool run(struct gateway *g, struct str *why) {
   *why = STR("a thread cannot be started");
   if (!store_start(g->store, on_keys_changed, g)) return false;
   for (unsigned i = 0; i < g->loop_count; i++) {
@@ -397,9 +402,8 @@ static bool start(struct gateway *g, struct arena *arena, struct str *why) {
   return true;
 }
 
-struct gateway *gateway_start(struct arena *arena, const struct gateway_options *options, struct str *why) {
+static struct gateway *gateway_new(const struct gateway_options *options) {
   struct gateway *g = calloc(1, sizeof *g);
-  *why = STR("out of memory");
   if (!g) return NULL;
   pthread_mutex_init(&g->lock, NULL);
   g->snapshot = options->snapshot;
@@ -407,7 +411,14 @@ struct gateway *gateway_start(struct arena *arena, const struct gateway_options 
   g->routes = options->routes;
   g->route_count = options->route_count;
   g->management_key = arena_str(&g->arena, options->management_key);
-  if (start(g, arena, why)) return g;
+  return g;
+}
+
+struct gateway *gateway_start(struct arena *arena, const struct gateway_options *options, struct str *why) {
+  struct gateway *g = gateway_new(options);
+  *why = STR("out of memory");
+  if (!g) return NULL;
+  if (make(g, arena, why) && run(g, why)) return g;
   gateway_stop(g);
   return NULL;
 }
