@@ -18,6 +18,9 @@ const struct price_key price_keys[] = {
 // says.
 static const uint64_t COUNT_MAX = (uint64_t)1 << 48;
 
+// Beyond this a count is senseless: ten times the longest context there is.
+static const uint64_t COUNT_SENSIBLE = 100000000;
+
 static uint64_t at_most(uint64_t count, uint64_t limit) {
   return count < limit ? count : limit;
 }
@@ -49,6 +52,7 @@ static void fit(uint64_t whole, uint64_t *a, uint64_t *b, uint64_t *c) {
 }
 
 void usage_settle(struct usage *u, unsigned outside) {
+  if (u->prompt > COUNT_SENSIBLE || u->completion > COUNT_SENSIBLE) u->known = false;
   u->prompt = bounded(u->prompt);
   u->completion = bounded(u->completion);
   u->cached = bounded(u->cached);

@@ -37,7 +37,8 @@ struct usage {
 // What a provider is known to count beside the counts that should hold it.
 enum usage_outside { USAGE_CACHED_OUTSIDE = 1, USAGE_REASONING_OUTSIDE = 2 };
 // Brings a provider's counts, read as it names them, into the normal form: what stands outside is added, parts are no
-// larger than their whole, the total no smaller than its parts. `outside`: bits of enum usage_outside.
+// larger than their whole, the total no smaller than its parts. Counts that no model can reach are not known any more,
+// so that an estimate takes their place. `outside`: bits of enum usage_outside.
 void usage_settle(struct usage *usage, unsigned outside);
 
 // What two calls for one answer used, together.

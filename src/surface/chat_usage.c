@@ -6,6 +6,12 @@ static uint64_t count_of(const struct json_doc *doc, uint32_t node) {
   return json_u64(doc, node, (uint64_t)1 << 48, &n) ? n : 0;
 }
 
+// A number, but none that counts anything: negative, a fraction, beyond all bounds.
+static bool is_senseless(const struct json_doc *doc, uint32_t node) {
+  uint64_t n;
+  return json_is(doc, node, JSON_NUMBER) && !json_u64(doc, node, (uint64_t)1 << 48, &n);
+}
+
 uint32_t chat_usage_find(const struct json_doc *doc, const struct chat_top *top) {
   uint32_t usage = top->usage;
   if (!json_is(doc, usage, JSON_OBJECT)) usage = json_get(doc, top->x_groq, STR("usage"));
@@ -18,6 +24,8 @@ bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct pr
   struct chat_members m, in, made;
   chat_members_read(&m, doc, usage);
   if (m.at[CHAT_WORD_PROMPT_TOKENS] == JSON_NONE && m.at[CHAT_WORD_COMPLETION_TOKENS] == JSON_NONE) return false;
+  if (is_senseless(doc, m.at[CHAT_WORD_PROMPT_TOKENS]) || is_senseless(doc, m.at[CHAT_WORD_COMPLETION_TOKENS]))
+    return false;
   chat_members_read(&in, doc, m.at[CHAT_WORD_PROMPT_TOKENS_DETAILS]);
   chat_members_read(&made, doc, m.at[CHAT_WORD_COMPLETION_TOKENS_DETAILS]);
   uint32_t cached = in.at[CHAT_WORD_CACHED_TOKENS_DETAILS], tools = m.at[CHAT_WORD_SERVER_TOOL_USE];
@@ -49,6 +57,7 @@ bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct pr
   if (!u.reasoning) u.reasoning = count_of(doc, m.at[CHAT_WORD_REASONING_TOKENS]);
   usage_settle(&u, (quirks->cached_outside ? USAGE_CACHED_OUTSIDE : 0u) |
                        (quirks->reasoning_outside ? USAGE_REASONING_OUTSIDE : 0u));
+  if (!u.known) return false;
   *out = u;
   return true;
 }

@@ -108,6 +108,8 @@ ODD = {
     "null-usage": (completion(usage=None), {"usage": None, "estimated": True}),
     "empty-usage": (completion(usage={}), {"usage": None, "estimated": True}),
     "text-usage": (completion(usage="many"), {"usage": None, "estimated": True}),
+    "negative-usage": (completion(usage={"prompt_tokens": -10, "completion_tokens": -5}), {"usage": None, "estimated": True}),
+    "absurd-usage": (completion(usage={"prompt_tokens": 10 ** 12, "completion_tokens": 5}), {"usage": None, "estimated": True}),
     "usage-in-groq": (completion(usage=..., x_groq={"id": "req_1", "usage": USAGE}), {}),
     "usage-in-choice": (completion(usage=..., choices=[{"index": 0, "finish_reason": "stop", "usage": USAGE,
                                                         "message": {"role": "assistant", "content": GOOD_TEXT}}]), {}),
