@@ -45,6 +45,7 @@ struct gateway {
   size_t route_count;
   struct store *store;
   struct dns *dns;
+  struct health *health;    // NULL: no memory for one, and all are well
   struct sticky *sticky;    // NULL: no memory for one, and no conversation has a place of its own
   struct sidecar *sidecar;  // NULL: no memory for one, and reasoning that clients lose stays lost
   struct presets *presets;
@@ -70,6 +71,10 @@ const struct route *gateway_routes(const struct gateway *g, size_t *count) {
 
 struct sidecar *gateway_sidecar(struct gateway *g) {
   return g->sidecar;
+}
+
+struct health *gateway_health(struct gateway *g) {
+  return g->health;
 }
 
 struct sticky *gateway_sticky(struct gateway *g) {
@@ -263,6 +268,7 @@ static void refresh_done(struct store_job *job) {
 }
 
 bool gateway_reload(struct gateway *g, struct snapshot *snapshot) {
+  if (g->health) snapshot_bind_health(snapshot, g->health);
   pthread_mutex_lock(&g->lock);
   struct snapshot *old = g->snapshot;
   g->snapshot = snapshot;
@@ -368,6 +374,8 @@ static bool make(struct gateway *g, struct arena *arena, struct str *why) {
   g->dns = dns_new();
   g->sidecar = sidecar_new();
   g->sticky = sticky_new();
+  g->health = health_new();
+  if (g->health) snapshot_bind_health(g->snapshot, g->health);
   g->presets = presets_new();
   g->loop_count = config->workers ? config->workers : cores();
   g->loops = calloc(g->loop_count, sizeof *g->loops);
@@ -462,6 +470,7 @@ void gateway_stop(struct gateway *g) {
   dns_free(g->dns);
   sidecar_free(g->sidecar);
   sticky_free(g->sticky);
+  health_free(g->health);
   for (unsigned i = 0; i < g->loop_count && g->loops; i++) worker_free(&g->loops[i]);
   free(g->loops);
   presets_free(g->presets);

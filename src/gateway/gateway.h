@@ -36,6 +36,7 @@ bool gateway_is_draining(const struct gateway *g);
 const struct route *gateway_routes(const struct gateway *g, size_t *count);
 struct store *gateway_store(struct gateway *g);
 struct sidecar *gateway_sidecar(struct gateway *g);
+struct health *gateway_health(struct gateway *g);
 struct sticky *gateway_sticky(struct gateway *g);
 // False when asking the store for an unknown key makes no sense (it is asked too much already).
 bool gateway_can_look_up_keys(struct gateway *g);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "gateway/snapshot.h"
 
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 #include "gateway/demo.h"
@@ -124,6 +125,51 @@ struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct co
   if (!items) problems->count = 0;
   snapshot_drop(s);
   return NULL;
+}
+
+// --- health ---
+
+// Not the key's text: records are shown to people.
+static struct str key_identity(struct arena *arena, const struct provider *p, struct str key) {
+  uint8_t digest[32];
+  if (!EVP_Digest(key.ptr, key.len, digest, NULL, EVP_sha256(), NULL)) return (struct str){0};
+  return arena_printf(arena, "%.*s\n%02x%02x%02x%02x%02x%02x%02x%02x", STR_ARGS(p->id), digest[0], digest[1], digest[2],
+                      digest[3], digest[4], digest[5], digest[6], digest[7]);
+}
+
+static struct health_record *record_of(struct health *h, enum health_kind kind, struct str identity, bool *ok) {
+  struct health_record *record = identity.ptr ? health_record(h, kind, identity) : NULL;
+  if (!record) *ok = false;
+  return record;
+}
+
+bool snapshot_bind_health(struct snapshot *s, struct health *h) {
+  const struct catalogue *c = &s->catalogue;
+  struct health_index index = {
+      .endpoints = arena_zalloc(&s->arena, (c->endpoint_count + 1) * sizeof *index.endpoints),
+      .providers = arena_zalloc(&s->arena, (c->provider_count + 1) * sizeof *index.providers),
+      .keys = arena_zalloc(&s->arena, (c->provider_count + 1) * sizeof *index.keys),
+  };
+  bool ok = h && index.endpoints && index.providers && index.keys;
+  struct arena scratch = {0};
+  for (size_t m = 0; ok && m < c->model_count; m++)
+    for (size_t i = 0; i < c->models[m].endpoint_count; i++) {
+      const struct endpoint *e = &c->models[m].endpoints[i];
+      struct str identity = arena_printf(&scratch, "%.*s\n%.*s\n%.*s\n%.*s", STR_ARGS(e->provider->id),
+                                         STR_ARGS(e->model->id), STR_ARGS(e->upstream_model), STR_ARGS(e->tag));
+      index.endpoints[e->index] = record_of(h, HEALTH_ENDPOINT, identity, &ok);
+    }
+  for (size_t i = 0; ok && i < c->provider_count; i++) {
+    const struct provider *p = &c->providers[i];
+    index.providers[i] = record_of(h, HEALTH_PROVIDER, p->id, &ok);
+    index.keys[i] = arena_zalloc(&s->arena, (p->key_count + 1) * sizeof **index.keys);
+    if (!index.keys[i]) ok = false;
+    for (size_t k = 0; ok && k < p->key_count; k++)
+      index.keys[i][k] = record_of(h, HEALTH_KEY, key_identity(&scratch, p, p->keys[k].value), &ok);
+  }
+  arena_free(&scratch);
+  if (ok) s->health = index;
+  return ok;
 }
 
 struct snapshot *snapshot_hold(struct snapshot *s) {

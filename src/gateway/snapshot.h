@@ -32,5 +32,8 @@ struct snapshot {
 struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct config_problems *problems);
 // Adds what a connection of the gateway's own needs: the system's trust for https, and the configured proxy.
 void snapshot_origin_complete(const struct snapshot *s, struct origin_spec *spec);
+// Finds the health records of its endpoints, providers and keys, by names that survive a reload. Before anybody else
+// has the snapshot. False: out of memory; nothing is known of anybody then.
+bool snapshot_bind_health(struct snapshot *s, struct health *h);
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_drop(struct snapshot *s);

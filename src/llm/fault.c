@@ -4,7 +4,9 @@
 //             so capacity is 429 and what the caller can change is 4xx. What is wrong with our account at a provider is
 //             not the caller's fault: 502.
 //   fallback  whether another endpoint is worth trying before anything was sent to the client.
-//   blame     whose health suffers: an endpoint's (this model there), a provider's (all its models), or nobody's.
+//   blame     whose health suffers: an endpoint's (this model there), a provider's (all its models), that of our key
+//   there,
+//             or nobody's.
 #include "llm/fault.h"
 
 #include <assert.h>
@@ -44,13 +46,13 @@ static const struct fault_row rows[FAULT_COUNT] = {
                            "No endpoint of this model fits the request."},
     [FAULT_UNSUPPORTED] = {"unsupported", 400, "invalid_request", true, BLAME_REQUEST,
                            "The provider's protocol cannot carry this request."},
-    [FAULT_UPSTREAM_AUTH] = {"upstream_auth", 502, "provider_unavailable", true, BLAME_PROVIDER,
+    [FAULT_UPSTREAM_AUTH] = {"upstream_auth", 502, "provider_unavailable", true, BLAME_CREDENTIAL,
                              "The provider refused the gateway's credentials. Its API key must be corrected in the "
                              "gateway's configuration."},
     [FAULT_UPSTREAM_BILLING] =
-        {"upstream_billing", 502, "provider_unavailable", true, BLAME_PROVIDER,
+        {"upstream_billing", 502, "provider_unavailable", true, BLAME_CREDENTIAL,
          "The gateway's account at the provider has no credit left. It must be topped up there."},
-    [FAULT_UPSTREAM_RATE] = {"upstream_rate", 429, "rate_limit_exceeded", true, BLAME_ENDPOINT,
+    [FAULT_UPSTREAM_RATE] = {"upstream_rate", 429, "rate_limit_exceeded", true, BLAME_CREDENTIAL,
                              "The provider limits the rate of requests. Try again after the time in Retry-After."},
     [FAULT_UPSTREAM_OVERLOAD] = {"upstream_overload", 503, "provider_overloaded", true, BLAME_ENDPOINT,
                                  "The provider is overloaded. Try again in a while."},
@@ -61,7 +63,7 @@ static const struct fault_row rows[FAULT_COUNT] = {
                               "corrected in the gateway's configuration."},
     [FAULT_UPSTREAM_INVALID] = {"upstream_invalid", 502, "provider_unavailable", true, BLAME_ENDPOINT,
                                 "The provider's answer could not be understood."},
-    [FAULT_UPSTREAM_ANSWER] = {"upstream_answer", 502, "provider_unavailable", true, BLAME_ENDPOINT,
+    [FAULT_UPSTREAM_ANSWER] = {"upstream_answer", 502, "provider_unavailable", true, BLAME_NOBODY,
                                "The provider's model wrote an answer that its own service refused."},
     [FAULT_UPSTREAM_CUT] = {"upstream_cut", 502, "provider_unavailable", true, BLAME_ENDPOINT,
                             "The provider closed the connection before its answer was complete."},

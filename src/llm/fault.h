@@ -46,7 +46,15 @@ enum fault {
   FAULT_COUNT
 };
 
-enum blame { BLAME_NOBODY, BLAME_REQUEST, BLAME_KEY, BLAME_ENDPOINT, BLAME_PROVIDER, BLAME_GATEWAY, BLAME_CREDENTIAL };
+enum blame {
+  BLAME_NOBODY,
+  BLAME_REQUEST,
+  BLAME_KEY,         // the client's
+  BLAME_CREDENTIAL,  // our key at the provider
+  BLAME_ENDPOINT,
+  BLAME_PROVIDER,
+  BLAME_GATEWAY
+};
 
 struct fault_row {
   const char *name;        // in records, logs and metrics: "upstream_rate"
