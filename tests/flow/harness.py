@@ -86,6 +86,8 @@ def config(provider=None, data_dir=None, server=None, models=None, **more):
     made = {
         "server": {"listen": "127.0.0.1:0", "workers": 2} | (server or {}),
         "auth": {"management_key": MANAGEMENT_KEY, "keys": [{"name": "test", "key": KEY}]},
+        # Endpoints are asked in the order given (their prices are the same), whatever happened before.
+        "routing": {"sort": "price", "health": False},
     }
     if data_dir:
         made["data_dir"] = str(data_dir)
