@@ -1,6 +1,6 @@
-// How hard a prompt is: a small trained classifier (linear over hashed features; weights in difficulty_data.inc, made
-// by scripts/difficulty). Pure, no allocation, below 200 microseconds for any prompt: of long ones a bounded part is
-// read.
+// How hard a prompt is: a small trained classifier (boosted trees and linear models over what difficulty_features.c
+// counts; weights in difficulty_data.inc, made by scripts/difficulty). Pure, no allocation, a few microseconds and
+// below 200 for any prompt: of long ones a bounded part is read.
 #pragma once
 #include "base/str.h"
 
