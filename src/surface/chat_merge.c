@@ -413,3 +413,14 @@ bool chat_merge_variant(struct str body, bool thinking, bool online, struct aren
   json_doc_free(&doc);
   return ok;
 }
+
+bool chat_request_vary(struct chat_request *r, bool thinking, bool online, struct arena *arena,
+                       struct fault_note *note) {
+  struct str body = r->body, varied;
+  *note = (struct fault_note){0};
+  if (!thinking && !online) return true;
+  if (!chat_merge_variant(body, thinking, online, arena, &varied, note)) return false;
+  if (varied.ptr == body.ptr) return true;
+  chat_request_free(r);
+  return chat_request_parse(r, varied, arena, note);
+}

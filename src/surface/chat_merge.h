@@ -41,6 +41,11 @@ bool chat_merge(struct str body, const struct chat_preset *preset, struct arena 
 bool chat_merge_variant(struct str body, bool thinking, bool online, struct arena *arena, struct str *out,
                         struct fault_note *note);
 
+// The same for a request that has been parsed: it is parsed anew where something was added. False: *note says why; the
+// request must still be freed.
+bool chat_request_vary(struct chat_request *r, bool thinking, bool online, struct arena *arena,
+                       struct fault_note *note);
+
 enum { CHAT_PRESET_MAX = 256 * 1024 };  // bytes of a preset's members and its system prompt together
 
 // What a request leaves behind as a preset: its members that a preset can have (no messages, stream, user ...), checked

@@ -294,6 +294,15 @@ static void test_variants(void **state) {
   struct fault_note note;
   struct str out;
   assert_false(chat_merge_variant(STR("[1]"), true, true, &arena, &out, &note));
+  struct chat_request r;
+  assert_true(chat_request_parse(&r, STR("{" USER "}"), &arena, &note));
+  assert_true(chat_request_vary(&r, false, false, &arena, &note));
+  same(r.body, "{" USER "}");
+  for (int i = 0; i < 2; i++) {
+    assert_true(chat_request_vary(&r, true, true, &arena, &note));
+    same(r.body, "{" USER ",\"reasoning\":{\"enabled\":true},\"plugins\":[{\"id\":\"web\"}]}");
+  }
+  chat_request_free(&r);
   arena_free(&arena);
 }
 
