@@ -108,7 +108,6 @@ void generation_item_json(struct buf *out, const struct record *r) {
   static const char *const unknown[] = {"app_id",
                                         "preset_id",
                                         "request_id",
-                                        "response_cache_source_id",
                                         "router",
                                         "service_tier",
                                         "web_search_engine",
@@ -123,7 +122,8 @@ void generation_item_json(struct buf *out, const struct record *r) {
   const struct usage *u = &r->usage;
   buf_char(out, '{');
   text(out, "id", r->id);
-  text(out, "upstream_id", r->upstream_id);
+  text(out, "upstream_id", r->from_cache ? (struct str){0} : r->upstream_id);
+  text(out, "response_cache_source_id", r->from_cache ? r->upstream_id : (struct str){0});
   ledger_when(out, "created_at", r->created_us);
   json_write_key(out, STR("model"));
   json_write_str(out, r->model);

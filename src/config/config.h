@@ -104,6 +104,9 @@ struct config {
   bool hedge;
   uint64_t hedge_max_percent;
   struct preferences routing;  // and what holds for every request: only, ignore, sort, policies
+  // cache.*, idempotency.*
+  bool cache_enabled, cache_shared;
+  uint64_t cache_max_bytes, cache_max_entry_bytes, idempotency_max_bytes;
   struct str http_proxy, https_proxy, no_proxy;  // from the environment, upper or lower case
 };
 

@@ -90,6 +90,19 @@ const struct setting settings[] = {
     {"routing.zdr", SETTING_SWITCH, AT(routing.zdr), .default_text = "off",
      .help = "only endpoints that are known to keep nothing"},
 
+    {"cache", SETTING_SECTION, .help = "answers kept for requests that come again"},
+    {"cache.enabled", SETTING_SWITCH, AT(cache_enabled), .default_text = "off",
+     .help = "where neither `X-OpenRouter-Cache` nor a preset says anything"},
+    {"cache.scope", SETTING_CACHE_SCOPE, AT(cache_shared), .default_text = "key",
+     .help = "who gets a kept answer: the API key that asked first, or `shared`: every key"},
+    {"cache.max_bytes", SETTING_SIZE, AT(cache_max_bytes), .default_text = "64MiB", .max = 1ull << 40,
+     .help = "memory for kept answers; those not asked for the longest go first"},
+    {"cache.max_entry_bytes", SETTING_SIZE, AT(cache_max_entry_bytes), .default_text = "1MiB", .max = 1 << 26,
+     .help = "a longer answer is not kept"},
+    {"idempotency", SETTING_SECTION, .help = "outcomes kept by `Idempotency-Key`"},
+    {"idempotency.max_bytes", SETTING_SIZE, AT(idempotency_max_bytes), .default_text = "64MiB", .max = 1ull << 40,
+     .help = "memory for outcomes; the oldest go first, and one of more than a quarter of it is not kept"},
+
     {"data_dir", SETTING_TEXT, AT(data_dir), .default_text = "./data", .env = "SIGNALBOX_DATA_DIR", .fixed = true,
      .help = "folder of the embedded store, the spool and generated secrets"},
     {"store", SETTING_STORE, AT(store), .default_text = "sqlite", .fixed = true,
@@ -259,6 +272,7 @@ static const struct {
     [SETTING_COLLECTION] = {"allow or deny", "allow, deny"},
     [SETTING_STORE] = {"sqlite", "word"},
     [SETTING_SHARED_STATE] = {"none", "word"},
+    [SETTING_CACHE_SCOPE] = {"key or shared", "key, shared"},
 };
 
 const char *setting_type_name(enum setting_type type) {

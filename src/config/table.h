@@ -34,6 +34,7 @@ enum setting_type {
   SETTING_COLLECTION,    // bool: deny
   SETTING_STORE,         // struct str
   SETTING_SHARED_STATE,  // struct str
+  SETTING_CACHE_SCOPE,   // bool: shared
   SETTING_TYPE_COUNT
 };
 

@@ -292,6 +292,16 @@ static void read_shared_state(struct reader *r, const struct setting *setting, c
   }
 }
 
+static void read_cache_scope(struct reader *r, const struct setting *setting, const struct yaml_node *node,
+                             struct str text, void *at) {
+  if (str_eq_nocase(text, STR("key")))
+    *(bool *)at = false;
+  else if (str_eq_nocase(text, STR("shared")))
+    *(bool *)at = true;
+  else
+    bad(r, setting, node, "expected key or shared");
+}
+
 typedef void (*scalar_reader)(struct reader *, const struct setting *, const struct yaml_node *, struct str, void *);
 
 static const scalar_reader scalar_readers[SETTING_TYPE_COUNT] = {
@@ -314,6 +324,7 @@ static const scalar_reader scalar_readers[SETTING_TYPE_COUNT] = {
     [SETTING_COLLECTION] = read_collection,
     [SETTING_STORE] = read_store,
     [SETTING_SHARED_STATE] = read_shared_state,
+    [SETTING_CACHE_SCOPE] = read_cache_scope,
 };
 
 // A list's items, or the node itself when it stands alone.

@@ -13,9 +13,11 @@
 #include "gateway/client.h"
 #include "gateway/credential.h"
 #include "gateway/demo.h"
+#include "gateway/idempotency.h"
 #include "gateway/listener.h"
 #include "gateway/presets.h"
 #include "gateway/request.h"
+#include "gateway/response_cache.h"
 #include "gateway/sidecar.h"
 #include "gateway/sticky.h"
 #include "gateway/worker.h"
@@ -45,9 +47,11 @@ struct gateway {
   size_t route_count;
   struct store *store;
   struct dns *dns;
-  struct health *health;    // NULL: no memory for one, and all are well
-  struct sticky *sticky;    // NULL: no memory for one, and no conversation has a place of its own
-  struct sidecar *sidecar;  // NULL: no memory for one, and reasoning that clients lose stays lost
+  struct health *health;                  // NULL: no memory for one, and all are well
+  struct sticky *sticky;                  // NULL: no memory for one, and no conversation has a place of its own
+  struct sidecar *sidecar;                // NULL: no memory for one, and reasoning that clients lose stays lost
+  struct response_cache *response_cache;  // NULL: no memory for one, and nothing is kept
+  struct idempotency *idempotency;        // the same
   struct presets *presets;
   struct tls_context *tls;
   uint8_t pepper[32];
@@ -75,6 +79,14 @@ struct sidecar *gateway_sidecar(struct gateway *g) {
 
 struct health *gateway_health(struct gateway *g) {
   return g->health;
+}
+
+struct response_cache *gateway_response_cache(struct gateway *g) {
+  return g->response_cache;
+}
+
+struct idempotency *gateway_idempotency(struct gateway *g) {
+  return g->idempotency;
 }
 
 struct sticky *gateway_sticky(struct gateway *g) {
@@ -372,6 +384,8 @@ static bool make(struct gateway *g, struct arena *arena, struct str *why) {
   if (!store_pepper(arena, config->data_dir, g->pepper, why)) return false;
   *why = STR("out of memory");
   g->dns = dns_new();
+  g->response_cache = response_cache_new();
+  g->idempotency = idempotency_new();
   g->sidecar = sidecar_new();
   g->sticky = sticky_new();
   g->health = health_new();
@@ -472,6 +486,8 @@ void gateway_stop(struct gateway *g) {
   sticky_free(g->sticky);
   health_free(g->health);
   for (unsigned i = 0; i < g->loop_count && g->loops; i++) worker_free(&g->loops[i]);
+  response_cache_free(g->response_cache);  // the loops' last tasks may have given something back
+  idempotency_free(g->idempotency);
   free(g->loops);
   presets_free(g->presets);
   tls_context_drop(g->tls);

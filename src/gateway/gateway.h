@@ -37,6 +37,8 @@ const struct route *gateway_routes(const struct gateway *g, size_t *count);
 struct store *gateway_store(struct gateway *g);
 struct sidecar *gateway_sidecar(struct gateway *g);
 struct health *gateway_health(struct gateway *g);
+struct response_cache *gateway_response_cache(struct gateway *g);  // may be NULL
+struct idempotency *gateway_idempotency(struct gateway *g);        // may be NULL
 struct sticky *gateway_sticky(struct gateway *g);
 // False when asking the store for an unknown key makes no sense (it is asked too much already).
 bool gateway_can_look_up_keys(struct gateway *g);

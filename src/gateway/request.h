@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "gateway/attempt.h"
+#include "gateway/cache_step.h"
 #include "gateway/client.h"
 #include "gateway/route.h"
 #include "gateway/worker.h"
@@ -55,6 +56,7 @@ struct inference {
   bool head_sent;                     // the client has the status line (and perhaps comments)
   bool spoken;                        // the client has some of the answer: no fallback any more
   bool recorded;
+  struct cache_step *step;  // NULL: no answer is kept, nor asked for
 };
 
 struct request {
@@ -78,6 +80,7 @@ struct request {
   char *body_block;                        // the read buffer it lies in; NULL: it is a block of its own
   size_t body_len, body_cap;
   uint64_t body_expected;  // Content-Length
+  struct cache_ask ask;    // see cache_step.h
   struct str query, user_agent, http_referer, app_title, session_id, origin, anthropic_beta;
   uint64_t arrived_us;  // unix time
   uint64_t begun_ms;    // the loop's clock: the head was there

@@ -81,6 +81,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
                          "The gateway cannot record requests at the moment. Try again in a while; its log says more."},
     [FAULT_NOT_BUILT] = {"not_built", 501, "server", false, BLAME_GATEWAY,
                          "This is not available in this version of the gateway."},
+    [FAULT_CONFLICT] = {"conflict", 409, "invalid_request", false, BLAME_REQUEST,
+                        "A request with this Idempotency-Key is under way. Ask again after the time in Retry-After."},
     [FAULT_INTERNAL] = {"internal", 500, "server", false, BLAME_GATEWAY, "The gateway failed. Its log says more."},
 };
 

@@ -42,6 +42,7 @@ enum fault {
   FAULT_SHUTDOWN,     // the gateway is going down
   FAULT_NO_RECORD,    // the store or its spool cannot take it now
   FAULT_NOT_BUILT,    // not in this version
+  FAULT_CONFLICT,     // a request with the same Idempotency-Key is under way
   FAULT_INTERNAL,
   FAULT_COUNT
 };

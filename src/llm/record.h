@@ -25,6 +25,7 @@ struct record {
   uint16_t status;           // HTTP status the client got (499: gone before it got one)
   uint16_t fault;            // enum fault; FAULT_NONE: answered
   bool streamed, cancelled;
+  bool from_cache;         // the answer was kept: upstream_id is the generation that made it
   uint32_t latency_ms;     // arrival to first byte of the answer
   uint32_t generation_ms;  // first byte to last byte
   uint32_t gateway_us;     // our own share

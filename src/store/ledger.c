@@ -13,7 +13,13 @@
 
 enum { BATCH = 8192, SUMS = 64, PROBES = 256 };
 
-enum flag { FLAG_STREAMED = 1, FLAG_CANCELLED = 2, FLAG_USAGE_KNOWN = 4, FLAG_USAGE_ESTIMATED = 8 };
+enum flag {
+  FLAG_STREAMED = 1,
+  FLAG_CANCELLED = 2,
+  FLAG_USAGE_KNOWN = 4,
+  FLAG_USAGE_ESTIMATED = 8,
+  FLAG_FROM_CACHE = 16
+};
 
 // The order of bind_row and read_row.
 #define COLUMNS                                                                                                \
@@ -133,7 +139,8 @@ static void bind_row(struct store *s, const struct record *r) {
   // Only without memory can it fail: the numbers are worth more than the details.
   struct str detail = s->detail.failed ? STR("{}") : buf_view(&s->detail);
   int64_t flags = (r->streamed ? FLAG_STREAMED : 0) | (r->cancelled ? FLAG_CANCELLED : 0) |
-                  (r->usage.known ? FLAG_USAGE_KNOWN : 0) | (r->usage.estimated ? FLAG_USAGE_ESTIMATED : 0);
+                  (r->usage.known ? FLAG_USAGE_KNOWN : 0) | (r->usage.estimated ? FLAG_USAGE_ESTIMATED : 0) |
+                  (r->from_cache ? FLAG_FROM_CACHE : 0);
   sqlite3_bind_text(st, 2, r->id.len ? r->id.ptr : "", (int)r->id.len, SQLITE_STATIC);
   sqlite3_bind_int64(st, 3, (int64_t)r->created_us);
   store_bind_text(st, 4, r->key_id);
@@ -260,6 +267,7 @@ static bool read_row(sqlite3_stmt *st, struct arena *arena, struct record *r) {
       .fault = (uint16_t)fault_named(text_in_place(st, 7)),
       .streamed = flags & FLAG_STREAMED,
       .cancelled = flags & FLAG_CANCELLED,
+      .from_cache = flags & FLAG_FROM_CACHE,
       .latency_ms = (uint32_t)sqlite3_column_int64(st, 9),
       .generation_ms = (uint32_t)sqlite3_column_int64(st, 10),
       .gateway_us = (uint32_t)sqlite3_column_int64(st, 11),

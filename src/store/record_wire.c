@@ -43,7 +43,8 @@ enum flag {
   FLAG_CANCELLED = 2,
   FLAG_USAGE_KNOWN = 4,
   FLAG_USAGE_ESTIMATED = 8,
-  FLAG_USAGE_BILLED = 16
+  FLAG_USAGE_BILLED = 16,
+  FLAG_FROM_CACHE = 32
 };
 
 // The numbers, without holes, so that no stray byte of ours gets into a file.
@@ -108,7 +109,7 @@ size_t record_encode(char *out, const struct record *r) {
       .fault = r->fault,
       .flags = (r->streamed ? FLAG_STREAMED : 0u) | (r->cancelled ? FLAG_CANCELLED : 0u) |
                (r->usage.known ? FLAG_USAGE_KNOWN : 0u) | (r->usage.estimated ? FLAG_USAGE_ESTIMATED : 0u) |
-               (r->usage.billed ? FLAG_USAGE_BILLED : 0u),
+               (r->usage.billed ? FLAG_USAGE_BILLED : 0u) | (r->from_cache ? FLAG_FROM_CACHE : 0u),
   };
   char *at = out + sizeof n;
   for (unsigned i = 0; i < STRINGS; i++) {
@@ -134,6 +135,7 @@ bool record_decode(struct str bytes, struct record *r) {
       .fault = n.fault,
       .streamed = n.flags & FLAG_STREAMED,
       .cancelled = n.flags & FLAG_CANCELLED,
+      .from_cache = n.flags & FLAG_FROM_CACHE,
       .latency_ms = n.latency_ms,
       .generation_ms = n.generation_ms,
       .gateway_us = n.gateway_us,

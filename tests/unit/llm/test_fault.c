@@ -25,6 +25,7 @@ static const struct {
     {"timeout", 408},
     {"invalid_request", 400},
     {"invalid_request", 405},
+    {"invalid_request", 409},
     {"content_policy_violation", 400},
     {"not_found", 404},
     {"payload_too_large", 413},
