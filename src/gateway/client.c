@@ -12,7 +12,7 @@
 #include "gateway/response.h"
 #include "net/tls.h"
 
-enum { LINGER_MS = 1000 };
+enum { LINGER_MS = 1000, PROBE_MS = 1000 };
 
 static void on_bytes(struct client *c, char *bytes, size_t n);
 static void resume_later(struct client *c);
@@ -98,6 +98,43 @@ static void linger(struct client *c) {
   conn_end(&c->conn);
   conn_read_on(&c->conn, true);
   timer_set(c->worker->loop, &c->timer, LINGER_MS);
+}
+
+// --- a client that ends its side ---
+
+// The bytes every answer begins with.
+static const char answer_start[] = "HTTP/1.1 ";
+enum { ANSWER_START = sizeof answer_start - 1 };
+
+// Has it left, or does it only have nothing more to say? Both look the same (a FIN) until something is sent: who has
+// left answers with a reset. So a byte of the answer is sent ahead, the next one a second later, then after twice the
+// time each; in a stream a comment does it.
+static void probe(struct client *c) {
+  if (conn_blocked(&c->conn)) return;  // what is on its way will tell
+  if (c->answering) {
+    request_on_quiet(c->request);
+    return;
+  }
+  if (c->probed == ANSWER_START) return;
+  struct iovec part = {(void *)(answer_start + c->probed), 1};
+  if (!conn_write(&c->conn, &part, 1)) {
+    client_close(c);
+    return;
+  }
+  timer_set(c->worker->loop, &c->timer, (uint64_t)PROBE_MS << c->probed++);
+}
+
+// Nothing more will be read. What it asked for is answered all the same; half a request is not.
+static void on_end(struct client *c) {
+  bool asks = (c->phase == CLIENT_BUSY && c->request) || (c->phase != CLIENT_CLOSING && c->input_len);
+  bool waits = asks || conn_blocked(&c->conn);
+  if (c->conn.gone || c->phase == CLIENT_HEAD || c->phase == CLIENT_BODY || !waits) {
+    client_close(c);
+    return;
+  }
+  c->half_closed = true;
+  conn_peer_ended(&c->conn);
+  if (c->phase == CLIENT_BUSY && c->request) probe(c);
 }
 
 // --- reading ---
@@ -266,7 +303,7 @@ static void on_readable(struct conn *conn) {
     size_t got;
     switch (conn_read(&c->conn, c->worker->read_buffer, WORKER_READ_SIZE, &got)) {
       case CONN_AGAIN: return;
-      case CONN_EOF:
+      case CONN_EOF: on_end(c); return;
       case CONN_ERROR: client_close(c); return;
       case CONN_OK: break;
     }
@@ -302,7 +339,7 @@ static void read_again(struct client *c) {
 }
 
 static void on_hangup(struct conn *conn) {
-  client_close((struct client *)conn);
+  on_end((struct client *)conn);
 }
 
 static void on_drained(struct conn *conn) {
@@ -335,6 +372,8 @@ static void on_timer(struct timer *timer) {
     case CLIENT_BUSY:
       if (conn_blocked(&c->conn)) {
         client_close(c);  // it stopped reading
+      } else if (c->half_closed && c->request && !c->answering && c->probed < ANSWER_START) {
+        probe(c);
       } else if (c->request) {
         request_on_quiet(c->request);
       }
@@ -379,8 +418,21 @@ void client_start(struct worker *w, int fd, struct tls_context *tls) {
 
 // --- answering ---
 
+// Without what was sent ahead of it.
+static bool write_start(struct client *c, const struct iovec *parts, int count) {
+  struct iovec rest[4];
+  assert(count <= 4);
+  assert(parts[0].iov_len >= ANSWER_START);
+  memcpy(rest, parts, (size_t)count * sizeof *rest);
+  rest[0].iov_base = (char *)rest[0].iov_base + c->probed;
+  rest[0].iov_len -= c->probed;
+  return conn_write(&c->conn, rest, count);
+}
+
 bool client_send(struct client *c, const struct iovec *parts, int count) {
-  if (!conn_write(&c->conn, parts, count)) {
+  bool ahead = c->probed && !c->answering;
+  c->answering = true;
+  if (!(ahead ? write_start(c, parts, count) : conn_write(&c->conn, parts, count))) {
     client_close(c);
     return false;
   }
@@ -411,7 +463,9 @@ static void resume(struct task *task) {
 
 void client_answered(struct client *c) {
   c->request = NULL;
-  if (!c->keep_alive || c->worker->draining) {
+  c->answering = false;
+  c->probed = 0;
+  if (!c->keep_alive || c->worker->draining || (c->half_closed && !c->input_len)) {
     phase_set(c, CLIENT_CLOSING);
     if (!conn_blocked(&c->conn)) linger(c);
     return;

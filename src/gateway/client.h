@@ -36,6 +36,9 @@ struct client {
   bool head_only;  // HEAD: bodies are not sent
   bool chunked_body;
   bool resume_queued;
+  bool half_closed;        // it has ended its side, and waits for the answer
+  bool answering;          // bytes of the present answer have gone out
+  uint8_t probed;          // how many of them were sent ahead, see probe()
   struct chunked chunked;  // of the request's body
   uint64_t body_left;
   size_t unsent_at;  // how far a slow reader had come when the timer was set

@@ -21,7 +21,7 @@ static struct conn *conn_of(struct io *io) {
 // Plain connections are edge-triggered, which spares the kernel a second look at each of them every turn. (What TLS has
 // left unread in the socket only its library knows.)
 static void interest_update(struct conn *c) {
-  uint32_t events = EPOLLRDHUP;
+  uint32_t events = c->ended ? EPOLLHUP : EPOLLRDHUP;
   if (!c->tls) events |= EPOLLET;
   if (c->want_read) events |= EPOLLIN;
   if (c->unsent || c->wants_out) events |= EPOLLOUT;
@@ -60,6 +60,7 @@ static bool flush_unsent(struct conn *c) {
 
 static void on_ready(struct io *io, uint32_t events) {
   struct conn *c = conn_of(io);
+  if (events & (EPOLLHUP | EPOLLERR)) c->gone = true;
   bool woken = c->wants_out && events & EPOLLOUT;
   if (events & EPOLLOUT) {
     c->wants_out = false;
@@ -219,6 +220,13 @@ bool conn_write(struct conn *c, const struct iovec *parts, int count) {
 void conn_read_on(struct conn *c, bool on) {
   if (c->want_read == on) return;
   c->want_read = on;
+  if (on) c->ended = false;
+  interest_update(c);
+}
+
+void conn_peer_ended(struct conn *c) {
+  c->ended = true;
+  c->want_read = false;
   interest_update(c);
 }
 

@@ -30,6 +30,8 @@ struct conn {
   bool more;            // the last read did not empty the socket, or there was none
   bool want_read;       // as set by conn_read_on
   bool wants_out;       // on_readable is also wanted when the socket can be written: connecting, TLS handshakes
+  bool ended;           // see conn_peer_ended
+  bool gone;            // the peer has closed both ways, or reset: nobody is left to read
   bool dead;            // a write failed: the owner finds out by on_broken or the next call
   // The owner's. `on_readable` also comes for a peer that went away (conn_read tells); `on_hangup` (may be NULL)
   // comes when the peer closed or reset while reading is off.
@@ -61,6 +63,9 @@ static inline bool conn_blocked(const struct conn *c) {
 }
 // Turns reading off (back-pressure) or on. While off only on_hangup and on_drained come.
 void conn_read_on(struct conn *c, bool on);
+// The peer has ended its side, and the owner goes on writing: reading is off, and on_hangup comes when it is gone
+// altogether. conn_read_on(c, true) takes it back.
+void conn_peer_ended(struct conn *c);
 // Calls on_readable once the socket can be written (a connect has ended, a handshake may go on).
 void conn_wake_writable(struct conn *c);
 // Bytes may be waiting inside the TLS engine that epoll does not know of: true means read again.
