@@ -50,7 +50,7 @@ struct sim_mock {  // a connection of the gateway's to a provider
   unsigned provider;
   unsigned requests;  // that came on it
   int fd;             // -1: closed by either side
-  char request[256 * 1024];
+  char request[32 * 1024];
   size_t length, whole;  // what has come; of it, what the present request takes (0: its end is not here)
   bool streams;          // it wants a stream
   struct sim_script script;
