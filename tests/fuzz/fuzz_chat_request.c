@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../unit/surface/chat_target.h"
+#include "surface/preferences.h"
 
 static void require(bool condition) {
   if (!condition) abort();
@@ -42,6 +43,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   bool ok = chat_request_parse(&r, str_from((const char *)data, size), &arena, &note);
   require(ok == (note.fault == FAULT_NONE));
   require(ok || note.message.len);
+  if (ok) {
+    struct preferences preferences;
+    struct request_facts facts;
+    require(preferences_read(&r, &arena, &preferences, &note) == (note.fault == FAULT_NONE));
+    require(note.fault == FAULT_NONE || (note.message.len && str_starts(note.param, STR("provider"))));
+    request_facts_of(&r, &facts);
+    require(facts.prompt_tokens_least <= size && facts.prompt_tokens <= size);
+  }
   for (size_t i = 0; ok && i < sizeof providers / sizeof *providers; i++) build(&r, providers[i]);
   chat_request_free(&r);
   arena_free(&arena);
