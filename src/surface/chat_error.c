@@ -348,8 +348,9 @@ bool chat_error_inside(struct chat_reply *reply, const struct json_doc *doc, con
 
 // --- writing ---
 
+// `members_json`: beside the metadata.
 static void write_error(struct buf *out, enum fault fault, struct str message, struct str metadata_json,
-                        struct str provider_name) {
+                        struct str provider_name, struct str members_json) {
   const struct fault_row *row = fault_row(fault);
   buf_lit(out, "\"error\":{\"code\":");
   buf_u64(out, row->status);
@@ -365,20 +366,30 @@ static void write_error(struct buf *out, enum fault fault, struct str message, s
     buf_char(out, ',');
     buf_str(out, metadata_json);
   }
-  buf_lit(out, "}}");
+  buf_char(out, '}');
+  if (members_json.len) {
+    buf_char(out, ',');
+    buf_str(out, members_json);
+  }
+  buf_char(out, '}');
+}
+
+void chat_error_write_with(struct buf *out, enum fault fault, struct str message, struct str metadata_json,
+                           struct str members_json) {
+  buf_char(out, '{');
+  write_error(out, fault, message, metadata_json, (struct str){0}, members_json);
+  buf_char(out, '}');
 }
 
 void chat_error_write(struct buf *out, enum fault fault, struct str message, struct str metadata_json) {
-  buf_char(out, '{');
-  write_error(out, fault, message, metadata_json, (struct str){0});
-  buf_char(out, '}');
+  chat_error_write_with(out, fault, message, metadata_json, (struct str){0});
 }
 
 void chat_stream_error(struct buf *out, const struct chat_reply *reply, enum fault fault, struct str message) {
   buf_lit(out, "data: ");
   chat_begin(reply, STR("chat.completion.chunk"), out);
   buf_char(out, ',');
-  write_error(out, fault, message, (struct str){0}, reply->endpoint->provider->name);
+  write_error(out, fault, message, (struct str){0}, reply->endpoint->provider->name, (struct str){0});
   buf_lit(out,
           ",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":\"error\","
           "\"native_finish_reason\":null}]}\n\n");

@@ -177,3 +177,6 @@ bool chat_events_carry(const struct chat_events *e, struct str *call_id, struct 
 enum fault chat_error_read(unsigned status, struct str body, struct arena *arena, struct str *message);
 // OpenRouter's envelope. `metadata_json`: members to add inside metadata ("\"provider_name\":\"OpenAI\""), or empty.
 void chat_error_write(struct buf *out, enum fault fault, struct str message, struct str metadata_json);
+// With members beside the metadata, too ("\"availability\":{…}"), or empty.
+void chat_error_write_with(struct buf *out, enum fault fault, struct str message, struct str metadata_json,
+                           struct str members_json);
