@@ -1,0 +1,64 @@
+// What becomes of a request before anybody is asked: its names are resolved, its wishes read, a model is chosen when
+// the choice is open, and the endpoints are put in order. The path acts on it, and explain shows it: both make the same
+// plan. Pure.
+//
+//   names > preferences, facts > automatic choice > routing_decide
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "policy/auto.h"
+#include "policy/model_name.h"
+#include "policy/routing.h"
+#include "surface/openai_chat.h"
+
+struct plan_query {
+  const struct chat_request *request;  // with its preset merged in already
+  const struct catalogue *catalogue;
+  const struct preferences *house;     // the configuration's own; NULL: none
+  const struct auto_wish *house_auto;  // for automatic choice; NULL: none
+  const struct health_index *health;   // NULL: all are well
+  const struct endpoint *sticky;       // where the conversation's prompt is cached; NULL: nowhere
+  const struct model *pinned;          // what automatic choice gave the session before; NULL: the sticky endpoint's
+  uint64_t now_ms, seed;
+  unsigned max;  // at most so many endpoints are ordered
+  bool explain;
+};
+
+// MAP 15.3: why nothing is there to be asked.
+enum availability {
+  AVAILABILITY_FINE,
+  AVAILABILITY_MODEL_NOT_FOUND,
+  AVAILABILITY_NO_ENDPOINTS,
+  AVAILABILITY_CONSTRAINT_FILTERED,
+  AVAILABILITY_PRIVACY_RESTRICTED,
+  AVAILABILITY_FREE_VARIANT_ENDED,
+};
+
+enum { PLAN_MODELS = 24 };
+
+struct plan {
+  const struct chat_request *request;
+  struct model_name name;  // the first one
+  // What its variants ask of the body: chat_merge_variant. Sorting and tiers are in the preferences already.
+  bool thinking, online;
+  const struct model *models[PLAN_MODELS];  // in order, each once
+  unsigned model_count;
+  const struct preferences *preferences;  // never NULL
+  enum sort_by sort;                      // of the request, its variants, or the configuration
+  struct request_facts facts;
+  struct auto_choice choice;  // of automatic choice: count is not 0
+  struct routing routing;
+  const char *strategy;  // of openrouter_metadata: direct, auto, free, latest, fallback
+  enum availability availability;
+};
+
+// False: *note says what is wrong, or what keeps every endpoint out; *out is then good for availability_write. The plan
+// points into the request, the catalogue and the arena.
+bool plan_make(const struct plan_query *q, struct arena *arena, struct plan *out, struct fault_note *note);
+
+// `"availability":{…}`, a member of the error's object, for a plan that failed because of models or endpoints; else
+// nothing.
+void availability_write(struct buf *out, const struct plan *p);
