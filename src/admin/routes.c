@@ -2,6 +2,7 @@
 
 #include "admin/account_routes.h"
 #include "admin/catalogue_json.h"
+#include "admin/explain_route.h"
 #include "admin/preset_routes.h"
 #include "gateway/gateway.h"
 #include "gateway/path.h"
@@ -96,6 +97,7 @@ const struct route admin_routes[] = {
     {HTTP_GET, "/providers", false, ACCESS_OPEN, handle_providers},
     {HTTP_GET, "/key", false, ACCESS_ACCOUNT, handle_key},
     {HTTP_GET, "/auth/key", false, ACCESS_ACCOUNT, handle_key},
+    {HTTP_POST, "/signalbox/explain", false, ACCESS_ACCOUNT, handle_explain},
     {HTTP_GET, "/generation", false, ACCESS_ACCOUNT, handle_generation},
     {HTTP_GET, "/keys", false, ACCESS_MANAGEMENT, handle_keys_list},
     {HTTP_POST, "/keys", false, ACCESS_MANAGEMENT, handle_keys_create},

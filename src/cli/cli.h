@@ -6,5 +6,6 @@ int cmd_check(int argc, char **argv);
 int cmd_keys(int argc, char **argv);
 int cmd_presets(int argc, char **argv);
 int cmd_usage(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_providers(int argc, char **argv);

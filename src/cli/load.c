@@ -6,7 +6,11 @@
 
 bool cli_load_catalogue(struct arena *arena, const char *given, struct catalogue *out) {
   struct config *config = arena_zalloc(arena, sizeof *config);
-  if (!config) return false;
+  return config && cli_load(arena, given, config, out);
+}
+
+bool cli_load(struct arena *arena, const char *given, struct config *config, struct catalogue *out) {
+  *config = (struct config){0};
   struct config_problems problems = {0};
   struct str path = config_find(arena, given);
   bool ok = path.len ? config_load(arena, path, config, &problems) : config_from_environment(arena, config, &problems);

@@ -15,6 +15,7 @@ static const struct command {
     {"presets", cmd_presets, "list, show and delete presets"},
     {"usage", cmd_usage, "what was asked, and what it cost"},
     {"models", cmd_models, "the models a configuration offers"},
+    {"explain", cmd_explain, "where a request would go, and why"},
     {"providers", cmd_providers, "the providers it has, and those it could have"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
