@@ -9,18 +9,45 @@
 #include "llm/model.h"
 
 // The bits, in the order of the shipped catalogue (a test compares them): NAME_BIT(tools), MODALITY_BIT(image).
-#define NAMES_OF_PARAMETERS(X)                                                                                        \
-  X(temperature)                                                                                                      \
-  X(top_p)                                                                                                            \
-  X(top_k)                                                                                                            \
-  X(min_p)                                                                                                            \
-  X(top_a)                                                                                                            \
-  X(frequency_penalty) X(presence_penalty) X(repetition_penalty) X(max_tokens) X(max_completion_tokens) X(logit_bias) \
-      X(logprobs) X(top_logprobs) X(prediction) X(seed) X(response_format) X(structured_outputs) X(stop) X(tools)     \
-          X(tool_choice) X(parallel_tool_calls) X(include_reasoning) X(reasoning) X(reasoning_effort)                 \
-              X(web_search_options) X(verbosity)
+// clang-format off
+#define NAMES_OF_PARAMETERS(X) \
+  X(temperature) \
+  X(top_p) \
+  X(top_k) \
+  X(min_p) \
+  X(top_a) \
+  X(frequency_penalty) \
+  X(presence_penalty) \
+  X(repetition_penalty) \
+  X(max_tokens) \
+  X(max_completion_tokens) \
+  X(logit_bias) \
+  X(logprobs) \
+  X(top_logprobs) \
+  X(prediction) \
+  X(seed) \
+  X(response_format) \
+  X(structured_outputs) \
+  X(stop) \
+  X(tools) \
+  X(tool_choice) \
+  X(parallel_tool_calls) \
+  X(include_reasoning) \
+  X(reasoning) \
+  X(reasoning_effort) \
+  X(web_search_options) \
+  X(verbosity)
 #define NAMES_OF_MODALITIES(X) \
-  X(text) X(image) X(file) X(audio) X(video) X(embeddings) X(rerank) X(speech) X(transcription)
+  X(text) \
+  X(image) \
+  X(file) \
+  X(audio) \
+  X(video) \
+  X(embeddings) \
+  X(rerank) \
+  X(speech) \
+  X(transcription)
+// clang-format on
 enum names_parameter {
 #define NAMES_ENUM(name) NAMES_PARAMETER_##name,
   NAMES_OF_PARAMETERS(NAMES_ENUM)
