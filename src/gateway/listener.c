@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -18,29 +21,52 @@
 #include "base/log.h"
 #include "gateway/client.h"
 
-enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, OUT_OF_FILES_MS = 100 };
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, OUT_OF_FILES_MS = 100, WARN_MS = 60000 };
 
 struct listener {
   struct io io;
   struct listener *next;
   struct worker *worker;
   struct tls_context *tls;
-  struct timer timer;  // a pause when descriptors have run out
+  struct timer timer;  // a pause when descriptors run out
+  uint64_t warned_ms;
   uint16_t port;
   char unix_path[108];
 };
 
+// Descriptors from this number on are not for clients: the last twentieth is kept for providers' connections, the
+// ledger and the store, so that what was accepted can be served. (The kernel gives the lowest free number.)
+static int reserved_from(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
+  int all = (int)limit.rlim_cur, reserve = all / 20 > 8 ? all / 20 : 8;
+  return all > 4 * reserve ? all - reserve : all;
+}
+
+// Accepts nothing for a while: whoever comes waits in the kernel's queue.
+static void pause_accepting(struct listener *l, const char *why) {
+  struct loop *loop = l->worker->loop;
+  if (!l->warned_ms || loop_now_ms(loop) - l->warned_ms >= WARN_MS) {
+    log_warn("connections have to wait: %s; raise the limit of open files (ulimit -n)", why);
+    l->warned_ms = loop_now_ms(loop);
+  }
+  loop_forget(loop, &l->io);
+  timer_set(loop, &l->timer, OUT_OF_FILES_MS);
+}
+
 static void on_ready(struct io *io, uint32_t events) {
   (void)events;
   struct listener *l = (struct listener *)io;
+  int reserved = reserved_from();
   for (int i = 0; i < ACCEPTS_A_TURN; i++) {
     int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       client_start(l->worker, fd, l->tls);
+      if (fd < reserved) continue;
+      pause_accepting(l, "nearly all descriptors are in use");
+      return;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      log_warn("cannot accept connections: %s; raise the limit of open files (ulimit -n)", strerror(errno));
-      loop_forget(l->worker->loop, io);
-      timer_set(l->worker->loop, &l->timer, OUT_OF_FILES_MS);
+      pause_accepting(l, strerror(errno));
       return;
     } else if (errno != ECONNABORTED && errno != EINTR) {
       return;
@@ -50,7 +76,10 @@ static void on_ready(struct io *io, uint32_t events) {
 
 static void watch_again(struct timer *timer) {
   struct listener *l = (struct listener *)((char *)timer - offsetof(struct listener, timer));
-  if (!loop_watch(l->worker->loop, &l->io, EPOLLIN)) timer_set(l->worker->loop, timer, OUT_OF_FILES_MS);
+  int next = fcntl(l->io.fd, F_DUPFD_CLOEXEC, 0);  // the number the next client would get
+  if (next >= 0) close(next);
+  bool room = next >= 0 && next < reserved_from();
+  if (!room || !loop_watch(l->worker->loop, &l->io, EPOLLIN)) timer_set(l->worker->loop, timer, OUT_OF_FILES_MS);
 }
 
 static int open_unix(struct str path) {

@@ -157,8 +157,11 @@ class Descriptors(unittest.TestCase):
         """Out of descriptors the gateway waits without burning the processor, and goes on when there are some."""
         gateway = Gateway(config(mock)).start()
         in_use = len(os.listdir(f"/proc/{gateway.pid()}/fd"))
+        early = gateway.connect()
+        crowd = [early]
+        early.request("GET", "/healthz")
+        self.assertEqual(early.response().status, 200)
         resource.prlimit(gateway.pid(), resource.RLIMIT_NOFILE, (in_use + 20, in_use + 20))
-        crowd = []
         try:
             for _ in range(60):
                 raw = gateway.connect(5)
@@ -168,6 +171,9 @@ class Descriptors(unittest.TestCase):
             before = cpu_seconds(gateway.pid())
             time.sleep(2)
             self.assertLess(cpu_seconds(gateway.pid()) - before, 0.5, "it spins")
+            # Some are kept back: who is connected is served, which takes a connection to the provider.
+            early.request("POST", "/api/v1/chat/completions", chat_body("x"))
+            self.assertEqual(early.response().status, 200)
         finally:
             for raw in crowd:
                 raw.close()
