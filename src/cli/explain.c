@@ -190,8 +190,14 @@ static int show(const struct options *o, const struct config *config, const stru
   if (o->seed && !str_to_u64(str_from_cstr(o->seed), most, &seed)) return wrong_usage("--seed wants a number", "");
   if (!merge_preset(config, request, arena, &note)) return failed(note.message);
   if (o->model && o->body) request->model = str_from_cstr(o->model);
-  struct plan_query query = {
-      .request = request, .catalogue = catalogue, .house = &config->routing, .seed = seed, .max = 16, .explain = true};
+  struct auto_wish wish = auto_wish_of(config);
+  struct plan_query query = {.house_auto = &wish,
+                             .request = request,
+                             .catalogue = catalogue,
+                             .house = &config->routing,
+                             .seed = seed,
+                             .max = 16,
+                             .explain = true};
   struct plan plan;
   bool good = plan_make(&query, arena, &plan, &note);
   bool answer = good || (plan.availability != AVAILABILITY_FINE && plan.availability != AVAILABILITY_MODEL_NOT_FOUND);

@@ -103,6 +103,8 @@ struct config {
   bool health;
   bool hedge;
   uint64_t hedge_max_percent;
+  struct str_list auto_allowed, auto_excluded;
+  enum cost_tier auto_tier;
   struct preferences routing;  // and what holds for every request: only, ignore, sort, policies
   // cache.*, idempotency.*
   bool cache_enabled, cache_shared;

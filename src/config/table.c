@@ -89,6 +89,14 @@ const struct setting settings[] = {
      .help = "`deny`: only endpoints that are known not to learn from prompts"},
     {"routing.zdr", SETTING_SWITCH, AT(routing.zdr), .default_text = "off",
      .help = "only endpoints that are known to keep nothing"},
+    {"routing.auto", SETTING_SECTION,
+     .help = "`signalbox/auto`, for requests whose plugin `auto-router` does not say otherwise"},
+    {"routing.auto.allowed_models", SETTING_PATTERNS, AT(auto_allowed),
+     .help = "the models it may choose from, with `*` for any characters: `anthropic/*`; all when not given"},
+    {"routing.auto.excluded_models", SETTING_PATTERNS, AT(auto_excluded), .help = "those it may not, even if allowed"},
+    {"routing.auto.cost_tier", SETTING_COST_TIER, AT(auto_tier),
+     .help = "`low`, `medium`, `high`, `xhigh` or `max`: which fifth of them by price; the whole, by difficulty, when "
+             "not given"},
 
     {"cache", SETTING_SECTION, .help = "answers kept for requests that come again"},
     {"cache.enabled", SETTING_SWITCH, AT(cache_enabled), .default_text = "off",
@@ -269,6 +277,8 @@ static const struct {
     [SETTING_PROTOCOL] = {"the name of a protocol", "word"},
     [SETTING_SORT] = {"the name of an order", "word"},
     [SETTING_SLUGS] = {"a list of providers", "list"},
+    [SETTING_COST_TIER] = {"the name of a tier", "word"},
+    [SETTING_PATTERNS] = {"a list of patterns", "list"},
     [SETTING_COLLECTION] = {"allow or deny", "allow, deny"},
     [SETTING_STORE] = {"sqlite", "word"},
     [SETTING_SHARED_STATE] = {"none", "word"},

@@ -31,6 +31,8 @@ enum setting_type {
   SETTING_PROTOCOL,      // enum protocol, and the bool at count_at
   SETTING_SORT,          // enum sort_by
   SETTING_SLUGS,         // struct str_list: providers, perhaps with a sub-offer, or their names
+  SETTING_COST_TIER,     // enum cost_tier
+  SETTING_PATTERNS,      // struct str_list: model ids that may hold *
   SETTING_COLLECTION,    // bool: deny
   SETTING_STORE,         // struct str
   SETTING_SHARED_STATE,  // struct str

@@ -261,6 +261,11 @@ static void read_sort(struct reader *r, const struct setting *setting, const str
   if (!sort_by_parse(text, at)) bad(r, setting, node, "expected " SORT_WORDS);
 }
 
+static void read_cost_tier(struct reader *r, const struct setting *setting, const struct yaml_node *node,
+                           struct str text, void *at) {
+  if (!cost_tier_parse(text, at)) bad(r, setting, node, "expected " COST_TIER_WORDS);
+}
+
 static void read_collection(struct reader *r, const struct setting *setting, const struct yaml_node *node,
                             struct str text, void *at) {
   bool deny = str_eq_nocase(text, STR("deny"));
@@ -321,6 +326,7 @@ static const scalar_reader scalar_readers[SETTING_TYPE_COUNT] = {
     [SETTING_LIMIT] = read_limit,
     [SETTING_PROTOCOL] = read_protocol,
     [SETTING_SORT] = read_sort,
+    [SETTING_COST_TIER] = read_cost_tier,
     [SETTING_COLLECTION] = read_collection,
     [SETTING_STORE] = read_store,
     [SETTING_SHARED_STATE] = read_shared_state,
@@ -376,6 +382,8 @@ static void read_texts(struct reader *r, const struct setting *setting, const st
     const char *trouble = NULL;
     if (setting->type == SETTING_SLUGS)
       trouble = is_word(text, "._-/ ") ? NULL : "expected providers, as in openai or deepinfra/fp8";
+    else if (setting->type == SETTING_PATTERNS)
+      trouble = is_word(text, "._-/:@+*") ? NULL : "expected model ids that may hold *, as in anthropic/*";
     else if (word)
       trouble = is_word(text, "._-") ? NULL : "expected words of letters, digits and . _ -";
     else if (!str_eq(text, STR("*")))
@@ -434,6 +442,7 @@ void value_read(struct reader *r, const struct setting *setting, const struct ya
     case SETTING_LISTEN: read_listen(r, setting, node, base); return;
     case SETTING_TEXTS:
     case SETTING_SLUGS:
+    case SETTING_PATTERNS:
     case SETTING_ORIGINS: read_texts(r, setting, node, base); return;
     case SETTING_SECRETS: read_secrets(r, setting, node, base); return;
     default: break;

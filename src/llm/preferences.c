@@ -26,3 +26,13 @@ bool sort_by_parse(struct str word, enum sort_by *out) {
   }
   return false;
 }
+
+bool cost_tier_parse(struct str word, enum cost_tier *out) {
+  static const char *const words[] = {"low", "medium", "high", "xhigh", "max"};
+  for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+    if (!str_eq_nocase(word, str_from_cstr(words[i]))) continue;
+    *out = (enum cost_tier)(TIER_LOW + i);
+    return true;
+  }
+  return false;
+}

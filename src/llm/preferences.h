@@ -50,6 +50,11 @@ MUST_CHECK bool sort_by_parse(struct str word, enum sort_by *out);
 // "fp8", in any case; QUANTIZATION_COUNT: not one of them.
 enum quantization quantization_parse(struct str word);
 
+// How dear a model automatic choice may take: fifths of its pool in the order of price.
+enum cost_tier { TIER_ANY, TIER_LOW, TIER_MEDIUM, TIER_HIGH, TIER_XHIGH, TIER_MAX };
+#define COST_TIER_WORDS "low, medium, high, xhigh or max"
+MUST_CHECK bool cost_tier_parse(struct str word, enum cost_tier *out);
+
 // What the request needs of an endpoint.
 struct request_facts {
   uint64_t prompt_tokens;        // a fair estimate: four bytes of text a token

@@ -212,7 +212,8 @@ static void test_every_form(void **state) {
       "  write_timeout_ms: 1 h\n"
       "  drain_timeout_ms: 0\n"
       "  cors_origins: ['*', https://app.example, 'http://localhost:3000/']\n"
-      "routing: {sort: Latency, only: [a, B/fp8, Some Name], ignore: c, data_collection: deny, zdr: on}\n"
+      "routing: {sort: Latency, only: [a, B/fp8, Some Name], ignore: c, data_collection: deny, zdr: on,\n"
+      "  auto: {allowed_models: ['anthropic/*', openai/gpt-5], excluded_models: '*:free', cost_tier: XHigh}}\n"
       "demo: off\n"
       "providers:\n"
       "  - id: a\n"
@@ -250,6 +251,10 @@ static void test_every_form(void **state) {
   assert_int_equal(config.routing.ignore.count, 1);
   assert_true(config.routing.deny_collection);
   assert_true(config.routing.zdr);
+  assert_int_equal(config.auto_allowed.count, 2);
+  expect_str(config.auto_allowed.items[0], "anthropic/*");
+  expect_str(config.auto_excluded.items[0], "*:free");
+  assert_int_equal(config.auto_tier, TIER_XHIGH);
   assert_true(config.routing.max_prompt == PRICE_UNSET);
   assert_false(config.demo);
   assert_int_equal(config.provider_count, 3);
