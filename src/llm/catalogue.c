@@ -214,7 +214,8 @@ static struct price_override *overrides_room(struct builder *b, struct pricing *
 
 static void facts_fill(const struct shipped_model *shipped, const struct config_endpoint *given, uint32_t parameters,
                        struct endpoint *e) {
-  struct facts_source source = {.parameters = parameters};
+  struct facts_source source = {.parameters = parameters,
+                                .parameters_shipped = !given || !given->supported_parameters.count};
   if (shipped) source.input_modalities = shipped->input;
   if (shipped) source.output_modalities = shipped->output;
   uint32_t input = given ? names_modality_mask(given->input_modalities) : 0;

@@ -17,14 +17,15 @@ static const struct {
      {"flaky-down", "flaky-up"}},
 };
 
-static struct config_endpoint endpoint(const char *upstream) {
+// `divisor`: the endpoint that always fails is much cheaper than the other, so that it is drawn first.
+static struct config_endpoint endpoint(const char *upstream, price_femto divisor) {
   struct config_endpoint e = {.provider = STR("demo"),
                               .model = str_from_cstr(upstream),
                               .context_length = CONTEXT,
                               .max_completion_tokens = OUTPUT,
                               .pricing = PRICING_UNSET};
-  e.pricing.prompt = prompt_price;
-  e.pricing.completion = completion_price;
+  e.pricing.prompt = prompt_price / divisor;
+  e.pricing.completion = completion_price / divisor;
   return e;
 }
 
@@ -38,7 +39,7 @@ const struct config_model *demo_models(struct arena *arena) {
                                       .description = str_from_cstr(rows[i].description),
                                       .endpoints = endpoints};
     for (size_t k = 0; k < ENDPOINTS_MAX && rows[i].upstream[k]; k++) {
-      endpoints[k] = endpoint(rows[i].upstream[k]);
+      endpoints[k] = endpoint(rows[i].upstream[k], !k && rows[i].upstream[1] ? 10000 : 1);
       models[i].endpoint_count++;
     }
   }

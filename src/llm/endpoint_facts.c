@@ -74,6 +74,7 @@ static enum quantization quantization_of(struct str word) {
 void endpoint_facts_fill(struct endpoint *e, const struct facts_source *source) {
   e->facts = (struct endpoint_facts){
       .parameters = source->parameters,
+      .parameters_shipped = source->parameters_shipped,
       .input_modalities = source->input_modalities,
       .output_modalities = source->output_modalities,
       .quantization = (uint8_t)quantization_of(e->quantization),

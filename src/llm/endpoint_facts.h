@@ -5,6 +5,7 @@
 // What is known of it beside what it says of itself.
 struct facts_source {
   uint32_t parameters;                           // bits of names.h; 0: only guessed
+  bool parameters_shipped;                       // they are not the configuration's
   uint32_t input_modalities, output_modalities;  // the same
 };
 // Fills e->facts, and e->tag where it is empty: the region, else the quantization.

@@ -75,7 +75,8 @@ struct endpoint_facts {
   uint8_t quantization;                          // enum quantization
   uint8_t data;                                  // enum data_policy
   uint8_t tier;                                  // enum service_tier
-  double price;                                  // what the draw goes by, see routing_price
+  bool parameters_shipped;  // they are the catalogue's: what it really takes shows when a request is written for it
+  double price;             // what the draw goes by, see routing_price
 };
 
 struct model;

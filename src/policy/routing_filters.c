@@ -198,11 +198,12 @@ enum routing_filter routing_filter_of(struct routing_rules *rules, const struct 
   if (too_long(r->prompt_tokens_least, e)) return ROUTING_FILTER_CONTEXT;
   if (lacks(r->input_modalities, f->input_modalities)) return ROUTING_FILTER_INPUT_MODALITY;
   if (lacks(r->output_modalities, f->output_modalities)) return ROUTING_FILTER_OUTPUT_MODALITY;
-  if (!knows_members(rules, f->parameters)) return ROUTING_FILTER_PARAMETERS;
+  if (!f->parameters_shipped && !knows_members(rules, f->parameters)) return ROUTING_FILTER_PARAMETERS;
   return ROUTING_FILTER_NONE;
 }
 
 bool routing_unfit(const struct routing_rules *rules, const struct endpoint *e) {
   return (rules->facts->tools && lacks(NAME_BIT(tools), e->facts.parameters)) ||
+         (e->facts.parameters_shipped && !knows_members(rules, e->facts.parameters)) ||
          too_long(rules->facts->prompt_tokens, e);
 }

@@ -116,7 +116,9 @@ static inline struct endpoint *world_endpoint(struct world *w, const char *provi
 
 // After tag, region, quantization, data_policy or prices were set.
 static inline void world_refill(struct endpoint *e) {
-  struct facts_source source = {e->facts.parameters, e->facts.input_modalities, e->facts.output_modalities};
+  struct facts_source source = {.parameters = e->facts.parameters,
+                                .input_modalities = e->facts.input_modalities,
+                                .output_modalities = e->facts.output_modalities};
   endpoint_facts_fill(e, &source);
 }
 

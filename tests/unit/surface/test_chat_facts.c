@@ -97,7 +97,7 @@ static void test_length(void **state) {
   (void)state;
   struct request_facts f = facts_of_many("\"", "word ", 1000, "\"");
   assert_in_range(f.prompt_tokens, 1250, 1270);
-  assert_in_range(f.prompt_tokens_least, 620, 626);
+  assert_in_range(f.prompt_tokens_least, 850, 1000);
   f = facts_of_many("[{\"type\":\"text\",\"text\":\"", "word ", 1000, "\"}]");
   assert_in_range(f.prompt_tokens, 1250, 1280);
   // A picture, and one whose slashes are escaped, are no text.
@@ -111,7 +111,7 @@ static void test_length(void **state) {
   // Six bytes of ASCII for one character of three.
   f = facts_of_many("\"", "\\u4e2d", 1000, "\"");
   assert_in_range(f.prompt_tokens, 750, 770);
-  assert_in_range(f.prompt_tokens_least, 370, 380);
+  assert_int_equal(f.prompt_tokens_least, 0);  // no words, so nothing is certain
   f = facts_of_many("\"", "\\\\u4e2d", 1000, "\"");  // an escaped backslash
   assert_in_range(f.prompt_tokens, 1750, 1770);
   struct request_facts tools =
