@@ -5,6 +5,7 @@
 #include "admin/explain_body.h"
 #include "admin/explain_json.h"
 #include "gateway/gateway.h"
+#include "gateway/planning.h"
 #include "gateway/sticky.h"
 #include "policy/plan.h"
 #include "policy/preset_set.h"
@@ -46,18 +47,10 @@ void handle_explain(struct request *r) {
     request_reply_fault(r, note.fault, note.message);
     return;
   }
-  const struct snapshot *s = r->ws->snapshot;
-  struct plan_query query = {
-      .request = &r->inference->chat,
-      .catalogue = &s->catalogue,
-      .house = &s->config.routing,
-      .health = &s->health,
-      .sticky = sticky_find(r),
-      .now_ms = loop_now_ms(w->loop),
-      .seed = seed_of(r),
-      .max = REQUEST_TARGETS,
-      .explain = true,
-  };
+  struct plan_query query = planning_query(r, &r->inference->chat);
+  query.sticky = sticky_find(r);
+  query.seed = seed_of(r);
+  query.explain = true;
   struct plan plan;
   bool good = plan_make(&query, &r->arena, &plan, &note);
   if (!good && !is_answer(&plan)) {

@@ -55,7 +55,11 @@ static void attempt(struct buf *out, const struct json_doc *doc, uint32_t a) {
   buf_char(out, '{');
   copied(out, "provider_name", doc, json_get(doc, a, STR("provider")), JSON_STRING);
   copied(out, "model_permaslug", doc, json_get(doc, a, STR("model")), JSON_STRING);
+  copied(out, "tag", doc, json_get(doc, a, STR("tag")), JSON_STRING);
   copied(out, "latency", doc, json_get(doc, a, STR("latency_ms")), JSON_NUMBER);
+  copied(out, "started", doc, json_get(doc, a, STR("started_ms")), JSON_NUMBER);
+  copied(out, "reason", doc, json_get(doc, a, STR("reason")), JSON_STRING);
+  copied(out, "fault", doc, json_get(doc, a, STR("fault")), JSON_STRING);
   flag(out, "is_byok", false);
   // A provider that never answered has no status.
   if (json_u64(doc, status, 999, &code) && code)

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/time.h"
+#include "gateway/cache_step.h"
 #include "gateway/path.h"
 #include "json/json.h"
 
@@ -79,7 +80,7 @@ static void add_answer(struct request *r, struct record *row, enum fault fault) 
   row->user = in->chat.user;
   if (in->chat.session_id.len) row->session_id = in->chat.session_id;
   row->model = in->chat.model.len ? in->chat.model : in->chat.model_count ? in->chat.models[0] : (struct str){0};
-  if (!in->at) return;
+  if (cache_step_row(r, row) || !in->at) return;
   const struct endpoint *e = in->at->endpoint;
   const struct chat_reply *reply = &in->at->reply;
   row->model = e->model->id;

@@ -1,7 +1,10 @@
 #include "gateway/metadata.h"
 
+#include <string.h>
+
 #include "base/limits.h"
 #include "json/json.h"
+#include "policy/plan.h"
 #include "provider/encode.h"
 
 static void write_endpoint(struct buf *out, const struct endpoint *e) {
@@ -24,8 +27,10 @@ static void write_available(const struct inference *in, struct buf *out) {
 static void write_attempts(const struct inference *in, unsigned status, struct buf *out) {
   buf_lit(out, ",\"attempts\":[");
   for (unsigned i = 0; i < in->attempt_count; i++) {
-    write_endpoint(out, in->attempts[i].endpoint);
-    buf_printf(out, ",\"status\":%u}", in->attempts[i].status);
+    const struct attempt_row *a = &in->attempts[i];
+    write_endpoint(out, a->endpoint);
+    buf_printf(out, ",\"status\":%u,\"reason\":\"%s\",\"fault\":\"%s\",\"latency_ms\":%u}", a->status,
+               attempt_reason_name(a->reason), a->fault ? fault_row(a->fault)->name : "slower", a->latency_ms);
   }
   if (status) {
     write_endpoint(out, in->at->endpoint);
@@ -49,7 +54,9 @@ static void write_all(const struct inference *in, unsigned status, struct buf *o
   bool other = e->model != in->targets[0]->model;
   buf_lit(out, ",\"openrouter_metadata\":{\"requested\":");
   json_write_str(out, in->requested);
-  buf_printf(out, ",\"strategy\":\"%s\",\"region\":", other ? "fallback" : "direct");
+  const char *strategy = in->plan ? in->plan->strategy : "direct";
+  if (other && strcmp(strategy, "direct") == 0) strategy = "fallback";
+  buf_printf(out, ",\"strategy\":\"%s\",\"region\":", strategy);
   if (e->region.len)
     json_write_str(out, e->region);
   else

@@ -9,6 +9,7 @@
 
 #include "base/time.h"
 #include "gateway/account.h"
+#include "gateway/cache_step.h"
 #include "gateway/gateway.h"
 #include "gateway/metadata.h"
 #include "gateway/path.h"
@@ -328,7 +329,9 @@ static void whole_done(struct attempt *a, struct str body) {
   in->first_ns = time_mono_ns();
   account(r, FAULT_NONE, (struct str){0});
   path_attempt_done(a);
+  cache_step_finish(r, buf_view(out));
   metadata_add(r, out, STR(""), a->status);
+  cache_step_keep(r, 200, buf_view(out));
   request_reply_json(r, 200, buf_view(out));
 }
 
@@ -348,7 +351,7 @@ static void whole_bytes(struct attempt *a, const char *body, size_t n, bool end)
 
 static void head_begin(struct request *r, struct buf *out) {
   if (r->client->http10) r->client->keep_alive = false;  // the end of the connection is the end of the body
-  response_head(r, out, 200, STR("text/event-stream"), -1, relay_dropped_field(r));
+  response_head(r, out, 200, STR("text/event-stream"), -1, cache_step_fields(r, relay_dropped_field(r)));
   r->inference->head_sent = true;
   metric_add(&r->worker->metrics, METRIC_streams_open, 1);
 }
@@ -385,7 +388,7 @@ static void stream_close(struct request *r, struct buf *out) {
     client_close(c);
   else if (client_send(c, &part, 1))
     client_answered(c);
-  if (exchange_is_on(&in->at->exchange)) exchange_linger(&in->at->exchange, LINGER_MS);
+  if (in->at && exchange_is_on(&in->at->exchange)) exchange_linger(&in->at->exchange, LINGER_MS);
   request_over(r);
 }
 
@@ -393,10 +396,16 @@ void relay_error_end(struct request *r, enum fault fault, struct str message) {
   struct buf *out = worker_scratch(&r->worker->out);
   size_t piece = response_chunk_begin(r, out);
   if (!message.len) message = str_from_cstr(fault_row(fault)->message);
-  chat_stream_error(out, &r->inference->at->reply, fault, message);
+  if (r->inference->at) {
+    chat_stream_error(out, &r->inference->at->reply, fault, message);
+  } else {  // a comment went out while another's answer was awaited
+    buf_lit(out, "data: ");
+    chat_error_write(out, fault, message, (struct str){0});
+    buf_lit(out, "\n\n");
+  }
   metadata_add(r, out, STR("\n\n"), 0);
   response_chunk_end(r, out, piece);
-  exchange_cancel(&r->inference->at->exchange);
+  if (r->inference->at) exchange_cancel(&r->inference->at->exchange);
   stream_close(r, out);
 }
 
@@ -419,9 +428,11 @@ static void stream_flush(struct attempt *a, struct buf *events) {
   if (!in->head_sent) head_begin(r, out);
   size_t piece = response_chunk_begin(r, out);
   if (a->early.len) {
+    cache_step_take(r, buf_view(&a->early));
     buf_str(out, buf_view(&a->early));
     buf_free(&a->early);
   }
+  cache_step_take(r, buf_view(events));
   buf_str(out, buf_view(events));
   response_chunk_end(r, out, piece);
   bool first = !in->spoken;
@@ -472,7 +483,10 @@ static void stream_done(struct attempt *a, struct buf *events, bool saw_done) {
   path_attempt_spoke(a);
   account(r, FAULT_NONE, (struct str){0});
   path_attempt_done(a);
+  cache_step_take(r, buf_view(&a->early));
+  cache_step_finish(r, buf_view(events));
   metadata_add(r, events, STR("\n\ndata: [DONE]\n\n"), a->status);
+  cache_step_keep(r, 200, buf_view(events));
   struct buf *out = worker_scratch(&r->worker->out);
   if (!in->head_sent) head_begin(r, out);
   size_t piece = response_chunk_begin(r, out);

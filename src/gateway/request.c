@@ -2,7 +2,7 @@
 //
 //   request_begin   route, key, size          (the head is there; a refusal is an answer too)
 //   request_run     the body is complete: the route's handler; for inference request_chat:
-//                     parse > choose > attempt (attempt.c) > relay (relay.c) > account (account.c)
+//                     parse > preset > plan (planning.c) > attempt (attempt.c) > relay (relay.c) > account (account.c)
 //   attempt_failed  the next endpoint while nothing was sent, else the error (failover.c)
 //   request_over    the one exit: the client is answered, the request accounted, everything released
 #define _GNU_SOURCE
@@ -16,13 +16,15 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "gateway/account.h"
+#include "gateway/cache_step.h"
 #include "gateway/gateway.h"
 #include "gateway/metadata.h"
 #include "gateway/path.h"
+#include "gateway/planning.h"
 #include "gateway/relay.h"
 #include "gateway/response.h"
 #include "llm/generation_id.h"
-#include "policy/choose.h"
+#include "policy/plan.h"
 
 static void free_now(struct task *task);
 
@@ -230,6 +232,7 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
     if (!r->app_title.len) r->app_title = header_copy(r, head, STR("x-title"), 200);
     r->session_id = header_copy(r, head, STR("x-session-id"), 256);
     r->wants_metadata = wants_metadata(head);
+    if (r->access == ACCESS_INFERENCE) cache_ask_read(head, &r->arena, &r->ask);
     r->anthropic_beta = header_copy(r, head, STR("anthropic-beta"), 1024);
     if (!r->anthropic_beta.len) r->anthropic_beta = header_copy(r, head, STR("x-anthropic-beta"), 1024);
     if (head->content_length > 0) r->body_expected = (uint64_t)head->content_length;
@@ -362,6 +365,17 @@ void request_run(struct request *r) {
     r->route->handle(r);
 }
 
+// The request is known, and has to be answered by a provider.
+static void ask_providers(struct request *r) {
+  struct fault_note note = {0};
+  if (!planning_targets(r, &note)) {
+    path_fail(r, note.fault, note.message);
+    return;
+  }
+  r->state = REQUEST_RUNNING;
+  path_first_attempt(r);
+}
+
 void request_chat(struct request *r) {
   metric_add(&r->worker->metrics, METRIC_inference_requests_total, 1);
   struct inference *in = r->inference = block_take(&r->worker->spare_inferences, sizeof *in);
@@ -371,19 +385,13 @@ void request_chat(struct request *r) {
   }
   struct fault_note note = {0};
   in->chat_parsed = true;
-  if (!chat_request_parse(&in->chat, str_from(r->body, r->body_len), &r->arena, &note)) {
+  if (!chat_request_parse(&in->chat, str_from(r->body, r->body_len), &r->arena, &note) || !planning_preset(r, &note)) {
     path_fail(r, note.fault, note.message);
     return;
   }
-  in->target_count = choose_targets(request_catalogue(r), &in->chat, &r->arena, in->targets, REQUEST_TARGETS, &note);
-  if (!in->target_count) {
-    path_fail(r, note.fault, note.message);
-    return;
-  }
-  if (r->wants_metadata)
-    in->requested = arena_str(&r->arena, in->chat.model.len ? in->chat.model : in->targets[0]->model->id);
-  r->state = REQUEST_RUNNING;
-  path_first_attempt(r);
+  const struct chat_merge_flags *flags = &in->preset.flags;
+  enum cache_say preset = !flags->has_cache_enabled ? CACHE_UNSAID : flags->cache_enabled ? CACHE_YES : CACHE_NO;
+  if (cache_step_begin(r, in->chat.body, preset, (unsigned)flags->cache_ttl_seconds, ask_providers)) ask_providers(r);
 }
 
 // --- endings ---
@@ -408,7 +416,7 @@ void request_reply_text(struct request *r, unsigned status, struct str content_t
 }
 
 void request_reply_json(struct request *r, unsigned status, struct str json) {
-  reply_send(r, status, STR("application/json"), json, relay_dropped_field(r));
+  reply_send(r, status, STR("application/json"), json, cache_step_fields(r, relay_dropped_field(r)));
 }
 
 void request_reply_options(struct request *r) {
@@ -416,8 +424,9 @@ void request_reply_options(struct request *r) {
       r, 204, (struct str){0}, (struct str){0},
       STR("Access-Control-Allow-Methods: GET, POST, PATCH, DELETE, OPTIONS\r\n"
           "Access-Control-Allow-Headers: authorization, content-type, http-referer, x-title, x-openrouter-title, "
-          "x-openrouter-metadata, "
-          "x-openrouter-categories, x-openrouter-metadata, x-session-id, x-api-key, x-stainless-lang, "
+          "x-openrouter-metadata, x-openrouter-cache, x-openrouter-cache-ttl, x-openrouter-cache-clear, "
+          "idempotency-key, "
+          "x-openrouter-categories, x-session-id, x-api-key, x-stainless-lang, "
           "x-stainless-package-version, x-stainless-os, x-stainless-arch, x-stainless-runtime, "
           "x-stainless-runtime-version, x-stainless-retry-count, x-stainless-timeout\r\n"
           "Access-Control-Max-Age: 600\r\n"));
@@ -477,8 +486,13 @@ void request_reply_fault(struct request *r, enum fault fault, struct str message
     previous_errors(in, &metadata);
   }
   if (!message.len) message = str_from_cstr(fault_row(fault)->message);
-  chat_error_write(body, fault, message, buf_view(&metadata));
+  struct buf availability;
+  buf_init(&availability, 16384);
+  if (in && in->plan && !in->attempt_count) availability_write(&availability, in->plan);
+  chat_error_write_with(body, fault, message, buf_view(&metadata), buf_view(&availability));
+  buf_free(&availability);
   metadata_add(r, body, STR(""), 0);
+  cache_step_keep(r, fault_row(fault)->status, buf_view(body));
   buf_free(&metadata);
   reply_send(r, fault_row(fault)->status, STR("application/json"), buf_view(body), fault_fields(r, fault));
 }
@@ -503,6 +517,7 @@ void request_client_gone(struct request *r) {
     path_attempts_cancel(r);
     if (in->head_sent && !in->recorded) metric_add(&r->worker->metrics, METRIC_streams_open, -1);
     if (!in->recorded) account(r, FAULT_CLIENT_GONE, (struct str){0});
+    if (cache_step_gone(r)) return;  // its wait is over in a moment, and then it is
   } else if (r->generation_id[0]) {
     account(r, FAULT_CLIENT_GONE, (struct str){0});  // in the middle of its body
   }
@@ -534,6 +549,7 @@ void request_over(struct request *r) {
   r->state = REQUEST_OVER;
   if (in) {
     assert(in->recorded || !r->generation_id[0]);
+    cache_step_over(r);
     if (in->chat_parsed) chat_request_free(&in->chat);
     in->chat_parsed = false;
     if (path_attempts_over(r)) return;  // the end of the provider's reply is still awaited, see relay.c

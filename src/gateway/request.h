@@ -12,6 +12,7 @@
 #include "gateway/worker.h"
 #include "llm/generation_id.h"
 #include "llm/record.h"
+#include "policy/preset_set.h"
 #include "store/store.h"
 #include "surface/openai_chat.h"
 
@@ -41,7 +42,9 @@ struct inference {
   bool chat_parsed;
   const struct endpoint *targets[REQUEST_TARGETS];  // in order
   unsigned target_count;
-  uint32_t tried;              // bits of targets
+  uint32_t tried;           // bits of targets
+  const struct plan *plan;  // how they were chosen; NULL: not yet. Its strings are good until the answer flows
+  struct preset_use preset;
   uint64_t conversation_hash;  // see sticky.h; 0: it was not asked for
   bool conversation_named;     // by the client: a session
   struct str requested;        // the model the client named first; kept when it wants metadata

@@ -1,0 +1,48 @@
+#include "gateway/planning.h"
+
+#include "gateway/gateway.h"
+#include "gateway/sticky.h"
+#include "policy/plan.h"
+#include "surface/chat_merge.h"
+
+bool planning_preset(struct request *r, struct fault_note *note) {
+  struct inference *in = r->inference;
+  return preset_request(gateway_presets(r->worker), &in->chat, &r->arena, &in->preset, note);
+}
+
+struct plan_query planning_query(struct request *r, const struct chat_request *chat) {
+  const struct config *config = request_config(r);
+  struct auto_wish *wish = arena_alloc(&r->arena, sizeof *wish);
+  if (wish) *wish = auto_wish_of(config);
+  return (struct plan_query){.request = chat,
+                             .catalogue = request_catalogue(r),
+                             .house = &config->routing,
+                             .house_auto = wish,
+                             .health = config->health ? &r->ws->snapshot->health : NULL,
+                             .now_ms = loop_now_ms(r->worker->loop),
+                             .seed = rand_next(&r->worker->rand),
+                             .max = REQUEST_TARGETS};
+}
+
+// Nothing to decide: one endpoint of one model. Then nobody asks what conversation it is.
+static bool has_choice(const struct request *r) {
+  const struct chat_request *chat = &r->inference->chat;
+  const struct model *m = chat->model_count ? NULL : catalogue_find(request_catalogue(r), chat->model);
+  return !m || m->endpoint_count > 1;
+}
+
+bool planning_targets(struct request *r, struct fault_note *note) {
+  struct inference *in = r->inference;
+  struct plan_query query = planning_query(r, &in->chat);
+  struct plan *plan = arena_zalloc(&r->arena, sizeof *plan);
+  *note = (struct fault_note){FAULT_INTERNAL, STR("Out of memory."), {0}};
+  if (!plan) return false;
+  in->plan = plan;
+  if (has_choice(r)) query.sticky = sticky_find(r);
+  if (!plan_make(&query, &r->arena, plan, note)) return false;
+  for (unsigned i = 0; i < plan->routing.count && i < REQUEST_TARGETS; i++)
+    in->targets[in->target_count++] = plan->routing.candidates[i].endpoint;
+  if (r->wants_metadata)
+    in->requested = arena_str(&r->arena, plan->name.text.len ? plan->name.text : in->targets[0]->model->id);
+  return chat_request_vary(&in->chat, plan->thinking, plan->online, &r->arena, note);
+}
