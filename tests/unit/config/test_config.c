@@ -394,6 +394,8 @@ static const struct bad_case bad[] = {
     {"server: {cors_origins: [https://a.example/path]}\n", 1, 25, "must end with the host or port"},
     {"store: postgresql://user:secretword@db/x\n", 1, 8, "not in this version"},
     {"routing: {sort: cheapest}\n", 1, 17, "expected price, throughput, latency or exacto, got 'cheapest'"},
+    {"routing: {auto: {cost_tier: cheap}}\n", 1, 29, "expected low, medium, high, xhigh or max, got 'cheap'"},
+    {"routing: {auto: {allowed_models: [open ai]}}\n", 1, 35, "expected model ids that may hold *, as in anthropic/*"},
     {"routing: {data_collection: maybe}\n", 1, 28, "expected allow or deny"},
     {"routing: {only: ['a\"b']}\n", 1, 18, "expected providers, as in openai or deepinfra/fp8"},
     {"store: mysql\n", 1, 8, "store: expected sqlite"},
