@@ -1,6 +1,6 @@
 // What goes wrong at clients and between two requests, in memory: leaving at every moment, half-closing, slowness,
-// nonsense; connections that providers close in the instant they are used again; a clock that is set. Each request has
-// one row, whatever happens.
+// nonsense; deadlines of tokens; connections that providers close in the instant they are used again; a clock that is
+// set. Each request has one row, whatever happens.
 #include "answer.h"
 
 static void on_good(struct sim *sim, struct sim_mock *m, struct sim_script *s) {
@@ -111,6 +111,51 @@ static void test_shortest_wait(void **state) {
   assert_true(str_to_u64(http_field_get(&a.head, STR("retry-after")), 1000, &seconds));
   assert_int_equal(seconds, 10);
   assert_int_equal(only_row(sim)->cost, 0);
+  sim_end(sim);
+}
+
+// --- deadlines of tokens ---
+
+static void on_waffle(struct sim *sim, struct sim_mock *m, struct sim_script *s) {
+  (void)sim;
+  if (m->provider) {
+    sim_good(s, m->streams);
+    return;
+  }
+  sim_stream_head(s);
+  sim_role(s);
+  sim_say_str(s, 5000, STR("c\r\n: thinking\n\n\r\n"), 1000);
+  s->end = SIM_HANG;
+}
+
+static void test_first_token_deadline(void **state) {
+  (void)state;
+  struct sim *sim = sim_new(1, "upstream:\n  first_token_timeout_ms: 20s\n");
+  sim->on_request = on_waffle;
+  uint64_t began = sim_ms(sim);
+  struct sim_client *c = sim_ask(sim, true);
+  is_good(c);
+  assert_in_range(sim_ms(sim) - began, 20000, 20040);
+  assert_str(sim_failures(sim, only_row(sim)), STR("one:timeout"));
+  assert_int_equal(only_row(sim)->cost, 30000000);
+  sim_end(sim);
+}
+
+static void test_token_rate(void **state) {
+  (void)state;
+  struct sim *sim = sim_new(1, "upstream:\n  min_tokens_per_second: 5\n");
+  sim->on_request = on_tokens;
+  uint64_t began = sim_ms(sim);
+  struct sim_client *c = sim_ask(sim, true);
+  assert_true(sim_until(sim, answer_is_here, c, 200000));
+  struct answer a = answer_read(c, 0);
+  assert_in_range(sim_ms(sim) - began, 10000, 21000);
+  assert_int_equal(a.code, 504);
+  assert_str(a.finish, STR("error"));
+  assert_str(sim_failures(sim, only_row(sim)), STR("one:timeout"));
+  assert_int_equal(only_row(sim)->cost, 0);
+  assert_int_equal(sim->asks[1], 0);
+  assert_true(sim->mocks->hung_up);
   sim_end(sim);
 }
 
@@ -391,6 +436,8 @@ int main(void) {
       cmocka_unit_test(test_closed_when_used_again),
       cmocka_unit_test(test_closed_while_idle),
       cmocka_unit_test(test_shortest_wait),
+      cmocka_unit_test(test_first_token_deadline),
+      cmocka_unit_test(test_token_rate),
       cmocka_unit_test(test_clock_jumps),
       cmocka_unit_test(test_leaving),
       cmocka_unit_test(test_leaving_behind_the_answer),
