@@ -416,7 +416,7 @@ static const struct {
     {"input_modalities=text,image,hologram", NULL},
     {"supported_parameters=tools,reasoning_effort,nonsense", NULL},
     {"context=99999999", NULL},
-    {"sort=pricing-low-to-high&q=demo/", "demo/echo"},
+    {"sort=pricing-low-to-high&q=demo/", "demo/flaky"},
     {"sort=pricing-high-to-low&model_authors=openai&q=o1", "openai/o1-pro"},
     {"sort=whatever&=&&q=demo/&limit=x&offset=-1", "demo/echo"},
     {"q=%zz", NULL},

@@ -158,7 +158,8 @@ static void test_failed_attempts_come_before_the_answer(void **state) {
     const char *want;
   } cases[] = {
       {"[{\"provider\":\"A\",\"model\":\"m\",\"status\":503,\"fault\":\"x\",\"latency_ms\":7}]", FAULT_NONE,
-       "[{\"provider_name\":\"A\",\"model_permaslug\":\"m\",\"latency\":7,\"is_byok\":false,\"status\":503},"
+       "[{\"provider_name\":\"A\",\"model_permaslug\":\"m\",\"latency\":7,\"fault\":\"x\",\"is_byok\":false,\"status\":"
+       "503},"
        "{\"provider_name\":\"B\",\"model_permaslug\":\"m\",\"latency\":9,\"is_byok\":false,\"status\":200}]"},
       {"[{\"provider\":\"A\",\"status\":0}]", FAULT_CONNECT,
        "[{\"provider_name\":\"A\",\"is_byok\":false,\"status\":null}]"},
