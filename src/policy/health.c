@@ -1,444 +1,550 @@
+// A record is two cache lines that everybody reads without a lock (its bench, its probe, the figures for sorting) and
+// what only its lock's holder touches. What readers see is published by writers as single atomics: a reader may see one
+// figure of now and one of a moment ago, which is as good.
+//
+// The bench is one word, so that no reader ever sees half of it: the millisecond of its end and its length. It holds
+// only between begin and end: a clock that jumps, either way, ends a bench rather than making it last.
 #include "policy/health.h"
 
-#include <math.h>
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attr.h"
+#include "policy/health_window.h"
+
 enum {
-  BUCKETS = 512,  // of the table
-  // The breaker.
-  RECENT_SLICES = 6,
-  RECENT_MS = 5000,  // of a slice: 30 s in all
+  SECOND_MS = 1000,
+  CEILING_MS = 10 * 60 * SECOND_MS,  // of every bench
+  // An outage's: 28 s and three probes, and what has recovered is back within 30 s.
+  OUTAGE_MS = 5 * SECOND_MS,
+  OUTAGE_CEILING_MS = 28 * SECOND_MS,
+  RATE_MS = 10 * SECOND_MS,  // a rate limit without Retry-After
+  // Our key, its account or the model is not known there. Short at first, as some providers say so when they are sick;
+  // what is so in truth soon has the longest bench.
+  REFUSED_MS = 10 * SECOND_MS,
+  // A probe under way for longer is a long stream, or its end was never told: the next is let through.
+  PROBE_MS = 60 * SECOND_MS,
+  PROBES = 3,                   // successes in a row that end an outage
+  RELAPSE_MS = 60 * SECOND_MS,  // an outage so soon after the last goes on where that one ended
+  LEVEL_MAX = 10,               // doublings
+  SLACK_MS = 10 * SECOND_MS,    // loops read the clock once a turn: one may be behind another
+
+  SLICES = 6,
+  SLICE_MS = 5 * SECOND_MS,  // the window of outages
   OUTAGE_FAILURES = 2,
   OUTAGE_PERCENT = 20,
-  BENCH_MS = 5000,  // the first time; doubles
-  BENCH_MAX_MS = 30 * 1000,
-  RATE_MS = 10 * 1000,  // a rate limit that names no time
-  SURE_MS = 60 * 1000,  // a refused key, an unknown model: doubles
-  BILLING_MS = 5 * 60 * 1000,
-  LONGEST_MS = 10 * 60 * 1000,
-  PROBE_MS = 60 * 1000,  // a probe that nobody gave back is over then: longer ones are slow, not lost
-  PROBES = 3,            // successes that close it
-  // Figures.
-  MINUTES = 30,
-  SHORT_MINUTES = 5,
-  QUARTERS = 96,  // of an hour: a day
-  GRADE_LEAST = 100,
+  // Three failures in a row, or four with at most four successes between, whatever the half minute before was like:
+  // under 1,000 requests a second 20 % of it would be thousands of failures.
+  BURST_FAILURE = 4,
+  BURST = 12,
+
   PUBLISH_MS = 200,
-  STEPS = 80,  // of a histogram, each a fifth above the one before: the middle is at most a tenth off
+  GRADE_REQUESTS = 100,
+  DEGRADED_PERCENT = 95,
+  POOR_PERCENT = 80,
+  TABLE_MIN = 256,
 };
 
-struct histogram {
-  uint16_t steps[STEPS];
+struct slice {
+  uint32_t ok, failed;
 };
 
-struct minute {
-  uint64_t number;  // since the clock's begin; what is of another minute is not counted
-  uint32_t good, bad;
-  struct histogram latency, throughput;
+struct published {
+  _Atomic float of[WINDOW_FIGURES][2][HEALTH_PERCENTILES];  // of 5 and of 30 minutes; 0: none
 };
-
-struct quarter {
-  uint64_t number;
-  uint32_t good, bad;
-};
-
-struct windows {
-  struct minute minutes[MINUTES];
-  struct quarter quarters[QUARTERS];
-};
-
-enum breaker { BREAKER_CLOSED, BREAKER_OPEN };
 
 struct health_record {
-  // read by everybody
-  _Atomic(uint32_t) breaker;  // enum breaker; open is half open once its time is over
-  _Atomic(uint32_t) grade;    // enum health_state, of uptime
-  _Atomic(uint64_t) until_ms, probe_until_ms;
-  _Atomic(uint64_t) published_ms;                                              // when the figures were; 0: never
-  _Atomic(float) latency[HEALTH_PERCENTILES], throughput[HEALTH_PERCENTILES];  // 0: unknown
-  // under the lock
+  // What routing reads of a thousand records.
+  _Alignas(64) _Atomic uint64_t bench;  // 0: closed; else its end in ms << 24 | its length in ms
+  _Atomic uint64_t probe;               // 0: none is under way; else when it began + 1
+  _Atomic uint64_t published;           // ms << 8 | grade of 5 minutes << 4 | grade of 30; 0: nothing yet
+  _Atomic float p50[WINDOW_FIGURES][2];
+  _Atomic(struct published *) figures;  // NULL: nothing noted, or no memory for it
+  // The lock's.
   pthread_mutex_t lock;
-  unsigned level;      // how often it was opened in a row
-  unsigned successes;  // in a row, while open
-  bool sure;           // it was opened by something that leaves no doubt: one success closes it
-  uint8_t last_fault;
-  struct {
-    uint64_t number;
-    uint32_t good, bad;
-  } recent[RECENT_SLICES];
-  struct windows *windows;  // NULL: nothing was noted yet, or no memory
-  // never changed
+  struct health_window *window;  // NULL: nothing noted, or no memory for it
+  struct slice slices[SLICES];
+  uint64_t slice;         // number of the newest since the clock's zero
+  uint64_t closed_ms;     // when the last bench was over with a success, 0: never
+  uint64_t next_publish;  // at so many notes in any case
+  uint64_t notes;
+  uint8_t level;     // how often an outage's bench was doubled
+  uint8_t refusals;  // benches without an outage, since the last success
+  uint8_t streak;    // successes in a row, half open
+  uint8_t burst;
+  bool doubt;      // the bench is an outage's: PROBES successes close it, not one
+  bool relapsing;  // that bench was an outage's
+  bool noted;
+  uint8_t kind, last_fault;
+  // The table's.
+  struct health *health;
   struct health_record *next;
-  enum health_kind kind;
+  uint64_t hash;
   size_t identity_len;
   char identity[];
 };
 
 struct health {
-  pthread_mutex_t lock;
-  struct health_record *buckets[BUCKETS];
+  pthread_mutex_t lock;  // of the map
+  _Atomic uint64_t benches;
+  size_t count, size;  // size: a power of two
+  struct health_record **buckets;
 };
 
-#define READ(member) atomic_load_explicit(&(member), memory_order_relaxed)
-#define WRITE(member, value) atomic_store_explicit(&(member), (value), memory_order_relaxed)
+#define LOAD(x) atomic_load_explicit(&(x), memory_order_relaxed)
+#define STORE(x, value) atomic_store_explicit(&(x), (value), memory_order_relaxed)
 
 // --- the table ---
 
 struct health *health_new(void) {
   struct health *h = calloc(1, sizeof *h);
-  if (h && pthread_mutex_init(&h->lock, NULL) != 0) {
-    free(h);
-    return NULL;
-  }
+  if (!h) return NULL;
+  h->size = TABLE_MIN;
+  h->buckets = calloc(h->size, sizeof *h->buckets);
+  if (!h->buckets) return free(h), NULL;
+  pthread_mutex_init(&h->lock, NULL);
   return h;
+}
+
+static void record_free(struct health_record *r) {
+  if (r->window) free(r->window->timing);
+  free(r->window);
+  free(LOAD(r->figures));
+  pthread_mutex_destroy(&r->lock);
+  free(r);
 }
 
 void health_free(struct health *h) {
   if (!h) return;
-  for (size_t i = 0; i < BUCKETS; i++)
+  for (size_t i = 0; i < h->size; i++) {
     for (struct health_record *r = h->buckets[i], *next; r; r = next) {
       next = r->next;
-      pthread_mutex_destroy(&r->lock);
-      free(r->windows);
-      free(r);
+      record_free(r);
     }
+  }
   pthread_mutex_destroy(&h->lock);
+  free(h->buckets);
   free(h);
 }
 
-static uint32_t hash(enum health_kind kind, struct str identity) {
-  uint32_t h = 2166136261u ^ (uint32_t)kind;
-  for (size_t i = 0; i < identity.len; i++) h = (h ^ (unsigned char)identity.ptr[i]) * 16777619u;
-  return h;
+uint64_t health_benches(const struct health *h) {
+  return LOAD(h->benches);
 }
 
-static struct health_record *record_new(enum health_kind kind, struct str identity) {
-  struct health_record *r = calloc(1, sizeof *r + identity.len);
-  if (!r) return NULL;
-  if (pthread_mutex_init(&r->lock, NULL) != 0) {
-    free(r);
-    return NULL;
+static uint64_t hash_of(enum health_kind kind, struct str identity) {
+  uint64_t h = 14695981039346656037u ^ (uint64_t)kind;
+  for (size_t i = 0; i < identity.len; i++) h = (h ^ (unsigned char)identity.ptr[i]) * 1099511628211u;
+  return h ^ h >> 29;
+}
+
+// When there is no memory for it the chains grow instead.
+static void table_grow(struct health *h) {
+  size_t size = h->size * 2;
+  struct health_record **buckets = calloc(size, sizeof *buckets);
+  if (!buckets) return;
+  for (size_t i = 0; i < h->size; i++) {
+    for (struct health_record *r = h->buckets[i], *next; r; r = next) {
+      next = r->next;
+      r->next = buckets[r->hash & (size - 1)];
+      buckets[r->hash & (size - 1)] = r;
+    }
   }
-  r->kind = kind;
+  free(h->buckets);
+  h->buckets = buckets;
+  h->size = size;
+}
+
+static struct health_record *record_new(struct health *h, enum health_kind kind, struct str identity, uint64_t hash) {
+  enum { LINE = 64 };
+  size_t size = (sizeof(struct health_record) + identity.len + LINE - 1) / LINE * LINE;
+  void *memory = NULL;
+  if (posix_memalign(&memory, LINE, size) != 0) return NULL;
+  struct health_record *r = memset(memory, 0, size);
+  pthread_mutex_init(&r->lock, NULL);
+  r->kind = (uint8_t)kind;
+  r->health = h;
+  r->hash = hash;
   r->identity_len = identity.len;
   if (identity.len) memcpy(r->identity, identity.ptr, identity.len);
   return r;
 }
 
 struct health_record *health_record(struct health *h, enum health_kind kind, struct str identity) {
-  struct health_record **bucket = &h->buckets[hash(kind, identity) % BUCKETS];
+  uint64_t hash = hash_of(kind, identity);
   pthread_mutex_lock(&h->lock);
-  struct health_record *r = *bucket;
-  while (r && (r->kind != kind || !str_eq(str_from(r->identity, r->identity_len), identity))) r = r->next;
-  if (!r && (r = record_new(kind, identity))) {
-    r->next = *bucket;
-    *bucket = r;
+  struct health_record *r = h->buckets[hash & (h->size - 1)];
+  while (r && !(r->hash == hash && r->kind == kind && str_eq(str_from(r->identity, r->identity_len), identity)))
+    r = r->next;
+  if (!r && (r = record_new(h, kind, identity, hash))) {
+    if (++h->count > h->size) table_grow(h);
+    struct health_record **at = &h->buckets[hash & (h->size - 1)];
+    r->next = *at;
+    *at = r;
   }
   pthread_mutex_unlock(&h->lock);
   return r;
 }
 
+// --- the bench ---
+
+#define BENCH_LENGTH_BITS 24
+
+static uint64_t bench_end(uint64_t bench) {
+  return bench >> BENCH_LENGTH_BITS;
+}
+
+// Is the present hour within it?
+static bool bench_holds(uint64_t bench, uint64_t now_ms) {
+  uint64_t end = bench_end(bench), length = bench & ((1u << BENCH_LENGTH_BITS) - 1);
+  return now_ms < end && now_ms + length + SLACK_MS >= end;
+}
+
+static bool probe_holds(uint64_t probe, uint64_t now_ms) {
+  return probe && now_ms + SLACK_MS >= probe - 1 && now_ms < probe - 1 + PROBE_MS;
+}
+
 // --- reading ---
 
-static bool is_fresh(const struct health_record *r, uint64_t now_ms) {
-  uint64_t published = READ(r->published_ms);
-  return published && (now_ms < published || now_ms - published < MINUTES * 60000ull);
+// Which of the two windows' figures are good now: 0 of 5 minutes, 1 of 30, 2 none.
+static unsigned window_of(uint64_t published, uint64_t now_ms, unsigned from) {
+  static const uint64_t lasts_ms[2] = {WINDOW_SHORT * 60u * SECOND_MS, WINDOW_MINUTES * 60u * SECOND_MS};
+  uint64_t at = published >> 8;
+  if (!published || now_ms + SLACK_MS < at) return 2;
+  uint64_t age = now_ms > at ? now_ms - at : 0;
+  while (from < 2 && age >= lasts_ms[from]) from++;
+  return from;
+}
+
+// In `published`: enum health_state of those with enough requests; the others:
+enum { GRADE_UNKNOWN = 15 };
+
+static enum health_state grade_of(uint64_t published, uint64_t now_ms) {
+  for (unsigned w = window_of(published, now_ms, 0); w < 2; w++) {
+    unsigned grade = published >> (w == 0 ? 4 : 0) & 15;
+    if (grade != GRADE_UNKNOWN) return (enum health_state)grade;
+  }
+  return HEALTH_UP;
 }
 
 enum health_state health_state(const struct health_record *r, uint64_t now_ms) {
-  if (READ(r->breaker) == BREAKER_CLOSED) return is_fresh(r, now_ms) ? (enum health_state)READ(r->grade) : HEALTH_UP;
-  if (now_ms < READ(r->until_ms)) return HEALTH_BENCHED;
-  return now_ms < READ(r->probe_until_ms) ? HEALTH_PROBING : HEALTH_UP;
+  uint64_t bench = LOAD(r->bench);
+  if (LIKELY(!bench)) return grade_of(LOAD(r->published), now_ms);
+  if (bench_holds(bench, now_ms)) return HEALTH_BENCHED;
+  return probe_holds(LOAD(r->probe), now_ms) ? HEALTH_PROBING : HEALTH_UP;
 }
 
 uint64_t health_benched_until(const struct health_record *r, uint64_t now_ms) {
-  uint64_t until = READ(r->until_ms);
-  return READ(r->breaker) == BREAKER_OPEN && now_ms < until ? until : 0;
+  uint64_t bench = LOAD(r->bench);
+  return bench && bench_holds(bench, now_ms) ? bench_end(bench) : 0;
 }
 
-static bool figures(const struct health_record *r, const _Atomic(float) from[], uint64_t now_ms,
-                    double out[HEALTH_PERCENTILES]) {
-  if (!is_fresh(r, now_ms) || READ(from[0]) <= 0) return false;
-  for (int i = 0; i < HEALTH_PERCENTILES; i++) out[i] = (double)READ(from[i]);
-  return true;
+static bool figures_read(const struct health_record *r, enum window_figure f, uint64_t now_ms,
+                         double out[HEALTH_PERCENTILES]) {
+  struct published *p = atomic_load_explicit(&((struct health_record *)r)->figures, memory_order_acquire);
+  if (!p) return false;
+  for (unsigned w = window_of(LOAD(r->published), now_ms, 0); w < 2; w++) {
+    for (unsigned i = 0; i < HEALTH_PERCENTILES; i++) out[i] = (double)LOAD(p->of[f][w][i]);
+    if (out[HEALTH_P50] > 0) return true;
+  }
+  return false;
 }
 
 bool health_latency_ms(const struct health_record *r, uint64_t now_ms, double out[HEALTH_PERCENTILES]) {
-  return figures(r, r->latency, now_ms, out);
+  return figures_read(r, WINDOW_LATENCY, now_ms, out);
 }
 
 bool health_throughput(const struct health_record *r, uint64_t now_ms, double out[HEALTH_PERCENTILES]) {
-  return figures(r, r->throughput, now_ms, out);
+  return figures_read(r, WINDOW_THROUGHPUT, now_ms, out);
+}
+
+static double p50_read(const struct health_record *r, enum window_figure f, uint64_t now_ms) {
+  for (unsigned w = window_of(LOAD(r->published), now_ms, 0); w < 2; w++) {
+    float p50 = LOAD(r->p50[f][w]);
+    if (p50 > 0) return (double)p50;
+  }
+  return 0;
 }
 
 double health_latency_p50(const struct health_record *r, uint64_t now_ms) {
-  return is_fresh(r, now_ms) ? (double)READ(r->latency[HEALTH_P50]) : 0;
+  return p50_read(r, WINDOW_LATENCY, now_ms);
 }
 
 double health_throughput_p50(const struct health_record *r, uint64_t now_ms) {
-  return is_fresh(r, now_ms) ? (double)READ(r->throughput[HEALTH_P50]) : 0;
+  return p50_read(r, WINDOW_THROUGHPUT, now_ms);
 }
 
-// --- figures ---
+// --- publishing; under the record's lock ---
 
-static unsigned step_of(double value) {
-  double step = log(value) / log(1.2);
-  return step < 0 ? 0 : step >= STEPS ? STEPS - 1 : (unsigned)step;
+static const double shares[HEALTH_PERCENTILES] = {
+    [HEALTH_P50] = 0.50, [HEALTH_P75] = 0.75, [HEALTH_P90] = 0.90, [HEALTH_P99] = 0.99, [HEALTH_P95] = 0.95};
+
+// Keys have no distributions: their figures are their endpoints'.
+static void record_grow(struct health_record *r) {
+  if (!r->window) r->window = calloc(1, sizeof *r->window);
+  if (!r->window || r->kind == HEALTH_KEY) return;
+  if (!r->window->timing) r->window->timing = calloc(1, sizeof *r->window->timing);
+  if (!r->window->timing || LOAD(r->figures)) return;
+  atomic_store_explicit(&r->figures, calloc(1, sizeof(struct published)), memory_order_release);
 }
 
-static double value_of(unsigned step) {
-  return pow(1.2, step + 0.5);
+static unsigned grade(struct window_count c) {
+  uint64_t all = (uint64_t)c.ok + c.failed;
+  if (all < GRADE_REQUESTS) return GRADE_UNKNOWN;
+  if ((uint64_t)c.ok * 100 < all * POOR_PERCENT) return HEALTH_POOR;
+  return (uint64_t)c.ok * 100 < all * DEGRADED_PERCENT ? HEALTH_DEGRADED : HEALTH_UP;
 }
 
-// Tenths of tokens a second, so that slow ones have steps of their own.
-static const double throughput_unit = 0.1;
-
-static void count(struct histogram *h, double value) {
-  uint16_t *step = &h->steps[step_of(value)];
-  if (*step < UINT16_MAX) ++*step;
-}
-
-static struct minute *minute_at(struct windows *w, uint64_t now_ms) {
-  uint64_t number = now_ms / 60000 + 1;
-  struct minute *m = &w->minutes[number % MINUTES];
-  if (m->number != number) *m = (struct minute){.number = number};
-  return m;
-}
-
-static void count_outcome(struct health_record *r, bool good, uint64_t now_ms) {
-  uint64_t number = now_ms / RECENT_MS + 1, quarter = now_ms / 900000 + 1;
-  unsigned place = number % RECENT_SLICES;
-  if (r->recent[place].number != number) {
-    r->recent[place].number = number;
-    r->recent[place].good = r->recent[place].bad = 0;
-  }
-  *(good ? &r->recent[place].good : &r->recent[place].bad) += 1;
-  if (!r->windows && !(r->windows = calloc(1, sizeof *r->windows))) return;
-  struct minute *m = minute_at(r->windows, now_ms);
-  struct quarter *q = &r->windows->quarters[quarter % QUARTERS];
-  if (q->number != quarter) *q = (struct quarter){.number = quarter};
-  *(good ? &m->good : &m->bad) += 1;
-  *(good ? &q->good : &q->bad) += 1;
-}
-
-struct sums {
-  uint64_t good, bad, latencies, throughputs;
-  uint32_t latency[STEPS], throughput[STEPS];
-};
-
-// What the last so many minutes hold.
-static void sum_minutes(const struct windows *w, uint64_t now_ms, unsigned minutes, bool histograms, struct sums *out) {
-  uint64_t number = now_ms / 60000 + 1;
-  *out = (struct sums){0};
-  for (unsigned i = 0; i < MINUTES; i++) {
-    const struct minute *m = &w->minutes[i];
-    if (!m->number || m->number > number || number - m->number >= minutes) continue;
-    out->good += m->good;
-    out->bad += m->bad;
-    for (unsigned s = 0; histograms && s < STEPS; s++) {
-      out->latency[s] += m->latency.steps[s];
-      out->throughput[s] += m->throughput.steps[s];
-      out->latencies += m->latency.steps[s];
-      out->throughputs += m->throughput.steps[s];
-    }
-  }
-}
-
-// Percentiles of how high a value is (latency), or of how low (`falling`: of a hundred answers, so many are at least
-// this fast): the p90 of both is what nine of ten answers do not fall short of.
-static void percentiles(const uint32_t steps[STEPS], uint64_t total, bool falling, double unit,
-                        double out[HEALTH_PERCENTILES]) {
-  static const unsigned parts[HEALTH_PERCENTILES] = {
-      [HEALTH_P50] = 50, [HEALTH_P75] = 75, [HEALTH_P90] = 90, [HEALTH_P99] = 99, [HEALTH_P95] = 95};
-  for (unsigned p = 0; p < HEALTH_PERCENTILES; p++) {
-    uint64_t rank = (total * parts[p] + 99) / 100, seen = 0;
-    out[p] = 0;
-    for (unsigned i = 0; i < STEPS && total && !(out[p] > 0); i++) {
-      unsigned step = falling ? STEPS - 1 - i : i;
-      seen += steps[step];
-      if (seen >= rank) out[p] = value_of(step) * unit;
-    }
-  }
-}
-
-static enum health_state grade_of(const struct sums *sums) {
-  uint64_t total = sums->good + sums->bad;
-  if (total < GRADE_LEAST) return HEALTH_UP;
-  uint64_t percent = sums->good * 100 / total;
-  return percent >= 95 ? HEALTH_UP : percent >= 80 ? HEALTH_DEGRADED : HEALTH_POOR;
+// An outage that has ended is not held against it: the grade begins with the minute after.
+static struct window_count graded(const struct health_record *r, unsigned minutes) {
+  uint64_t closed = r->closed_ms / (60 * SECOND_MS), present = r->window->minute;
+  if (r->closed_ms && present <= closed) return (struct window_count){0};
+  if (r->closed_ms && present - closed < minutes) minutes = (unsigned)(present - closed);
+  return health_window_minutes(r->window, minutes);
 }
 
 static void publish(struct health_record *r, uint64_t now_ms) {
-  uint64_t published = READ(r->published_ms);
-  struct sums sums, more;
-  double out[HEALTH_PERCENTILES];
-  if (!r->windows || (published && now_ms >= published && now_ms - published < PUBLISH_MS)) return;
-  sum_minutes(r->windows, now_ms, SHORT_MINUTES, true, &sums);
-  if (!sums.latencies) sum_minutes(r->windows, now_ms, MINUTES, true, &sums);
-  percentiles(sums.latency, sums.latencies, false, 1, out);
-  for (int i = 0; i < HEALTH_PERCENTILES; i++) WRITE(r->latency[i], (float)out[i]);
-  percentiles(sums.throughput, sums.throughputs, true, throughput_unit, out);
-  for (int i = 0; i < HEALTH_PERCENTILES; i++) WRITE(r->throughput[i], (float)out[i]);
-  sum_minutes(r->windows, now_ms, SHORT_MINUTES, false, &more);
-  if (more.good + more.bad < GRADE_LEAST) sum_minutes(r->windows, now_ms, MINUTES, false, &more);
-  WRITE(r->grade, (uint32_t)grade_of(&more));
-  WRITE(r->published_ms, now_ms ? now_ms : 1);
-}
-
-// --- the breaker ---
-
-static uint64_t doubled(uint64_t ms, unsigned times, uint64_t most) {
-  while (times-- && ms < most) ms *= 2;
-  return ms < most ? ms : most;
-}
-
-// A tenth more or less, so that not everybody comes back at once.
-static uint64_t jittered(uint64_t ms, uint64_t random) {
-  uint64_t tenth = ms / 10;
-  return tenth ? ms - tenth + random % (2 * tenth + 1) : ms;
-}
-
-static void open_until(struct health_record *r, uint64_t until_ms, bool sure) {
-  r->successes = 0;
-  r->sure = sure;
-  WRITE(r->probe_until_ms, 0);
-  WRITE(r->until_ms, until_ms);
-  atomic_store_explicit(&r->breaker, BREAKER_OPEN, memory_order_release);
-}
-
-// Is what failed lately more than an accident?
-static bool is_outage(const struct health_record *r, uint64_t now_ms) {
-  uint64_t number = now_ms / RECENT_MS + 1, good = 0, bad = 0;
-  for (unsigned i = 0; i < RECENT_SLICES; i++) {
-    if (!r->recent[i].number || r->recent[i].number > number || number - r->recent[i].number >= RECENT_SLICES) continue;
-    good += r->recent[i].good;
-    bad += r->recent[i].bad;
+  struct published *p = LOAD(r->figures);
+  for (unsigned f = 0; p && f < WINDOW_FIGURES; f++) {
+    for (unsigned w = 0; w < 2; w++) {
+      for (unsigned i = 0; i < HEALTH_PERCENTILES; i++)
+        STORE(p->of[f][w][i], (float)health_window_percentile(r->window, (enum window_figure)f, w == 1, shares[i]));
+      STORE(r->p50[f][w], LOAD(p->of[f][w][HEALTH_P50]));
+    }
   }
-  return !good || (bad >= OUTAGE_FAILURES && bad * 100 >= (good + bad) * OUTAGE_PERCENT);
+  uint64_t grades = grade(graded(r, WINDOW_SHORT)) << 4 | grade(graded(r, WINDOW_MINUTES));
+  STORE(r->published, now_ms << 8 | grades);
 }
 
-// How long what leaves no doubt keeps it out; 0: it is a matter of how often.
-static uint64_t sure_bench(struct health_record *r, enum fault fault, uint64_t asked_ms) {
+// At once while there are few, then at every doubling or after a while.
+static void publish_when_due(struct health_record *r, uint64_t now_ms) {
+  enum { FEW = 20 };
+  uint64_t last_ms = LOAD(r->published) >> 8;
+  r->notes++;
+  if (r->notes > FEW && r->notes < r->next_publish && now_ms >= last_ms && now_ms - last_ms < PUBLISH_MS) return;
+  if (r->notes >= r->next_publish) r->next_publish = r->notes * 2;
+  publish(r, now_ms);
+}
+
+// `s` NULL: it failed. A rate limit is no failure of uptime.
+static void note(struct health_record *r, uint64_t now_ms, const struct health_sample *s, bool counts) {
+  if (!r->window || (r->kind != HEALTH_KEY && !LOAD(r->figures))) record_grow(r);
+  struct health_window *w = r->window;
+  if (!w) return;
+  health_window_advance(w, now_ms);
+  if (now_ms + SLACK_MS < r->closed_ms) r->closed_ms = 0;  // the clock has jumped
+  if (counts) health_window_count(w, s != NULL);
+  if (s) {
+    health_window_sample(w, WINDOW_LATENCY, s->latency_ms);
+    if (s->tokens)
+      health_window_sample(w, WINDOW_THROUGHPUT, (double)s->tokens * 1000 / (s->total_ms ? s->total_ms : 1));
+  }
+  publish_when_due(r, now_ms);
+}
+
+// --- outages; under the record's lock ---
+
+static void slices_advance(struct health_record *r, uint64_t now_ms) {
+  uint64_t slice = now_ms / SLICE_MS;
+  bool jumped_back = slice + SLACK_MS / SLICE_MS < r->slice;
+  if (jumped_back || slice >= r->slice + SLICES) {
+    memset(r->slices, 0, sizeof r->slices);
+    r->slice = slice;
+  }
+  while (r->slice < slice) r->slices[++r->slice % SLICES] = (struct slice){0};
+}
+
+static bool is_outage(const struct health_record *r) {
+  struct slice sum = {0};
+  for (unsigned i = 0; i < SLICES; i++) {
+    sum.ok += r->slices[i].ok;
+    sum.failed += r->slices[i].failed;
+  }
+  if (r->burst >= BURST) return true;
+  if (!sum.ok) return sum.failed > 0;
+  return sum.failed >= OUTAGE_FAILURES &&
+         (uint64_t)sum.failed * 100 >= ((uint64_t)sum.ok + sum.failed) * OUTAGE_PERCENT;
+}
+
+// --- opening and closing; under the record's lock ---
+
+static uint64_t doubled(uint64_t ms, unsigned level, uint64_t ceiling_ms) {
+  uint64_t length = ms << level;
+  return length < ceiling_ms ? length : ceiling_ms;
+}
+
+// +-10 %, below the ceiling.
+static uint64_t jittered(uint64_t ms, uint64_t ceiling_ms, uint64_t random) {
+  uint64_t spread = ms / 5;
+  uint64_t length = ms - spread / 2 + (spread ? random % (spread + 1) : 0);
+  return length < ceiling_ms ? length : ceiling_ms;
+}
+
+static void bench_set(struct health_record *r, uint64_t length_ms, bool doubt, uint64_t now_ms) {
+  assert(length_ms > 0);
+  assert(length_ms <= CEILING_MS);
+  STORE(r->bench, (now_ms + length_ms) << BENCH_LENGTH_BITS | length_ms);
+  r->doubt = doubt;
+  r->streak = 0;
+  atomic_fetch_add_explicit(&r->health->benches, 1, memory_order_relaxed);
+}
+
+// How long a fault benches whatever came before; 0: only as part of an outage.
+static uint64_t bench_at_once(const struct health_record *r, enum fault fault, unsigned retry_after_s,
+                              uint64_t random) {
+  uint64_t asked = (uint64_t)retry_after_s * SECOND_MS;
+  if (asked > CEILING_MS) asked = CEILING_MS;
   switch (fault) {
-    case FAULT_UPSTREAM_RATE: return asked_ms ? asked_ms : RATE_MS;
-    case FAULT_UPSTREAM_OVERLOAD: return asked_ms;
-    case FAULT_UPSTREAM_BILLING: return BILLING_MS;
+    case FAULT_UPSTREAM_RATE: return asked ? asked : jittered(RATE_MS, CEILING_MS, random);
+    case FAULT_UPSTREAM_OVERLOAD:
+    case FAULT_UPSTREAM_ERROR: return asked;
     case FAULT_UPSTREAM_AUTH:
-    case FAULT_UPSTREAM_MODEL: return doubled(SURE_MS, r->level, LONGEST_MS);
+    case FAULT_UPSTREAM_BILLING:
+    case FAULT_UPSTREAM_MODEL: return jittered(doubled(REFUSED_MS, r->refusals, CEILING_MS), CEILING_MS, random);
     default: return 0;
   }
 }
 
-static void judge(struct health_record *r, enum fault fault, unsigned retry_after_s, uint64_t now_ms, uint64_t random) {
-  uint64_t asked = (uint64_t)retry_after_s * 1000, until = READ(r->until_ms);
-  if (asked > LONGEST_MS) asked = LONGEST_MS;
-  bool open = READ(r->breaker) == BREAKER_OPEN, benched = open && now_ms < until;
-  uint64_t sure = sure_bench(r, fault, asked);
-  if (sure) {
-    if (!benched || now_ms + sure > until) open_until(r, now_ms + sure, true);
-    if (!benched && r->level < 16) r->level++;
-  } else if (!benched && (open || is_outage(r, now_ms))) {
-    open_until(r, now_ms + jittered(doubled(BENCH_MS, r->level, BENCH_MAX_MS * 10 / 11), random), false);
-    if (r->level < 16) r->level++;
+// How long an outage benches that is seen now, or still there behind a bench (`again`).
+static uint64_t bench_of_outage(struct health_record *r, bool again, uint64_t now_ms, uint64_t random) {
+  if (!again && !(r->relapsing && r->closed_ms && now_ms - r->closed_ms < RELAPSE_MS))
+    r->level = 0;
+  else if (r->level < LEVEL_MAX)
+    r->level++;
+  return jittered(doubled(OUTAGE_MS, r->level, OUTAGE_CEILING_MS), OUTAGE_CEILING_MS, random);
+}
+
+static void on_failure(struct health_record *r, enum fault fault, unsigned retry_after_s, uint64_t now_ms,
+                       uint64_t random) {
+  uint64_t bench = LOAD(r->bench);
+  bool held = bench && bench_holds(bench, now_ms);
+  uint64_t at_once = bench_at_once(r, fault, retry_after_s, random);
+  if (at_once) {
+    // Of two benches the one that ends later holds.
+    if (!held || now_ms + at_once > bench_end(bench)) bench_set(r, at_once, false, now_ms);
+    if (!held && r->refusals < LEVEL_MAX) r->refusals++;
+  } else if (!held && (bench || is_outage(r))) {
+    bench_set(r, bench_of_outage(r, bench && r->doubt, now_ms, random), true, now_ms);
   }
 }
 
+static void close_breaker(struct health_record *r, uint64_t now_ms) {
+  STORE(r->bench, 0);
+  r->closed_ms = now_ms;
+  r->relapsing = r->doubt;
+  r->streak = 0;
+  r->burst = 0;
+  memset(r->slices, 0, sizeof r->slices);
+  r->next_publish = 0;  // at once: the grade begins anew
+}
+
+// --- noting ---
+
 bool health_admit(struct health_record *r, uint64_t now_ms) {
-  if (atomic_load_explicit(&r->breaker, memory_order_acquire) == BREAKER_CLOSED) return true;
-  pthread_mutex_lock(&r->lock);
-  bool open = READ(r->breaker) == BREAKER_OPEN;
-  bool let = !open || (now_ms >= READ(r->until_ms) && now_ms >= READ(r->probe_until_ms));
-  if (open && let) WRITE(r->probe_until_ms, now_ms + PROBE_MS);
-  pthread_mutex_unlock(&r->lock);
-  return let;
+  uint64_t bench = LOAD(r->bench);
+  if (LIKELY(!bench) || bench_holds(bench, now_ms)) return true;
+  uint64_t probe = LOAD(r->probe);
+  if (probe_holds(probe, now_ms)) return false;
+  if (!atomic_compare_exchange_strong_explicit(&r->probe, &probe, now_ms + 1, memory_order_acquire,
+                                               memory_order_relaxed))
+    return false;
+  uint64_t since = LOAD(r->bench);
+  if (since == bench) return true;
+  // The probe before this one has just ended, and with it the doubt, one way or the other.
+  STORE(r->probe, 0);
+  return !since;
+}
+
+// Behind whatever follows from its result, so that no second one slips in between.
+static void probe_end(struct health_record *r) {
+  if (LOAD(r->probe)) atomic_store_explicit(&r->probe, 0, memory_order_release);
 }
 
 void health_success(struct health_record *r, const struct health_sample *s) {
   pthread_mutex_lock(&r->lock);
-  WRITE(r->probe_until_ms, 0);
-  if (READ(r->breaker) == BREAKER_OPEN && (++r->successes >= PROBES || r->sure)) {
-    memset(r->recent, 0, sizeof r->recent);
-    r->level = 0;
-    WRITE(r->until_ms, 0);
-    WRITE(r->breaker, BREAKER_CLOSED);
-  }
-  count_outcome(r, true, s->now_ms);
-  if (r->windows) {
-    struct minute *m = minute_at(r->windows, s->now_ms);
-    count(&m->latency, s->latency_ms ? s->latency_ms : 1);
-    if (s->tokens) count(&m->throughput, (double)s->tokens * 1000 / (s->total_ms ? s->total_ms : 1) / throughput_unit);
-  }
-  publish(r, s->now_ms);
+  r->noted = true;
+  slices_advance(r, s->now_ms);
+  r->slices[r->slice % SLICES].ok++;
+  if (r->burst) r->burst--;
+  r->refusals = 0;
+  uint64_t bench = LOAD(r->bench);
+  // During a bench it says little: it may have begun before.
+  if (UNLIKELY(bench) && !bench_holds(bench, s->now_ms) && (!r->doubt || ++r->streak >= PROBES))
+    close_breaker(r, s->now_ms);
+  note(r, s->now_ms, s, true);
+  probe_end(r);
   pthread_mutex_unlock(&r->lock);
 }
 
-static bool counts(enum fault fault) {
-  enum blame blame = health_blame(fault, 0);
+static bool is_ours(enum fault fault) {
+  enum blame blame = fault_row(fault)->blame;
   return blame == BLAME_ENDPOINT || blame == BLAME_PROVIDER || blame == BLAME_CREDENTIAL;
 }
 
 void health_failure(struct health_record *r, enum fault fault, unsigned retry_after_s, uint64_t now_ms,
                     uint64_t random) {
-  if (!counts(fault)) {
+  if (!is_ours(fault)) {
     health_abandon(r);
     return;
   }
   pthread_mutex_lock(&r->lock);
-  WRITE(r->probe_until_ms, 0);
-  r->successes = 0;
+  r->noted = true;
   r->last_fault = (uint8_t)fault;
-  count_outcome(r, false, now_ms);
-  judge(r, fault, retry_after_s, now_ms, random);
-  publish(r, now_ms);
+  slices_advance(r, now_ms);
+  bool counts = fault != FAULT_UPSTREAM_RATE;
+  if (counts) {
+    r->slices[r->slice % SLICES].failed++;
+    if (r->burst < BURST) r->burst += BURST_FAILURE;
+  }
+  on_failure(r, fault, retry_after_s, now_ms, random);
+  note(r, now_ms, NULL, counts);
+  probe_end(r);
   pthread_mutex_unlock(&r->lock);
 }
 
 void health_abandon(struct health_record *r) {
-  if (READ(r->breaker) == BREAKER_CLOSED) return;
-  pthread_mutex_lock(&r->lock);
-  WRITE(r->probe_until_ms, 0);
-  pthread_mutex_unlock(&r->lock);
-}
-
-enum blame health_blame(enum fault fault, unsigned status) {
-  if (fault == FAULT_UPSTREAM_OVERLOAD && status == 529) return BLAME_PROVIDER;
-  return fault_row(fault)->blame;
+  probe_end(r);
 }
 
 // --- for people ---
 
-static double uptime(uint64_t good, uint64_t bad) {
-  return good + bad ? 100.0 * (double)good / (double)(good + bad) : -1;
+static double uptime(struct window_count c) {
+  uint64_t all = (uint64_t)c.ok + c.failed;
+  return all ? 100.0 * c.ok / (double)all : -1;
+}
+
+static bool report_figure(const struct health_window *w, enum window_figure f, double out[HEALTH_PERCENTILES]) {
+  for (unsigned i = 0; i < HEALTH_PERCENTILES; i++) out[i] = health_window_percentile(w, f, true, shares[i]);
+  return out[HEALTH_P50] > 0;
 }
 
 void health_report(struct health_record *r, uint64_t now_ms, struct health_report *out) {
-  struct sums sums;
   *out = (struct health_report){.uptime_5m = -1, .uptime_30m = -1, .uptime_1d = -1};
   pthread_mutex_lock(&r->lock);
+  out->noted = r->noted;
+  out->last_fault = (enum fault)r->last_fault;
+  if (r->window) {
+    struct health_window *w = r->window;
+    health_window_advance(w, now_ms);
+    struct window_count last_30m = health_window_minutes(w, WINDOW_MINUTES);
+    out->uptime_5m = uptime(health_window_minutes(w, WINDOW_SHORT));
+    out->uptime_30m = uptime(last_30m);
+    out->uptime_1d = uptime(health_window_day(w));
+    out->requests_30m = (uint64_t)last_30m.ok + last_30m.failed;
+    out->has_latency = report_figure(w, WINDOW_LATENCY, out->latency_30m);
+    out->has_throughput = report_figure(w, WINDOW_THROUGHPUT, out->throughput_30m);
+  }
   out->state = health_state(r, now_ms);
   out->benched_until_ms = health_benched_until(r, now_ms);
-  out->last_fault = (enum fault)r->last_fault;
-  if (r->windows) {
-    sum_minutes(r->windows, now_ms, SHORT_MINUTES, false, &sums);
-    out->uptime_5m = uptime(sums.good, sums.bad);
-    sum_minutes(r->windows, now_ms, MINUTES, true, &sums);
-    out->uptime_30m = uptime(sums.good, sums.bad);
-    out->requests_30m = sums.good + sums.bad;
-    out->has_latency = sums.latencies > 0;
-    out->has_throughput = sums.throughputs > 0;
-    percentiles(sums.latency, sums.latencies, false, 1, out->latency_30m);
-    percentiles(sums.throughput, sums.throughputs, true, throughput_unit, out->throughput_30m);
-    uint64_t good = 0, bad = 0, number = now_ms / 900000 + 1;
-    for (unsigned i = 0; i < QUARTERS; i++) {
-      const struct quarter *q = &r->windows->quarters[i];
-      if (!q->number || q->number > number || number - q->number >= QUARTERS) continue;
-      good += q->good;
-      bad += q->bad;
-    }
-    out->uptime_1d = uptime(good, bad);
-  }
+  out->half_open = LOAD(r->bench) && !out->benched_until_ms;
   pthread_mutex_unlock(&r->lock);
+}
+
+enum blame health_blame(enum fault fault, unsigned status) {
+  enum { OVERLOADED = 529 };
+  if (fault == FAULT_UPSTREAM_OVERLOAD && status == OVERLOADED) return BLAME_PROVIDER;
+  enum blame blame = fault_row(fault)->blame;
+  return is_ours(fault) ? blame : BLAME_NOBODY;
 }

@@ -22,7 +22,8 @@ enum health_state {
   HEALTH_UP,        // also: nothing is known
   HEALTH_DEGRADED,  // uptime 80 to 95 % (of at least 100 requests): after the healthy ones
   HEALTH_POOR,      // uptime below 80 %: last resort
-  HEALTH_PROBING,   // half open, and the probe is under way: like HEALTH_BENCHED for everybody else
+  HEALTH_PROBING,   // half open, and the probe is under way: like HEALTH_BENCHED for everybody else. Half open without
+                    // a probe under way is HEALTH_UP, so that the next request is the probe.
   HEALTH_BENCHED,
 };
 
@@ -31,6 +32,8 @@ struct health_record;  // of one endpoint, provider or key
 
 struct health *health_new(void);  // NULL: out of memory
 void health_free(struct health *h);
+// How often a bench has begun, of all records.
+uint64_t health_benches(const struct health *h);
 // Finds or makes the record of an identity that survives reloads ("openai gpt-4o-mini openai/gpt-4o-mini").
 // Thread-safe, locks: not for the hot path. NULL: out of memory.
 struct health_record *health_record(struct health *h, enum health_kind kind, struct str identity);
@@ -41,6 +44,7 @@ enum health_state health_state(const struct health_record *r, uint64_t now_ms);
 // When its bench ends; 0: it is not benched.
 uint64_t health_benched_until(const struct health_record *r, uint64_t now_ms);
 // Rolling figures of the last 5 minutes (of 30, when nothing came in 5); false: none.
+// The p90 is what nine of ten answers do not fall short of: a high latency, a low throughput.
 enum { HEALTH_P50, HEALTH_P75, HEALTH_P90, HEALTH_P99, HEALTH_P95, HEALTH_PERCENTILES };
 bool health_latency_ms(const struct health_record *r, uint64_t now_ms,
                        double out[HEALTH_PERCENTILES]);  // to first token
@@ -51,7 +55,9 @@ double health_throughput_p50(const struct health_record *r, uint64_t now_ms);
 
 // --- noting: thread-safe; a lock of the record's own, held for less than a microsecond ---
 
-// An attempt is about to be made. False: it is half open and its probe is under way; ask another if there is one.
+// An attempt is about to be made. False: it is half open and its probe is under way; ask another if there is one. Every
+// attempt that was admitted ends in one of the three below; a probe of which nothing is heard for a minute is
+// forgotten, as its stream is long or its end was lost.
 bool health_admit(struct health_record *r, uint64_t now_ms);
 struct health_sample {
   uint64_t now_ms;
@@ -61,7 +67,7 @@ struct health_sample {
 };
 void health_success(struct health_record *r, const struct health_sample *s);
 // `retry_after_s`: as the provider asked; 0: it did not. At most 10 minutes are believed. `random`: any 64 bits, for
-// the jitter.
+// the jitter. A fault for which nobody here is to blame only gives a probe back.
 void health_failure(struct health_record *r, enum fault fault, unsigned retry_after_s, uint64_t now_ms,
                     uint64_t random);
 // The attempt ended without a verdict (its client left, another was faster, the request was to blame): gives a probe
@@ -71,7 +77,9 @@ void health_abandon(struct health_record *r);
 // --- for people: locks ---
 
 struct health_report {
+  bool noted;  // anything, ever
   enum health_state state;
+  bool half_open;  // its bench has ended, and nothing good has come since
   uint64_t benched_until_ms;
   enum fault last_fault;
   double uptime_5m, uptime_30m, uptime_1d;  // percent; below 0: no requests
@@ -81,6 +89,6 @@ struct health_report {
 };
 void health_report(struct health_record *r, uint64_t now_ms, struct health_report *out);
 
-// Whose record a failed attempt goes to: enum blame of the fault, with the exceptions the status makes (529 is the
-// provider's, 503 the endpoint's).
+// Whose record a failed attempt goes to: BLAME_ENDPOINT, BLAME_PROVIDER or BLAME_CREDENTIAL (the key's). All others:
+// nobody's, and health_abandon is called for all three. It is the fault's blame, but for 529, which is the provider's.
 enum blame health_blame(enum fault fault, unsigned status);
