@@ -44,7 +44,7 @@ const struct setting settings[] = {
      .help = "how long a client may take nothing of its answer"},
     {"server.drain_timeout_ms", TIMES(0), AT(drain_timeout_ms), .default_text = "30s",
      .help = "for running requests to end when the program is stopped"},
-    {"server.keepalive_comment_ms", TIMES(10), AT(keepalive_comment_ms), .default_text = "10s",
+    {"server.keepalive_comment_ms", TIMES(10), AT(keepalive_comment_ms), .default_text = "5s",
      .help = "silence after which a stream gets a comment, so that nothing between takes it for dead"},
     {"server.cors_origins", SETTING_ORIGINS, AT(cors_origins),
      .help = "web pages that may call the API from a browser: `https://app.example`, or `*`"},

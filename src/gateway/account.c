@@ -91,7 +91,7 @@ static void add_answer(struct request *r, struct record *row, enum fault fault) 
   row->finish_reason = fault ? STR("error") : str_from_cstr(reply->finish_reason);
   row->native_finish_reason = str_from_cstr(reply->native_finish_reason);
   // A client that left is billed for what had come, as the provider will; an answer the provider broke is not billed.
-  if (fault == FAULT_CLIENT_GONE && in->spoken && !reply->priced) estimate(r);
+  if (fault && in->spoken && !reply->priced) estimate(r);
   row->usage = reply->usage;
   if (fault == FAULT_NONE || (fault == FAULT_CLIENT_GONE && in->spoken)) row->cost = reply->cost;
   row->attempts_json = attempts_json(r);

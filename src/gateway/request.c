@@ -182,6 +182,8 @@ static enum fault admit(struct request *r, const struct http_head *head, struct 
   if (m.route->access == ACCESS_INFERENCE) generation_id_make(r);
   enum fault fault = authenticate(r, head, m.route->access, why);
   if (fault != FAULT_NONE) return fault;
+  struct str coding = http_field_get(head, STR("content-encoding"));
+  if (coding.len && !str_eq_nocase(coding, STR("identity"))) return FAULT_ENCODING;
   uint64_t limit = request_config(r)->max_body_bytes;
   if (head->content_length > 0 && (uint64_t)head->content_length > limit) {
     *why = arena_printf(&r->arena, "The request body is over the limit of %llu bytes (server.max_body_bytes).",

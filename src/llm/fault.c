@@ -32,6 +32,9 @@ static const struct fault_row rows[FAULT_COUNT] = {
                               "The request has too many header fields, or too long ones."},
     [FAULT_EXPECTATION] = {"expectation", 417, "invalid_request", false, BLAME_REQUEST,
                            "The only expectation that can be met is \"Expect: 100-continue\"."},
+    [FAULT_ENCODING] =
+        {"encoding", 415, "invalid_request", false, BLAME_REQUEST,
+         "Request bodies are taken as they are, without a Content-Encoding. Send the JSON uncompressed."},
     [FAULT_HTTP_VERSION] = {"http_version", 505, "invalid_request", false, BLAME_REQUEST,
                             "Only HTTP/1.0 and HTTP/1.1 are spoken here."},
     [FAULT_UNAUTHENTICATED] =

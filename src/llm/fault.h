@@ -15,6 +15,7 @@ enum fault {
   FAULT_UNPROCESSABLE,   // understood but impossible
   FAULT_HEAD_TOO_LARGE,  // too many or too long header fields
   FAULT_EXPECTATION,     // an Expect field we cannot meet
+  FAULT_ENCODING,        // a body in a content coding
   FAULT_HTTP_VERSION,    // neither HTTP/1.0 nor 1.1
   // the client's key
   FAULT_UNAUTHENTICATED,  // missing, wrong, disabled or expired key

@@ -24,7 +24,7 @@ static const struct {
     {"timeout", 504},
     {"timeout", 408},
     {"invalid_request", 400},
-    {"invalid_request", 405},
+    {"invalid_request", 405}, {"invalid_request", 415},
     {"invalid_request", 409},
     {"content_policy_violation", 400},
     {"not_found", 404},
