@@ -96,7 +96,7 @@ static void test_defaults(void **state) {
   assert_int_equal(config.idle_timeout_ms, 75000);
   assert_int_equal(config.write_timeout_ms, 60000);
   assert_int_equal(config.drain_timeout_ms, 30000);
-  assert_int_equal(config.keepalive_comment_ms, 10000);
+  assert_int_equal(config.keepalive_comment_ms, 5000);
   assert_int_equal(config.upstream_connect_timeout_ms, 5000);
   assert_int_equal(config.upstream_first_byte_timeout_ms, 300000);
   assert_int_equal(config.upstream_idle_timeout_ms, 120000);
