@@ -111,7 +111,7 @@ static void test_length(void **state) {
   // Six bytes of ASCII for one character of three.
   f = facts_of_many("\"", "\\u4e2d", 1000, "\"");
   assert_in_range(f.prompt_tokens, 750, 770);
-  assert_int_equal(f.prompt_tokens_least, 0);  // no words, so nothing is certain
+  assert_int_equal(f.prompt_tokens_least, 0);        // no words, so nothing is certain
   f = facts_of_many("\"", "\\\\u4e2d", 1000, "\"");  // an escaped backslash
   assert_in_range(f.prompt_tokens, 1750, 1770);
   struct request_facts tools =
