@@ -1,8 +1,9 @@
 #include "policy/provider_slug.h"
 
-// Nearly every comparison ends at the lengths.
+// Nearly every comparison ends at the lengths or at the last byte (letters differ by 0x20 in case).
 static bool same(struct str a, struct str b) {
-  return a.len == b.len && str_eq_nocase(a, b);
+  if (a.len != b.len) return false;
+  return !a.len || ((a.ptr[a.len - 1] | 0x20) == (b.ptr[b.len - 1] | 0x20) && str_eq_nocase(a, b));
 }
 
 static bool leads(struct str front, struct str whole) {
