@@ -97,9 +97,21 @@ static uint64_t look_at_parts(struct json_doc *parts, struct str content, uint32
   return binary;
 }
 
-static uint64_t word_ends(const char *p, const char *end) {
+// Blanks and line feeds that follow something, a byte's count at a time: compilers make vectors of that.
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((optimize("O3")))
+#endif
+static uint64_t
+word_ends(const char *text, size_t len) {
   uint64_t n = 0;
-  for (p++; p + 1 < end; p++) n += (*p == ' ' && p[-1] != ' ') || (*p == '\\' && p[1] == 'n' && p[-1] != ' ');
+  size_t i = 1;
+  while (i + 1 < len) {
+    size_t stop = i + 128 < len - 1 ? i + 128 : len - 1;
+    uint8_t some = 0;
+    for (; i < stop; i++)
+      some += ((text[i] == ' ') | ((text[i] == '\\') & (text[i + 1] == 'n'))) & (text[i - 1] != ' ');
+    n += some;
+  }
   return n;
 }
 
@@ -107,12 +119,10 @@ static uint64_t word_ends(const char *p, const char *end) {
 // language's. Of a long text a part is read, here and there.
 static uint64_t words_in(struct str text) {
   enum { WINDOWS = 32, WINDOW = 128 };
-  const char *end = text.ptr + text.len;
-  if (text.len <= (size_t)WINDOWS * WINDOW) return text.len ? word_ends(text.ptr, end) : 0;
+  if (text.len <= (size_t)WINDOWS * WINDOW) return word_ends(text.ptr, text.len);
   uint64_t ends = 0;
   for (size_t i = 0; i < WINDOWS; i++) {
-    const char *from = text.ptr + (text.len - WINDOW) / WINDOWS * i;
-    ends += word_ends(from, from + WINDOW);
+    ends += word_ends(text.ptr + (text.len - WINDOW) / WINDOWS * i, WINDOW);
   }
   return (uint64_t)((double)ends / (WINDOWS * WINDOW) * (double)text.len * 0.95);
 }
