@@ -84,7 +84,9 @@ void response_head(struct request *r, struct buf *out, unsigned status, struct s
   if (r->origin.len && origin_allowed(r)) {
     buf_lit(out, "\r\nVary: Origin\r\nAccess-Control-Allow-Origin: ");
     buf_str(out, r->origin);
-    buf_lit(out, "\r\nAccess-Control-Expose-Headers: X-Generation-Id, Server-Timing, Retry-After");
+    buf_lit(out,
+            "\r\nAccess-Control-Expose-Headers: X-Generation-Id, Server-Timing, Retry-After, "
+            "X-OpenRouter-Cache-Status, X-OpenRouter-Cache-Age, X-OpenRouter-Cache-TTL, X-OpenRouter-Cache-Source-Id");
   }
   if (!c->keep_alive || r->worker->draining || (length < 0 && c->http10))
     buf_lit(out, "\r\nConnection: close");
