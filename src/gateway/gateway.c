@@ -125,6 +125,8 @@ void gateway_metrics(struct gateway *g, struct buf *out) {
       {"store_rows_total", "counter", "Records written to the store", stats.rows},
       {"store_batches_total", "counter", "Transactions of the store", stats.batches},
       {"store_failures_total", "counter", "Transactions that failed and are tried again", stats.failures},
+      {"benches_total", "counter", "Times an endpoint, provider or key was benched",
+       g->health ? health_benches(g->health) : 0},
       {"store_backlog", "gauge", "Records that wait in the spools", stats.backlog},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
