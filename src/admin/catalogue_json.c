@@ -398,7 +398,7 @@ static void tag_member(struct buf *out, const struct endpoint *e) {
   buf_char(out, '"');
 }
 
-static void endpoint_object(struct buf *out, const struct endpoint *e) {
+static void endpoint_object(struct buf *out, const struct endpoint *e, const struct health_view *health) {
   buf_char(out, '{');
   name_member(out, e);
   string_member(out, STR("model_id"), e->model->id);
@@ -409,21 +409,16 @@ static void endpoint_object(struct buf *out, const struct endpoint *e) {
   number_or_null(out, STR("max_completion_tokens"), e->max_completion_tokens);
   number_or_null(out, STR("max_prompt_tokens"), e->max_prompt_tokens);
   string_or_null(out, STR("quantization"), e->quantization);
-  number_member(out, STR("status"), 0);
   pricing_member(out, &e->pricing);
   list_member(out, STR("supported_parameters"), e->supported_parameters);
   tool_choice_member(out, has(e->supported_parameters, STR("tool_choice")));
   bool_member(out, STR("supports_implicit_caching"), e->pricing.input_cache_read != PRICE_UNSET);
   bool_member(out, STR("supports_voice_cloning"), false);
-  null_member(out, STR("uptime_last_5m"));
-  null_member(out, STR("uptime_last_30m"));
-  null_member(out, STR("uptime_last_1d"));
-  null_member(out, STR("latency_last_30m"));
-  null_member(out, STR("throughput_last_30m"));
+  endpoint_health_members(out, health, e);
   buf_char(out, '}');
 }
 
-static void endpoints_object(struct buf *out, const struct model *m) {
+static void endpoints_object(struct buf *out, const struct model *m, const struct health_view *health) {
   buf_lit(out, "{\"data\":{");
   string_member(out, STR("id"), m->id);
   string_member(out, STR("name"), m->name);
@@ -434,16 +429,16 @@ static void endpoints_object(struct buf *out, const struct model *m) {
   buf_char(out, '[');
   for (size_t i = 0; i < m->endpoint_count && !router_is(m); i++) {
     if (i) buf_char(out, ',');
-    endpoint_object(out, &m->endpoints[i]);
+    endpoint_object(out, &m->endpoints[i], health);
   }
   buf_lit(out, "]}}");
 }
 
-bool endpoints_json(struct buf *out, const struct catalogue *c, struct str id) {
+bool endpoints_json(struct buf *out, const struct catalogue *c, struct str id, const struct health_view *health) {
   struct arena arena = {0};
   struct str alias;
   const struct model *m = model_of(c, id, &arena, &alias);
-  if (m) endpoints_object(out, m);
+  if (m) endpoints_object(out, m, health);
   arena_free(&arena);
   return m != NULL;
 }

@@ -4,6 +4,7 @@
 #pragma once
 #include <stdbool.h>
 
+#include "admin/health_json.h"
 #include "base/buf.h"
 #include "llm/model.h"
 
@@ -13,6 +14,7 @@ void models_json(struct buf *out, const struct catalogue *c, struct str query);
 void models_count_json(struct buf *out, const struct catalogue *c, struct str query);
 // GET /model/{author}/{slug} and GET /models/{author}/{slug}/endpoints; false, and nothing written, for an unknown id.
 bool model_json(struct buf *out, const struct catalogue *c, struct str id);
-bool endpoints_json(struct buf *out, const struct catalogue *c, struct str id);
+// `health` NULL: nothing is known of any endpoint.
+bool endpoints_json(struct buf *out, const struct catalogue *c, struct str id, const struct health_view *health);
 // GET /providers.
 void providers_json(struct buf *out, const struct catalogue *c);

@@ -1,5 +1,6 @@
 #include "admin/explain_json.h"
 
+#include "admin/health_json.h"
 #include "json/json.h"
 
 static void string_member(struct buf *out, struct str key, struct str value) {
@@ -137,21 +138,6 @@ static void prices_members(struct buf *out, const struct endpoint *e) {
   buf_char(out, '}');
 }
 
-// How long the endpoint is benched, whatever the reason: its own, its provider's, or that of all its keys.
-static uint64_t benched_until(const struct health_index *h, const struct endpoint *e, uint64_t now) {
-  uint64_t until = 0, keys = UINT64_MAX, at = 0;
-  if (h->endpoints && h->endpoints[e->index]) until = health_benched_until(h->endpoints[e->index], now);
-  if (h->providers && h->providers[e->provider->index])
-    at = health_benched_until(h->providers[e->provider->index], now);
-  if (at > until) until = at;
-  for (size_t i = 0; h->keys && h->keys[e->provider->index] && i < e->provider->key_count; i++) {
-    const struct health_record *record = h->keys[e->provider->index][i];
-    at = record ? health_benched_until(record, now) : 0;
-    if (at < keys) keys = at;
-  }
-  return keys != UINT64_MAX && keys > until ? keys : until;
-}
-
 static void figure_member(struct buf *out, struct str key, double figure, int digits) {
   if (figure > 0)
     number_member(out, key, figure, digits);
@@ -176,7 +162,7 @@ static void health_member(struct buf *out, const struct plan_query *q, const str
     return;
   }
   enum health_state state = health_state(record, q->now_ms);
-  uint64_t until = benched_until(h, e, q->now_ms);
+  uint64_t until = endpoint_benched_until(h, e, q->now_ms);
   struct health_report report;
   health_report(record, q->now_ms, &report);
   if (until > q->now_ms && state < HEALTH_PROBING) state = HEALTH_BENCHED;

@@ -3,6 +3,7 @@
 #include "admin/account_routes.h"
 #include "admin/catalogue_json.h"
 #include "admin/explain_route.h"
+#include "admin/health_json.h"
 #include "admin/preset_routes.h"
 #include "gateway/gateway.h"
 #include "gateway/path.h"
@@ -74,10 +75,23 @@ static void handle_model(struct request *r) {
   reply_found(r, model_json(out, request_catalogue(r), id), id, out);
 }
 
+static struct health_view health_view_of(const struct request *r) {
+  return (struct health_view){
+      .index = &r->ws->snapshot->health, .now_ms = loop_now_ms(r->worker->loop), .timing = r->has_key};
+}
+
 static void handle_endpoints(struct request *r) {
   struct buf *out = worker_scratch(&r->worker->body);
   struct str id = model_id(r);
-  reply_found(r, endpoints_json(out, request_catalogue(r), id), id, out);
+  struct health_view health = health_view_of(r);
+  reply_found(r, endpoints_json(out, request_catalogue(r), id, &health), id, out);
+}
+
+static void handle_figures(struct request *r) {
+  struct buf *out = worker_scratch(&r->worker->body);
+  struct health_view health = health_view_of(r);
+  health_json(out, &health, request_catalogue(r));
+  request_reply_json(r, 200, buf_view(out));
 }
 
 // --- not in this version ---
@@ -98,6 +112,7 @@ const struct route admin_routes[] = {
     {HTTP_GET, "/key", false, ACCESS_ACCOUNT, handle_key},
     {HTTP_GET, "/auth/key", false, ACCESS_ACCOUNT, handle_key},
     {HTTP_POST, "/signalbox/explain", false, ACCESS_ACCOUNT, handle_explain},
+    {HTTP_GET, "/signalbox/health", false, ACCESS_ACCOUNT, handle_figures},
     {HTTP_GET, "/generation", false, ACCESS_ACCOUNT, handle_generation},
     {HTTP_GET, "/keys", false, ACCESS_MANAGEMENT, handle_keys_list},
     {HTTP_POST, "/keys", false, ACCESS_MANAGEMENT, handle_keys_create},

@@ -103,13 +103,26 @@ static void key_id_note(struct request *r, struct str id) {
   r->key_id[n] = 0;
 }
 
+// Of a route for anyone: a valid key that was sent all the same is noted, as some answers tell more then.
+static void recognise(struct request *r, const struct http_head *head) {
+  struct str text = credential(head), why;
+  uint8_t hash[32];
+  if (!text.len) return;
+  key_hasher_hash(r->worker->hasher, text, hash);
+  const struct key *key = keyring_find(r->worker->keyring, hash);
+  if (key) r->has_key = key_check(key, KEY_FOR_ACCOUNT, r->arrived_us / 1000000, &why) == FAULT_NONE;
+}
+
 // Who asks, and whether they may. FAULT_NONE: the key is noted on the request.
 static enum fault authenticate(struct request *r, const struct http_head *head, enum route_access access,
                                struct str *why) {
   static const enum key_use uses[] = {[ACCESS_INFERENCE] = KEY_FOR_INFERENCE,
                                       [ACCESS_ACCOUNT] = KEY_FOR_ACCOUNT,
                                       [ACCESS_MANAGEMENT] = KEY_FOR_MANAGEMENT};
-  if (access == ACCESS_OPEN) return FAULT_NONE;
+  if (access == ACCESS_OPEN) {
+    recognise(r, head);
+    return FAULT_NONE;
+  }
   struct str text = credential(head);
   if (!text.len) {
     *why = STR("No API key. Send it as \"Authorization: Bearer KEY\"; `signalbox keys create` makes one.");

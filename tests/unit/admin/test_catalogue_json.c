@@ -236,7 +236,7 @@ static void test_overrides(void **state) {
     if (str_find(buf_view(&f->out), str_from_cstr(both[i]), 0) == SIZE_MAX)
       fail_msg("%.*s", STR_ARGS(buf_view(&f->out)));
     buf_clear(&f->out);
-    assert_true(endpoints_json(&f->out, &f->catalogue, ids[i]));
+    assert_true(endpoints_json(&f->out, &f->catalogue, ids[i], NULL));
     if (str_find(buf_view(&f->out), str_from_cstr(both[i]), 0) == SIZE_MAX)
       fail_msg("%.*s", STR_ARGS(buf_view(&f->out)));
   }
@@ -301,7 +301,7 @@ static void test_aliases_and_variants(void **state) {
   has_text(f, "\"id\":\"openai/gpt-4o-mini\"");
   assert_int_equal(str_find(buf_view(&f->out), STR("alias_target"), 0), SIZE_MAX);
   buf_clear(&f->out);
-  assert_true(endpoints_json(&f->out, &f->catalogue, STR("~anthropic/claude-haiku-latest")));
+  assert_true(endpoints_json(&f->out, &f->catalogue, STR("~anthropic/claude-haiku-latest"), NULL));
   has_text(f, "\"model_id\":\"anthropic/claude-haiku-4.5\"");
 }
 
@@ -316,7 +316,7 @@ static void test_routers(void **state) {
   one(f, STR("openrouter/free"));
   has_text(f, "\"pricing\":{\"prompt\":\"0\",\"completion\":\"0\"}");
   buf_clear(&f->out);
-  assert_true(endpoints_json(&f->out, &f->catalogue, STR("signalbox/auto")));
+  assert_true(endpoints_json(&f->out, &f->catalogue, STR("signalbox/auto"), NULL));
   has_text(f, "\"endpoints\":[]");
   // The last of the cheapest, and of the dearest.
   static const char *const orders[] = {"sort=pricing-low-to-high", "sort=pricing-high-to-low"};
@@ -356,7 +356,7 @@ static void test_awkward_text(void **state) {
   assert_true(json_string_is(&f->doc, member(f, m, "owned_by"), STR("signalbox")));
   assert_true(json_string_is(&f->doc, member(f, m, "created_at"), STR("1970-01-01T00:00:00Z")));
   buf_clear(&f->out);
-  assert_true(endpoints_json(&f->out, &f->catalogue, STR("own \"model\"")));
+  assert_true(endpoints_json(&f->out, &f->catalogue, STR("own \"model\""), NULL));
   parse(f);
   uint32_t e = json_first(&f->doc, member(f, member(f, 0, "data"), "endpoints"));
   assert_true(json_string_is(&f->doc, member(f, e, "name"), STR("Ollama | own \"model\"")));
@@ -368,7 +368,7 @@ static void test_endpoints(void **state) {
   for (size_t i = 0; i < f->catalogue.model_count; i++) {
     const struct model *m = &f->catalogue.models[i];
     buf_clear(&f->out);
-    assert_true(endpoints_json(&f->out, &f->catalogue, m->id));
+    assert_true(endpoints_json(&f->out, &f->catalogue, m->id, NULL));
     parse(f);
     uint32_t data = member(f, 0, "data"), endpoints = member(f, data, "endpoints");
     CHECK(f, member(f, data, "architecture"), architecture_rules);
@@ -377,7 +377,7 @@ static void test_endpoints(void **state) {
       CHECK(f, n, endpoint_rules);
   }
   buf_clear(&f->out);
-  assert_false(endpoints_json(&f->out, &f->catalogue, STR("nobody/none")));
+  assert_false(endpoints_json(&f->out, &f->catalogue, STR("nobody/none"), NULL));
 }
 
 static void test_providers(void **state) {

@@ -1,0 +1,135 @@
+"""What people see of health: the figures of GET /models/.../endpoints, GET /signalbox/health, the counter of benches."""
+
+import unittest
+
+import harness
+from harness import KEY, MANAGEMENT_KEY, Gateway
+from upstream import Provider, config, endpoint, good, provider_entry, whole
+
+PERCENTILES = {"p50", "p75", "p90", "p99"}
+MEMBERS = {"kind", "provider", "model", "tag", "key", "state", "benched_for_s", "last_fault", "uptime_5m", "requests_30m", "latency_p50_ms",
+           "throughput_p50"}
+
+
+def broken(request):
+    return whole({"error": {"message": "broken"}}, status="500 Internal Server Error")(request)
+
+
+def limited(request):
+    return whole({"error": {"message": "slow down"}}, status="429 Too Many Requests", **{"Retry-After": "120"})(request)
+
+
+def setUpModule():
+    global server
+    server = Provider({"good": good, "broken": broken, "limited": limited})
+
+
+def tearDownModule():
+    server.stop()
+    harness.finish()
+
+
+def model(name, *providers):
+    return {"id": "test/" + name, "endpoints": [endpoint(p, "fault-" + name) for p in providers]}
+
+
+class Case(unittest.TestCase):
+    routing = {}
+
+    def setUp(self):
+        settings = config(server, [model("good", "a"), model("broken", "a"), model("limited", "b"), model("never", "c")],
+                          [provider_entry(server.url, name) for name in "abc"], routing=self.routing)
+        self.gateway = Gateway(settings).start()
+
+    def tearDown(self):
+        self.gateway.stop()
+
+    def endpoint_of(self, name, key=KEY):
+        response = self.gateway.call("GET", f"/api/v1/models/test/{name}/endpoints", key=key)
+        self.assertEqual(response.status, 200, response)
+        return response.json["data"]["endpoints"][0]
+
+    def records(self, key=KEY):
+        response = self.gateway.call("GET", "/api/v1/signalbox/health", key=key)
+        self.assertEqual(response.status, 200, response)
+        for record in response.json["data"]:
+            self.assertEqual(set(record), MEMBERS)
+        return {(r["kind"], r["provider"], r["model"], r["key"]): r for r in response.json["data"]}
+
+    def ask(self, name, times=3):
+        for _ in range(times):
+            self.gateway.chat("Hello", model="test/" + name)
+
+
+class Usual(Case):
+    def test_nothing_known(self):
+        told = self.endpoint_of("never")
+        self.assertEqual(told["status"], 0)
+        for member in ("uptime_last_5m", "uptime_last_30m", "uptime_last_1d", "latency_last_30m", "throughput_last_30m"):
+            self.assertIsNone(told[member])
+        self.assertEqual(self.records(), {})
+
+    def test_good_endpoint(self):
+        self.ask("good")
+        told = self.endpoint_of("good")
+        self.assertEqual(told["status"], 0)
+        self.assertEqual([told["uptime_last_" + span] for span in ("5m", "30m", "1d")], [100, 100, 100])
+        for member in ("latency_last_30m", "throughput_last_30m"):
+            self.assertEqual(set(told[member]), PERCENTILES)
+        self.assertLessEqual(told["latency_last_30m"]["p50"], told["latency_last_30m"]["p99"])
+        records = self.records()
+        self.assertEqual(set(records), {("endpoint", "a", "test/good", None), ("provider", "a", None, None), ("key", "a", None, 1)})
+        record = records["endpoint", "a", "test/good", None]
+        self.assertEqual((record["state"], record["benched_for_s"], record["last_fault"]), ("up", 0, None))
+        self.assertEqual((record["uptime_5m"], record["requests_30m"]), (100, 3))
+
+    def test_timing_only_with_a_key(self):
+        self.ask("good")
+        for key in (None, "wrong"):
+            told = self.endpoint_of("good", key=key)
+            self.assertEqual(told["uptime_last_5m"], 100)
+            self.assertIsNone(told["latency_last_30m"])
+            self.assertIsNone(told["throughput_last_30m"])
+        self.assertIsNotNone(self.endpoint_of("good", key=MANAGEMENT_KEY)["latency_last_30m"])
+
+    def test_broken_endpoint(self):
+        self.ask("broken")
+        told = self.endpoint_of("broken")
+        self.assertEqual((told["status"], told["uptime_last_5m"]), (-5, 0))
+        self.assertIsNone(told["latency_last_30m"])
+        self.assertEqual(self.endpoint_of("good")["status"], 0)  # of the same provider
+        record = self.records()["endpoint", "a", "test/broken", None]
+        self.assertEqual(record["state"], "benched")
+        self.assertGreater(record["benched_for_s"], 0)
+        self.assertTrue(record["last_fault"].startswith("upstream_"), record)
+        self.assertGreaterEqual(self.gateway.metrics()["signalbox_benches_total"], 1)
+
+    def test_bench_of_the_only_key(self):
+        self.ask("limited", 1)
+        self.assertEqual(self.endpoint_of("limited")["status"], -5)
+        record = self.records()["key", "b", None, 1]
+        self.assertEqual((record["state"], record["last_fault"]), ("benched", "upstream_rate"))
+        self.assertTrue(100 < record["benched_for_s"] <= 120, record)
+
+    def test_half_open(self):
+        self.ask("broken")
+        harness.wait_for(lambda: self.endpoint_of("broken")["status"] == -3, "the end of the bench")
+        self.assertEqual(self.records()["endpoint", "a", "test/broken", None]["state"], "half_open")
+
+    def test_needs_a_key(self):
+        self.assertEqual(self.gateway.call("GET", "/api/v1/signalbox/health", key=None).status, 401)
+        self.assertEqual(len(self.records(key=MANAGEMENT_KEY)), 0)
+
+
+class Off(Case):
+    routing = {"health": False}
+
+    def test_nothing_is_noted(self):
+        self.ask("broken")
+        self.assertEqual(self.endpoint_of("broken")["status"], 0)
+        self.assertEqual(self.records(), {})
+        self.assertEqual(self.gateway.metrics()["signalbox_benches_total"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
