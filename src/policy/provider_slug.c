@@ -21,6 +21,17 @@ enum slug_match provider_slug_match(struct str slug, const struct provider *prov
   return leads(slug, provider->id) ? SLUG_BASE : SLUG_OTHER;
 }
 
+bool provider_slug_listed(const struct str_list *list, const struct provider *provider) {
+  for (size_t i = 0; i < list->count; i++)
+    if (same(list->items[i], provider->id)) return true;
+  for (size_t i = 0; i < list->count; i++)
+    if (same(list->items[i], provider->name)) return true;
+  if (!provider->id.len || !memchr(provider->id.ptr, '/', provider->id.len)) return false;
+  for (size_t i = 0; i < list->count; i++)
+    if (leads(list->items[i], provider->id)) return true;
+  return false;
+}
+
 bool provider_slug_is(struct str sub, const struct endpoint *endpoint) {
   if (!sub.len) return false;
   struct str region = endpoint->region.len ? endpoint->region : endpoint->provider->region;

@@ -11,3 +11,5 @@ enum slug_match {
 enum slug_match provider_slug_match(struct str slug, const struct provider *provider, struct str *sub);
 // Is this the endpoint's tag, region or quantization?
 bool provider_slug_is(struct str sub, const struct endpoint *endpoint);
+// Whether the list names all of the provider's offers, for lists without a '/' in them.
+bool provider_slug_listed(const struct str_list *list, const struct provider *provider);

@@ -163,15 +163,19 @@ static void rank_entry(struct decision *d, struct entry *e) {
   e->rank = (uint64_t)(d->across ? 0 : e->model) << MODEL_AT | (uint64_t)band << BAND_AT | group;
 }
 
-static bool before(const struct entry *a, const struct entry *b) {
-  if (a->rank != b->rank) return a->rank < b->rank;
-  if (a->key < b->key) return true;
-  if (a->key > b->key) return false;
+static bool tie_before(const struct entry *a, const struct entry *b) {
   if (a->model != b->model) return a->model < b->model;
   double left = routing_price(a->endpoint), right = routing_price(b->endpoint);
   if (left < right) return true;
   if (left > right) return false;
   return a->endpoint->index < b->endpoint->index;
+}
+
+static inline bool before(const struct entry *a, const struct entry *b) {
+  if (a->rank != b->rank) return a->rank < b->rank;
+  if (a->key < b->key) return true;
+  if (a->key > b->key) return false;
+  return tie_before(a, b);
 }
 
 // --- the draw ---

@@ -28,6 +28,13 @@ static const uint32_t alternatives[] = {
     NAME_BIT(response_format) | NAME_BIT(structured_outputs),
 };
 
+// It names no single offers.
+static bool list_is_plain(const struct str_list *list) {
+  for (size_t i = 0; i < list->count; i++)
+    if (list->items[i].len && memchr(list->items[i].ptr, '/', list->items[i].len)) return false;
+  return true;
+}
+
 void routing_rules_init(struct routing_rules *rules, const struct routing_query *q, struct standing *standings) {
   static const struct request_facts no_facts;
   *rules = (struct routing_rules){.q = q,
@@ -40,6 +47,8 @@ void routing_rules_init(struct routing_rules *rules, const struct routing_query 
   rules->zdr = p->zdr || rules->house->zdr;
   rules->prices = p->max_prompt != PRICE_UNSET || p->max_completion != PRICE_UNSET || p->max_request != PRICE_UNSET ||
                   p->max_image != PRICE_UNSET || p->max_audio != PRICE_UNSET;
+  rules->plain_only = list_is_plain(&p->only);
+  rules->plain_house_only = list_is_plain(&rules->house->only);
   if (!p->require_parameters) return;
   rules->parameters = rules->facts->parameters;
   for (unsigned i = 0; i < sizeof alternatives / sizeof *alternatives; i++) {
@@ -50,10 +59,12 @@ void routing_rules_init(struct routing_rules *rules, const struct routing_query 
 
 // --- providers ---
 
-// Whether a list names the provider as a whole, and whether it names single offers of it.
-static bool list_names(const struct str_list *list, const struct provider *p, bool *pins) {
+// Whether a list names the provider as a whole, and whether it names single offers of it. `plain`: there is none of
+// these in it.
+static bool list_names(const struct str_list *list, const struct provider *p, bool plain, bool *pins) {
   struct str sub;
   bool named = false;
+  if (plain) return provider_slug_listed(list, p);
   for (size_t i = 0; i < list->count; i++) {
     enum slug_match match = provider_slug_match(list->items[i], p, &sub);
     if (match == SLUG_BASE) named = true;
@@ -97,15 +108,14 @@ static void standing_health(const struct routing_query *q, const struct provider
   }
 }
 
-const struct standing *routing_standing(struct routing_rules *rules, const struct provider *p) {
+const struct standing *routing_standing_find(struct routing_rules *rules, const struct provider *p) {
   struct standing *s = &rules->standings[p->index];
-  if (s->known) return s;
   const struct preferences *wish = rules->wish, *house = rules->house;
   *s = (struct standing){.known = true, .rank = RANK_NONE};
-  s->in_only = !wish->only.count || list_names(&wish->only, p, &s->only_pins);
-  s->in_house_only = !house->only.count || list_names(&house->only, p, &s->house_only_pins);
-  s->ignored = list_names(&wish->ignore, p, &s->ignore_pins);
-  if (list_names(&house->ignore, p, &s->ignore_pins)) s->ignored = true;
+  s->in_only = !wish->only.count || list_names(&wish->only, p, rules->plain_only, &s->only_pins);
+  s->in_house_only = !house->only.count || list_names(&house->only, p, rules->plain_house_only, &s->house_only_pins);
+  s->ignored = list_names(&wish->ignore, p, false, &s->ignore_pins);
+  if (list_names(&house->ignore, p, false, &s->ignore_pins)) s->ignored = true;
   standing_ranks(&wish->order, p, s);
   if (rules->q->health) standing_health(rules->q, p, s);
   return s;

@@ -18,15 +18,20 @@ struct routing_rules {
   const struct routing_query *q;
   const struct preferences *wish, *house;  // never NULL
   const struct request_facts *facts;
-  struct standing *standings;  // by provider index
-  uint32_t parameters;         // that an endpoint must know; alternatives are in `either`
-  uint32_t either[3];          // one bit of each set is enough; 0: none needed
-  bool deny, zdr, prices;      // prices: there is a max_price
+  struct standing *standings;         // by provider index
+  uint32_t parameters;                // that an endpoint must know; alternatives are in `either`
+  uint32_t either[3];                 // one bit of each set is enough; 0: none needed
+  bool deny, zdr, prices;             // prices: there is a max_price
+  bool plain_only, plain_house_only;  // these lists name no single offers
 };
 
 // `standings`: zeroed, one for each provider of the catalogue.
 void routing_rules_init(struct routing_rules *rules, const struct routing_query *q, struct standing *standings);
-const struct standing *routing_standing(struct routing_rules *rules, const struct provider *provider);
+const struct standing *routing_standing_find(struct routing_rules *rules, const struct provider *provider);
+static inline const struct standing *routing_standing(struct routing_rules *rules, const struct provider *provider) {
+  const struct standing *s = &rules->standings[provider->index];
+  return s->known ? s : routing_standing_find(rules, provider);
+}
 // NONE: it stays. *rank: its place in `order`. Does not know OUTPUT, FALLBACKS and PLACES, which hang on the others.
 enum routing_filter routing_filter_of(struct routing_rules *rules, const struct endpoint *e, uint16_t *rank);
 // It cannot answer with as many tokens as the request allows.
