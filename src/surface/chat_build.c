@@ -342,6 +342,17 @@ static bool loses_nothing(const struct chat_request *r, const struct endpoint *e
   return !(r->index->present & ~(steered ? plain | sampling : plain));
 }
 
+// A plugin that was to change the answer; automatic choice has been made by now.
+static bool asks_for_plugins(const struct json_doc *doc, uint32_t plugins) {
+  for (uint32_t p = json_first(doc, plugins); p != JSON_NONE; p = json_next(doc, plugins, p)) {
+    uint32_t id = json_get(doc, p, STR("id"));
+    bool off = json_type(doc, json_get(doc, p, STR("enabled"))) == JSON_FALSE;
+    if (!off && !json_string_is(doc, id, STR("auto-router")) && !json_string_is(doc, id, STR("auto-beta-router")))
+      return true;
+  }
+  return false;
+}
+
 void chat_request_lost(const struct chat_request *r, const struct endpoint *endpoint, struct translation *t) {
   if (loses_nothing(r, endpoint)) return;
   const struct json_doc *doc = &r->doc;
@@ -353,6 +364,8 @@ void chat_request_lost(const struct chat_request *r, const struct endpoint *endp
     uint32_t value = json_next(doc, 0, key);
     enum chat_member_id id = chat_member_nth(r, n, key);
     action_of(&s, id, key, value);
+    if (id == CHAT_MEMBER_PLUGINS && !endpoint->provider->quirks->gateway && asks_for_plugins(doc, value))
+      translation_drop(t, STR("plugins"));
     key = json_next(doc, 0, value);
   }
   buf_free(&s.wish);

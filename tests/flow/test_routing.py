@@ -112,6 +112,13 @@ class Draw(Case):
         response = self.gateway.chat("Hello", model="test/three:free")
         self.assertEqual(response.status, 404)
 
+    def test_variants_that_ask_for_more(self):
+        response = self.gateway.chat("Hello", model="test/other:online")
+        self.assertEqual((response.status, response.field("x-signalbox-dropped")), (200, "plugins"))
+        self.gateway.chat("Hello", model="test/other:thinking")
+        self.assertIn("reasoning_effort", servers["c"].requests[-1].json)
+        self.assertIsNone(self.gateway.chat("Hello", model="test/other", plugins=[{"id": "auto-router"}]).field("x-signalbox-dropped"))
+
     def test_bad_preferences(self):
         for wish in ({"order": "a"}, {"sort": "beauty"}, {"max_price": {"prompt": "much"}}, {"zdr": "yes"}, {"quantizations": ["fp7"]},
                      {"preferred_max_latency": {"p50": "soon"}}, {"allow_fallbacks": 1}, {"data_collection": "maybe"}):
