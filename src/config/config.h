@@ -38,6 +38,7 @@ struct config_provider {
   unsigned connect_timeout_ms, first_byte_timeout_ms, first_token_timeout_ms, idle_timeout_ms,
       total_timeout_ms;            // 0: defaults
   uint64_t min_tokens_per_second;  // 0: the default
+  uint64_t max_concurrency;        // 0: any number
   // what single protocols want beside a key
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock, from the environment

@@ -153,6 +153,8 @@ const struct setting settings[] = {
      .help = "instead of `upstream.first_token_timeout_ms`"},
     {"providers[].min_tokens_per_second", SETTING_COUNT, PROVIDER_AT(min_tokens_per_second), .max = 100000,
      .help = "instead of `upstream.min_tokens_per_second`"},
+    {"providers[].max_concurrency", SETTING_COUNT, PROVIDER_AT(max_concurrency), .min = 1, .max = 1000000,
+     .help = "requests under way there at a time; one more goes to the next endpoint, or is refused with 429"},
     {"providers[].idle_timeout_ms", TIMES(10), PROVIDER_AT(idle_timeout_ms),
      .help = "instead of `upstream.idle_timeout_ms`"},
     {"providers[].total_timeout_ms", TIMES(10), PROVIDER_AT(total_timeout_ms),

@@ -53,6 +53,7 @@ struct attempt {
   struct buf held;              // bytes of the reply that wait for more: a part of an event, a whole reply, an error
   struct buf early;             // events for the client that wait until the provider has really said something
   z_stream *inflate;            // the provider compressed without being asked
+  bool counted;                 // among those under way at its provider
   uint64_t started_ns;
   uint64_t head_ns;         // the provider's first byte
   uint64_t spoke_ns;        // its first token

@@ -184,6 +184,20 @@ static int target_choose(struct request *r, bool well) {
   return well ? -1 : any;
 }
 
+// A provider that may have so many requests at a time does not get more, and others do not wait for it.
+static bool enter(struct attempt *a) {
+  const struct health_index *index = &a->request->ws->snapshot->health;
+  const struct provider *p = a->endpoint->provider;
+  if (!p->max_concurrency || !index->providers) return true;
+  a->counted = health_enter(index->providers[p->index], p->max_concurrency);
+  return a->counted;
+}
+
+static void leave(struct attempt *a) {
+  if (a->counted) health_leave(a->request->ws->snapshot->health.providers[a->endpoint->provider->index]);
+  a->counted = false;
+}
+
 static void begin(struct attempt *a, unsigned target, enum attempt_reason reason) {
   struct inference *in = a->request->inference;
   in->tried |= 1u << target;
@@ -192,7 +206,15 @@ static void begin(struct attempt *a, unsigned target, enum attempt_reason reason
   a->key = -1;
   a->asked_again = a->renewed = a->whole = false;
   a->file_count = 0;
-  attempt_start(a);
+  a->counted = false;
+  if (enter(a)) {
+    attempt_start(a);
+    return;
+  }
+  a->status = 0;
+  a->retry_after_s = 1;
+  a->started_ns = time_mono_ns();
+  attempt_failed(a, FAULT_UPSTREAM_BUSY, (struct str){0});
 }
 
 void path_first_attempt(struct request *r) {
@@ -286,11 +308,13 @@ void attempt_failed(struct attempt *a, enum fault fault, struct str message) {
   a->state = ATTEMPT_NONE;
   struct attempt *other = other_of(a);
   if (other) {  // it goes on alone
+    leave(a);
     in->at = other;
     return;
   }
   in->at = a;
   if (once_more(a, fault) || with_another_key(a, fault)) return;
+  leave(a);
   if (!in->spoken && fault_row(fault)->fallback && in->attempt_count < REQUEST_ATTEMPTS - 1) {
     int target = target_choose(r, false);
     if (target >= 0) {
@@ -323,6 +347,7 @@ void path_attempt_spoke(struct attempt *a) {
     abandon_all(other);
     row_add(other, FAULT_NONE);
     relay_reset(other);
+    leave(other);
     other->state = ATTEMPT_NONE;
   }
   if (in->chat.stream)
@@ -333,6 +358,7 @@ void path_attempt_spoke(struct attempt *a) {
 
 void path_attempt_done(struct attempt *a) {
   timer_clear(&a->timer);
+  leave(a);
   note_success(a);
   sticky_note(a);
 }
@@ -344,6 +370,7 @@ void path_attempts_cancel(struct request *r) {
     if (!both[i] || both[i]->state == ATTEMPT_NONE) continue;
     stop(both[i]);
     abandon_all(both[i]);
+    leave(both[i]);
     both[i]->state = ATTEMPT_NONE;
   }
 }
@@ -355,6 +382,7 @@ bool path_attempts_over(struct request *r) {
   for (unsigned i = 0; i < 2; i++) {
     if (!both[i] || !both[i]->request) continue;
     timer_clear(&both[i]->timer);
+    leave(both[i]);
     relay_reset(both[i]);
     awaited |= exchange_is_on(&both[i]->exchange);
   }

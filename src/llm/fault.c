@@ -57,6 +57,9 @@ static const struct fault_row rows[FAULT_COUNT] = {
          "The gateway's account at the provider has no credit left. It must be topped up there."},
     [FAULT_UPSTREAM_RATE] = {"upstream_rate", 429, "rate_limit_exceeded", true, BLAME_CREDENTIAL,
                              "The provider limits the rate of requests. Try again after the time in Retry-After."},
+    [FAULT_UPSTREAM_BUSY] = {"upstream_busy", 429, "rate_limit_exceeded", true, BLAME_NOBODY,
+                             "As many requests as the provider may have (max_concurrency) are under way there. Try "
+                             "again in a while."},
     [FAULT_UPSTREAM_OVERLOAD] = {"upstream_overload", 503, "provider_overloaded", true, BLAME_ENDPOINT,
                                  "The provider is overloaded. Try again in a while."},
     [FAULT_UPSTREAM_ERROR] = {"upstream_error", 502, "provider_unavailable", true, BLAME_ENDPOINT,

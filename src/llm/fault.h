@@ -28,6 +28,7 @@ enum fault {
   FAULT_UPSTREAM_AUTH,      // it refuses our key
   FAULT_UPSTREAM_BILLING,   // our account there is empty
   FAULT_UPSTREAM_RATE,      // 429
+  FAULT_UPSTREAM_BUSY,      // as many of our requests as it may have are under way there
   FAULT_UPSTREAM_OVERLOAD,  // 503, 529: overloaded
   FAULT_UPSTREAM_ERROR,     // 5xx
   FAULT_UPSTREAM_MODEL,     // it does not know the model

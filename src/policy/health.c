@@ -57,6 +57,7 @@ struct published {
 };
 
 struct health_record {
+  _Atomic(uint32_t) under_way;  // see health_enter
   // What routing reads of a thousand records.
   _Alignas(64) _Atomic uint64_t bench;  // 0: closed; else its end in ms << 24 | its length in ms
   _Atomic uint64_t probe;               // 0: none is under way; else when it began + 1
@@ -547,4 +548,14 @@ enum blame health_blame(enum fault fault, unsigned status) {
   if (fault == FAULT_UPSTREAM_OVERLOAD && status == OVERLOADED) return BLAME_PROVIDER;
   enum blame blame = fault_row(fault)->blame;
   return is_ours(fault) ? blame : BLAME_NOBODY;
+}
+
+bool health_enter(struct health_record *r, unsigned limit) {
+  if (atomic_fetch_add_explicit(&r->under_way, 1, memory_order_relaxed) < limit) return true;
+  health_leave(r);
+  return false;
+}
+
+void health_leave(struct health_record *r) {
+  atomic_fetch_sub_explicit(&r->under_way, 1, memory_order_relaxed);
 }

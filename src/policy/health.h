@@ -74,6 +74,10 @@ void health_failure(struct health_record *r, enum fault fault, unsigned retry_af
 // back.
 void health_abandon(struct health_record *r);
 
+// One more is under way. False: there are `limit` already, and it is not counted.
+bool health_enter(struct health_record *r, unsigned limit);
+void health_leave(struct health_record *r);
+
 // --- for people: locks ---
 
 struct health_report {

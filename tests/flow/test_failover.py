@@ -2,6 +2,8 @@
 and empty answers. What each attempt was made for stands in /generation.
 """
 
+import collections
+import concurrent.futures
 import json
 import time
 import unittest
@@ -48,22 +50,29 @@ def trickle(request):
     return HANG
 
 
+def slowly(request):
+    time.sleep(1)
+    return good(request)
+
+
 def setUpModule():
     global provider, second, gateway
     empty = completion(choices=[{"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": None}],
                        usage={"prompt_tokens": 10, "completion_tokens": 0, "total_tokens": 10})
     provider = Provider({f"key-{s}": by_key(s) for s in (401, 402, 403, 429)} | {
-        "comments": comments_only, "trickle": trickle, "empty": whole(empty), "all-429": whole(REFUSED, "429 No", Retry_After="9"),
+        "comments": comments_only, "slowly": slowly, "trickle": trickle, "empty": whole(empty), "all-429": whole(REFUSED, "429 No", Retry_After="9"),
         "sooner-429": whole(REFUSED, "429 No", Retry_After="4")})
     second = Provider()
     keys = {"api_key": ["sk-upstream-keys-1", "sk-upstream-keys-2", "sk-upstream-keys-3"]}
     providers = [provider_entry(second.url, "second"), provider_entry(provider.url, "keys") | keys,
                  provider_entry(provider.url, "eager", first_token_timeout_ms=600),
-                 provider_entry(provider.url, "brisk", min_tokens_per_second=2)]
+                 provider_entry(provider.url, "brisk", min_tokens_per_second=2), provider_entry(provider.url, "narrow", max_concurrency=2)]
     gateway = Gateway(config(provider, [
         {"id": "test/keys", "endpoints": [endpoint("keys")]},
         {"id": "test/eager", "endpoints": [endpoint("eager"), endpoint("second", "good")]},
         {"id": "test/eager-alone", "endpoints": [endpoint("eager")]},
+        {"id": "test/narrow", "endpoints": [endpoint("narrow", "fault-slowly"), endpoint("second", "good")]},
+        {"id": "test/narrow-alone", "endpoints": [endpoint("narrow", "fault-slowly")]},
         {"id": "test/brisk", "endpoints": [endpoint("brisk")]},
         {"id": "test/pair", "endpoints": [endpoint("mock"), endpoint("second", "good")]},
         {"id": "test/limits", "endpoints": [endpoint("mock", "fault-all-429"), endpoint("mock", "fault-sooner-429")]},
@@ -122,6 +131,21 @@ class Failover(Expectations, unittest.TestCase):
         self.assertIn("min_tokens_per_second", last["error"]["message"])
         self.assertEqual(last["choices"][0]["finish_reason"], "error")
         self.assertEqual(self.row(response)["usage"], 0)
+
+    def test_no_more_at_a_time_than_a_provider_may_have(self):
+        for _ in range(2):  # what was counted is given back
+            with concurrent.futures.ThreadPoolExecutor(6) as pool:
+                found = collections.Counter(r.json["provider"] for r in pool.map(lambda _: gateway.chat(model="test/narrow"), range(6)))
+            self.assertEqual(found, {"Narrow": 2, "Second": 4})
+        gone = [gateway.connect() for _ in range(2)]
+        for connection in gone:
+            connection.request("POST", "/api/v1/chat/completions", harness.chat_body("x", True, "test/narrow-alone"))
+        time.sleep(0.3)
+        response = gateway.chat(model="test/narrow-alone")
+        self.assertEqual((response.status, response.field("retry-after")), (429, "1"), response)
+        for connection in gone:
+            connection.close()
+        wait_for(lambda: gateway.chat(model="test/narrow-alone").status == 200, "room for another")
 
     def test_empty_answers(self):
         response = gateway.chat(fault("empty"), model="test/pair")
