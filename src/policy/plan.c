@@ -72,7 +72,11 @@ static bool add_name(const struct plan_query *q, const struct model_name *name, 
 
 static bool resolve(const struct plan_query *q, struct str text, struct arena *arena, struct plan *out,
                     struct model_name *name, struct fault_note *note) {
-  if (model_name_resolve(q->catalogue, text, arena, name, note)) return true;
+  if (model_name_resolve(q->catalogue, text, arena, name, note)) {
+    // Among models that cost nothing there is no price to choose by: signalbox/auto:free is signalbox/free.
+    if (name->kind == MODEL_AUTO && (name->variants & VARIANT_FREE)) name->kind = MODEL_FREE;
+    return true;
+  }
   if (note->fault == FAULT_UNKNOWN_MODEL) out->availability = AVAILABILITY_MODEL_NOT_FOUND;
   return false;
 }

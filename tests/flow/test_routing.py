@@ -79,6 +79,7 @@ class Draw(Case):
                                                offer("b", "0.000001", quantization="bf16", tag="turbo", data_policy="training"),
                                                offer("c", "0.000003", context_length=50)]},
             {"id": "test/other", "endpoints": [offer("c")]},
+            {"id": "test/gratis", "endpoints": [offer("c", PRICES["free"])]},
         ])
 
     def test_nine_to_one(self):
@@ -111,6 +112,11 @@ class Draw(Case):
                 self.assertIn(reason, response.json["error"]["availability"]["excluded_by"])
         response = self.gateway.chat("Hello", model="test/three:free")
         self.assertEqual(response.status, 404)
+
+    def test_what_costs_nothing(self):
+        for name in ("signalbox/free", "openrouter/free", "signalbox/auto:free", "test/gratis:free"):
+            response = self.gateway.chat("Hello", model=name)
+            self.assertEqual((response.status, response.json["model"], response.json["usage"]["cost"]), (200, "test/gratis", 0))
 
     def test_variants_that_ask_for_more(self):
         response = self.gateway.chat("Hello", model="test/other:online")
