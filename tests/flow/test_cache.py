@@ -99,11 +99,31 @@ class Cache(unittest.TestCase):
         self.assertEqual(self.status(ask(body("same", temperature=0.5, seed=1), key=SECOND_KEY)), "MISS", "never across keys")
 
     def test_only_when_asked(self):
-        for value in ("false", "", "maybe"):
+        for value in ("false", "", "maybe", "0"):
+            before = counters["plain"].asked
             for _ in range(2):
-                response = ask(body("not asked " + value), X_OpenRouter_Cache=value) if value else gateway.call(
-                    "POST", "/api/v1/chat/completions", body("not asked"))
-                self.assertIsNone(self.status(response) if value != "maybe" else None)
+                response = ask(body("not asked"), X_OpenRouter_Cache=value)
+                self.assertIsNone(self.status(response), value)
+            self.assertEqual(counters["plain"].asked, before + 2)
+
+    def test_a_hit_is_of_now(self):
+        first = ask(body("new"))
+        time.sleep(1.1)
+        second = ask(body("new"))
+        self.assertEqual(self.status(second), "HIT")
+        self.assertGreater(second.json["created"], time.time() - 30)
+        self.assertNotEqual(second.json["created"], first.json["created"])
+
+    def test_presets(self):
+        for slug, says in (("cached", True), ("uncached", False)):
+            made = gateway.call("POST", f"/api/v1/presets/{slug}/chat/completions", json.dumps(
+                {"model": "test/plain", "cache_enabled": says, "cache_ttl_seconds": 77}).encode())
+            self.assertEqual(made.status, 200, made)
+        ask_preset = lambda slug, fields: gateway.call("POST", "/api/v1/chat/completions", body("by preset " + slug, f"@preset/{slug}"), KEY, fields)
+        self.assertEqual([self.status(ask_preset("cached", {})) for _ in range(2)], ["MISS", "HIT"])
+        self.assertIsNone(self.status(ask_preset("cached", {"X-OpenRouter-Cache": "false"})))
+        self.assertIsNone(self.status(ask_preset("uncached", ON)))
+        self.assertLessEqual(int(ask_preset("cached", {}).field("x-openrouter-cache-ttl")), 77)
 
     def test_time_to_live(self):
         for sent, told in (("60abc", "60"), ("0", "1"), ("999999", "86400"), ("abc", "300")):
@@ -114,8 +134,10 @@ class Cache(unittest.TestCase):
 
     def test_clear(self):
         first = ask(body("clear"))
-        self.assertEqual(self.status(ask(body("clear"), X_OpenRouter_Cache_Clear="true")), "MISS")
-        self.assertNotEqual(ask(body("clear")).field("x-openrouter-cache-source-id"), first.id)
+        second = ask(body("clear"), X_OpenRouter_Cache_Clear="true")
+        third = ask(body("clear"))
+        self.assertEqual([self.status(r) for r in (first, second, third)], ["MISS", "MISS", "HIT"])
+        self.assertEqual(third.field("x-openrouter-cache-source-id"), second.id)
 
     def test_failures_are_not_kept(self):
         before = counters["fails"].asked
@@ -133,16 +155,17 @@ class Cache(unittest.TestCase):
             self.assertEqual(len({r.id for r in found}), 10)
 
     def test_who_leads_may_leave(self):
-        before = counters["slow"].asked
-        leader = gateway.connect()
-        leader.request("POST", "/api/v1/chat/completions", body("left alone", "test/slow"), headers=ON)
-        wait_for(lambda: counters["slow"].asked == before + 1, "the leader's request")
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            waits = [pool.submit(ask, body("left alone", "test/slow")) for _ in range(3)]
-            time.sleep(0.1)
-            leader.close()
-            self.assertEqual([w.result().status for w in waits], [200] * 3)
-        self.assertLessEqual(counters["slow"].asked, before + 4)
+        for streamed in (False, True):
+            sent, before = body(f"left alone {streamed}", "test/slow", stream=streamed), counters["slow"].asked
+            leader = gateway.connect()
+            leader.request("POST", "/api/v1/chat/completions", sent, headers=ON)
+            wait_for(lambda: counters["slow"].asked == before + 1, "the leader's request")
+            with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                waits = [pool.submit(ask, sent) for _ in range(3)]
+                time.sleep(0.2)
+                leader.close()
+                self.assertEqual(sorted(self.status(w.result()) for w in waits), ["HIT", "HIT", "MISS"])
+            self.assertEqual(counters["slow"].asked, before + 2, "the first who waited leads, and the others wait on")
 
     def test_by_configuration(self):
         settings = config(provider, [{"id": "test/plain", "endpoints": [endpoint("mock", "fault-plain")]}], cache={"enabled": True, "scope": "shared"})
@@ -186,6 +209,18 @@ class Idempotency(unittest.TestCase):
             for _ in range(2):
                 self.assertGreaterEqual(self.ask(body("x", model), "again-" + name).status, 429)
             self.assertEqual(counters[name].asked, before + 2)
+
+    def test_failures_that_stay_are_told_again(self):
+        wrong = body("x", "test/nobody")
+        first, second = self.ask(wrong, "stays"), self.ask(wrong, "stays")
+        self.assertEqual((first.status, second.status, second.field("idempotent-replayed")), (400, 400, "true"))
+        self.assertEqual(first.body, second.body)
+
+    def test_keys_are_apart(self):
+        before = counters["plain"].asked
+        for key in (KEY, SECOND_KEY):
+            self.assertEqual(gateway.call("POST", "/api/v1/chat/completions", body("apart"), key, {"Idempotency-Key": "apart"}).status, 200)
+        self.assertEqual(counters["plain"].asked, before + 2)
 
     def test_bad_keys(self):
         self.assertEqual(self.ask(body("x"), "x" * 256).status, 400)
