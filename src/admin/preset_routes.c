@@ -85,8 +85,17 @@ static void reply_preset(struct request *r) {
   request_reply_json(r, 200, buf_view(out));
 }
 
-static void end_list(struct request *r, struct buf *out) {
-  struct preset_job *j = r->handler_data;
+typedef void write_element(struct buf *out, const struct preset_job *j, size_t i);
+
+static void reply_list(struct request *r, write_element *write) {
+  const struct preset_job *j = r->handler_data;
+  if (answered(r)) return;
+  struct buf *out = worker_scratch(&r->worker->body);
+  buf_lit(out, "{\"data\":[");
+  for (size_t i = 0; i < j->count; i++) {
+    if (i) buf_char(out, ',');
+    write(out, j, i);
+  }
   buf_printf(out, "],\"total_count\":%llu}", (unsigned long long)j->total);
   request_reply_json(r, 200, buf_view(out));
 }
@@ -101,16 +110,12 @@ static void list_run(struct store *s, struct store_job *job) {
   if (!store_preset_list(s, &r->arena, j->offset, j->limit, &j->rows, &j->count, &j->total, &why)) j->why = why;
 }
 
+static void write_row(struct buf *out, const struct preset_job *j, size_t i) {
+  preset_json(out, &j->rows[i], NULL);
+}
+
 static void list_done(struct request *r) {
-  struct preset_job *j = r->handler_data;
-  if (answered(r)) return;
-  struct buf *out = worker_scratch(&r->worker->body);
-  buf_lit(out, "{\"data\":[");
-  for (size_t i = 0; i < j->count; i++) {
-    if (i) buf_char(out, ',');
-    preset_json(out, &j->rows[i], NULL);
-  }
-  end_list(r, out);
+  reply_list(r, write_row);
 }
 
 void handle_presets_list(struct request *r) {
@@ -173,16 +178,12 @@ static void versions_run(struct store *s, struct store_job *job) {
   if (!ok) j->why = why;
 }
 
+static void write_version(struct buf *out, const struct preset_job *j, size_t i) {
+  preset_version_json(out, &j->versions[i]);
+}
+
 static void versions_done(struct request *r) {
-  struct preset_job *j = r->handler_data;
-  if (answered(r)) return;
-  struct buf *out = worker_scratch(&r->worker->body);
-  buf_lit(out, "{\"data\":[");
-  for (size_t i = 0; i < j->count; i++) {
-    if (i) buf_char(out, ',');
-    preset_version_json(out, &j->versions[i]);
-  }
-  end_list(r, out);
+  reply_list(r, write_version);
 }
 
 void handle_presets_versions(struct request *r) {

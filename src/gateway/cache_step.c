@@ -60,8 +60,6 @@ static void send_kept(struct request *r, unsigned status, bool stream, struct st
   struct inference *in = r->inference;
   struct client *c = r->client;
   struct buf *out = worker_scratch(&r->worker->out);
-  struct iovec parts[2] = {{0}, {(void *)body.ptr, body.len}};
-  int count = 1;
   if (stream) {
     if (in->head_sent) {  // a wait of some length began with a comment
       metric_add(&r->worker->metrics, METRIC_streams_open, -1);
@@ -73,17 +71,12 @@ static void send_kept(struct request *r, unsigned status, bool stream, struct st
     buf_str(out, body);
     response_chunk_end(r, out, piece);
     response_last_chunk(r, out);
+    body = (struct str){0};
   } else {
     response_head(r, out, status, STR("application/json"), (int64_t)body.len, fields);
-    if (body.len && !c->head_only) count = 2;
+    if (c->head_only) body = (struct str){0};
   }
-  parts[0] = (struct iovec){out->ptr, out->len};
-  r->client = NULL;
-  c->request = NULL;
-  if (out->failed)
-    client_close(c);
-  else if (client_send(c, parts, count))
-    client_answered(c);
+  response_finish(r, out, body);
 }
 
 static struct str copy(struct request *r, struct str s) {

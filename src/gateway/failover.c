@@ -409,11 +409,10 @@ static void hedge(struct attempt *a) {
     metric_add(&r->worker->metrics, METRIC_hedges_denied_total, 1);
     return;
   }
-  int target = target_choose(r, true);
-  if (target < 0) return;
   if (!in->hedge) in->hedge = calloc(1, sizeof *in->hedge);
   struct attempt *second = a == &in->first ? in->hedge : &in->first;
-  if (!second) return;
+  int target = second ? target_choose(r, true) : -1;
+  if (target < 0) return;
   second->request = r;
   metric_add(&r->worker->metrics, METRIC_hedges_total, 1);
   begin(second, (unsigned)target, ATTEMPT_HEDGE);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/version.h"
+#include "net/address.h"
 
 static struct fetch *fetch_of(struct exchange *x) {
   return (struct fetch *)((char *)x - offsetof(struct fetch, exchange));
@@ -63,7 +64,7 @@ bool fetch_start(struct fetch *f, struct str url, struct str fields, struct str 
     return false;
   }
   spec.public_only = public_only;
-  if (public_only && upstream_is_private_address(spec.host)) {
+  if (public_only && address_is_private_host(spec.host)) {
     snprintf(f->why, sizeof f->why, "its address is a private one");
     return false;
   }

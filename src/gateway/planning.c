@@ -12,12 +12,10 @@ bool planning_preset(struct request *r, struct fault_note *note) {
 
 struct plan_query planning_query(struct request *r, const struct chat_request *chat) {
   const struct config *config = request_config(r);
-  struct auto_wish *wish = arena_alloc(&r->arena, sizeof *wish);
-  if (wish) *wish = auto_wish_of(config);
   return (struct plan_query){.request = chat,
                              .catalogue = request_catalogue(r),
                              .house = &config->routing,
-                             .house_auto = wish,
+                             .house_auto = &r->ws->snapshot->auto_wish,
                              .health = config->health ? &r->ws->snapshot->health : NULL,
                              .now_ms = loop_now_ms(r->worker->loop),
                              .seed = rand_next(&r->worker->rand),

@@ -378,16 +378,9 @@ static void forget_request_bytes(struct attempt *a) {
 // Ends the client's side: the piece in `out` is the last of the stream.
 static void stream_close(struct request *r, struct buf *out) {
   struct inference *in = r->inference;
-  struct client *c = r->client;
   response_last_chunk(r, out);
   metric_add(&r->worker->metrics, METRIC_streams_open, -1);
-  r->client = NULL;
-  c->request = NULL;
-  struct iovec part = {out->ptr, out->len};
-  if (out->failed)
-    client_close(c);
-  else if (client_send(c, &part, 1))
-    client_answered(c);
+  response_finish(r, out, (struct str){0});
   if (in->at && exchange_is_on(&in->at->exchange)) exchange_linger(&in->at->exchange, LINGER_MS);
   request_over(r);
 }

@@ -414,15 +414,7 @@ void request_chat(struct request *r) {
 static void reply_send(struct request *r, unsigned status, struct str type, struct str body, struct str extra) {
   struct buf *out = worker_scratch(&r->worker->out);
   response_head(r, out, status, type, (int64_t)body.len, extra);
-  struct iovec parts[2] = {{out->ptr, out->len}, {(void *)body.ptr, body.len}};
-  struct client *c = r->client;
-  int count = body.len && !c->head_only ? 2 : 1;
-  r->client = NULL;
-  c->request = NULL;
-  if (out->failed)
-    client_close(c);
-  else if (client_send(c, parts, count))
-    client_answered(c);
+  response_finish(r, out, r->client->head_only ? (struct str){0} : body);
   request_over(r);
 }
 

@@ -120,3 +120,14 @@ void response_chunk_end(const struct request *r, struct buf *out, size_t begun_a
 void response_last_chunk(const struct request *r, struct buf *out) {
   if (!r->client->http10) buf_lit(out, "0\r\n\r\n");
 }
+
+void response_finish(struct request *r, const struct buf *out, struct str body) {
+  struct client *c = r->client;
+  struct iovec parts[2] = {{out->ptr, out->len}, {(void *)body.ptr, body.len}};
+  r->client = NULL;
+  c->request = NULL;
+  if (out->failed)
+    client_close(c);
+  else if (client_send(c, parts, body.len ? 2 : 1))
+    client_answered(c);
+}

@@ -15,3 +15,6 @@ size_t response_chunk_begin(const struct request *r, struct buf *out);
 void response_chunk_end(const struct request *r, struct buf *out, size_t begun_at);
 // The end of a chunked body.
 void response_last_chunk(const struct request *r, struct buf *out);
+// Hands the last bytes of an answer to the client (`out`, then `body`, which may be empty; both are only lent) and
+// parts the request from it: r->client is NULL when this returns.
+void response_finish(struct request *r, const struct buf *out, struct str body);

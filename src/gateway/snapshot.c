@@ -116,6 +116,7 @@ struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct co
     for (size_t i = 0; ok && i < s->catalogue.provider_count && !s->tls; i++)
       if (wants_fetches(&s->catalogue.providers[i])) s->tls = trust_for((struct str){"", 0}, why, sizeof why);
   }
+  s->auto_wish = auto_wish_of(&s->config);
   if (ok && !problems->count) return s;
   // The problems' texts may lie in the snapshot's arena: copy them before it goes.
   for (size_t i = 0; i < problems->count; i++) problems->items[i].text = arena_str(scratch, problems->items[i].text);

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "llm/model.h"
 #include "net/upstream.h"
+#include "policy/auto.h"
 #include "policy/routing.h"
 
 // Where a provider is reached; parallel to catalogue.providers.
@@ -24,6 +25,7 @@ struct snapshot {
   struct catalogue catalogue;
   struct provider_origin *origins;  // one for each provider
   struct health_index health;       // all NULL: nobody has looked
+  struct auto_wish auto_wish;       // the configuration's
   struct tls_context *tls;          // the system's trust anchors; NULL: no provider here wants anything fetched
 };
 

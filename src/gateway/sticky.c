@@ -45,25 +45,17 @@ void sticky_free(struct sticky *s) {
 
 // --- the conversation ---
 
-static uint64_t mix(uint64_t h) {
-  h ^= h >> 30;
-  h *= 0xbf58476d1ce4e5b9u;
-  h ^= h >> 27;
-  h *= 0x94d049bb133111ebu;
-  return h ^ (h >> 31);
-}
-
 static uint64_t add(uint64_t h, struct str text) {
-  h = mix(h ^ text.len);
+  h = rand_mix(h ^ text.len);
   if (text.len > MESSAGE_MAX) text.len = MESSAGE_MAX;
   for (; text.len >= 8; text = str_skip(text, 8)) {
     uint64_t word;
     memcpy(&word, text.ptr, sizeof word);
-    h = mix(h ^ word);
+    h = rand_mix(h ^ word);
   }
   uint64_t rest = 0;
   if (text.len) memcpy(&rest, text.ptr, text.len);
-  return mix(h ^ rest);
+  return rand_mix(h ^ rest);
 }
 
 static bool is_system(const struct chat_request *c, uint32_t message) {
@@ -92,9 +84,9 @@ static uint64_t conversation_of(struct request *r, bool *named) {
                                                      : c->model_count ? c->models[0]
                                                                       : c->model);
   *named = session.len != 0;
-  if (session.len) return add(mix(h + 1), session);
-  if (json_is(&c->doc, cache_key, JSON_STRING)) return add(mix(h + 2), json_raw(&c->doc, cache_key));
-  return add_messages(mix(h + 3), c);
+  if (session.len) return add(rand_mix(h + 1), session);
+  if (json_is(&c->doc, cache_key, JSON_STRING)) return add(rand_mix(h + 2), json_raw(&c->doc, cache_key));
+  return add_messages(rand_mix(h + 3), c);
 }
 
 const struct endpoint *sticky_find(struct request *r) {

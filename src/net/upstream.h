@@ -44,9 +44,6 @@ struct origin_spec {
 bool origin_spec_parse(struct str url, struct origin_spec *spec, struct str *path);
 // Finds or makes the origin; it stays until the pool goes. NULL: out of memory, or a proxy URL that makes no sense.
 struct origin *upstream_origin(struct upstream_pool *p, const struct origin_spec *spec);
-// Is this host, as an address is written, a private, loopback or link-local one? (Names are looked at once they are
-// resolved; behind a proxy it is the proxy that resolves them.)
-bool upstream_is_private_address(struct str host);
 // Forgets origins with `public_only` that nobody uses at the moment: their names come from clients.
 void upstream_origins_prune(struct upstream_pool *p);
 // What goes before the path in the request line: "" or, through a plain-HTTP proxy, "http://host:port".

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/rand.h"
 #include "policy/routing_filters.h"
 
 struct entry {
@@ -181,10 +182,7 @@ static inline bool before(const struct entry *a, const struct entry *b) {
 // --- the draw ---
 
 static uint64_t splitmix64(uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
+  return rand_mix(x + 0x9e3779b97f4a7c15u);
 }
 
 // From 0 to below 1.

@@ -56,7 +56,7 @@ static enum fault fault_of(unsigned status, struct str type, struct str message)
     case 499: return FAULT_UPSTREAM_ERROR;
     case 429: return is_monthly(message) ? FAULT_UPSTREAM_BILLING : FAULT_UPSTREAM_RATE;
     case 498: return is_blocked(message) ? FAULT_CONTENT : FAULT_UPSTREAM_AUTH;
-    case 501: return FAULT_UNSUPPORTED;  // not implemented for this model
+    case 501: return FAULT_UNSUPPORTED;  // this model has no such ability
     default: return fault_of_status(status);
   }
 }
