@@ -12,6 +12,7 @@
 #include "cli/load.h"
 #include "gateway/presets.h"
 #include "policy/plan.h"
+#include "policy/preset_set.h"
 
 static const char help[] =
     "usage: signalbox explain [-c FILE] [--json] --model MODEL [--prompt TEXT]\n"
@@ -98,9 +99,9 @@ static void write_body(const struct options *o, struct buf *out) {
 // Presets are in the store; it is only opened for a request that wants one.
 static bool merge_preset(const struct config *config, struct chat_request *request, struct arena *arena,
                          struct fault_note *note) {
-  struct str slug, base, why = {0};
+  struct str slug, why = {0};
   struct preset_use use;
-  model_name_split(request->model, &base, &slug);
+  if (!preset_named(request, (struct str){0}, arena, &slug, note)) return false;
   if (!slug.len && json_get(&request->doc, 0, STR("preset")) == JSON_NONE) return true;
   struct store *store = store_open(arena, config->data_dir, false, &why);
   struct presets *presets = store ? presets_new() : NULL;

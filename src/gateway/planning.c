@@ -7,6 +7,10 @@
 
 bool planning_preset(struct request *r, struct fault_note *note) {
   struct inference *in = r->inference;
+  const struct chat_request *chat = &in->chat;
+  // As the client wrote it: "@preset/slug", too.
+  struct str requested = chat->model.len || !chat->model_count ? chat->model : chat->models[0];
+  if (r->wants_metadata) in->requested = arena_str(&r->arena, requested);
   return preset_request(gateway_presets(r->worker), &in->chat, &r->arena, &in->preset, note);
 }
 
@@ -40,7 +44,7 @@ bool planning_targets(struct request *r, struct fault_note *note) {
   if (!plan_make(&query, &r->arena, plan, note)) return false;
   for (unsigned i = 0; i < plan->routing.count && i < REQUEST_TARGETS; i++)
     in->targets[in->target_count++] = plan->routing.candidates[i].endpoint;
-  if (r->wants_metadata)
+  if (r->wants_metadata && !in->requested.len)
     in->requested = arena_str(&r->arena, plan->name.text.len ? plan->name.text : in->targets[0]->model->id);
   return chat_request_vary(&in->chat, plan->thinking, plan->online, &r->arena, note);
 }

@@ -45,16 +45,16 @@ static struct str shown(struct str text) {
   return text;
 }
 
-void model_name_split(struct str text, struct str *base, struct str *preset) {
+struct model_reference model_name_split(struct str text) {
   static const struct str mark = {"@preset/", 8};
-  *base = text;
-  *preset = (struct str){0};
   for (size_t at = str_find_char(text, '@', 0); at != SIZE_MAX; at = str_find_char(text, '@', at + 1)) {
-    if (!str_starts_nocase(str_skip(text, at), mark) || text.len == at + mark.len) continue;
-    *base = str_from(text.ptr, at);
-    *preset = str_skip(text, at + mark.len);
-    return;
+    struct str rest = str_skip(text, at);
+    if (!str_starts_nocase(rest, mark)) continue;
+    rest = str_skip(rest, mark.len);
+    size_t colon = str_find_char(rest, ':', 0), len = colon == SIZE_MAX ? rest.len : colon;
+    if (len) return (struct model_reference){str_from(text.ptr, at), str_from(rest.ptr, len), str_skip(rest, len)};
   }
+  return (struct model_reference){.base = text};
 }
 
 // --- ids in other letters, and older spellings ---

@@ -25,8 +25,12 @@ struct model_name {
   unsigned variants;          // bits of enum model_variant, those that are not part of the entry's own id
   struct str preset;          // slug; empty: none
 };
-// Takes the preset off: "model@preset/slug" and "@preset/slug" (base empty). No preset: *base is the whole text.
-void model_name_split(struct str text, struct str *base, struct str *preset);
+// "base@preset/slug:suffix" taken apart. The base may be empty, the suffix (":nitro", with its colon) belongs behind
+// the base, or behind the name that the preset has in its place. No preset: `preset` is empty, `base` the whole text.
+struct model_reference {
+  struct str base, preset, suffix;
+};
+struct model_reference model_name_split(struct str text);
 // Resolves a name without preset. False: *note says what is wrong and what to do: an unknown model (and the nearest),
 // an unknown variant, one that cannot be done here.
 bool model_name_resolve(const struct catalogue *c, struct str text, struct arena *arena, struct model_name *out,

@@ -134,8 +134,12 @@ static bool is_near(struct str name, struct str wanted) {
   return distance(name, wanted) <= NEAR_MOST;
 }
 
+static struct str shown(struct str slug) {
+  return slug.len <= PRESET_SLUG_MAX ? slug : str_from(slug.ptr, PRESET_SLUG_MAX);
+}
+
 static bool unknown(const struct preset_set *set, struct str slug, struct arena *arena, struct fault_note *note) {
-  struct str shown = slug.len <= PRESET_SLUG_MAX ? slug : str_from(slug.ptr, PRESET_SLUG_MAX), list = STR("");
+  struct str list = STR("");
   unsigned near = 0;
   for (size_t i = 0; i < set->count && i < NEAR_LOOKED_AT && near < NEAR_SHOWN; i++) {
     const struct preset *p = &set->presets[i];
@@ -145,23 +149,34 @@ static bool unknown(const struct preset_set *set, struct str slug, struct arena 
   *note = (struct fault_note){.fault = FAULT_NOT_FOUND, .param = STR("preset")};
   note->message =
       near ? arena_printf(arena, "There is no preset \"%.*s\". Did you mean %.*s? GET /api/v1/presets lists all.",
-                          STR_ARGS(shown), STR_ARGS(list))
-           : arena_printf(arena, "There is no preset \"%.*s\". GET /api/v1/presets lists all.", STR_ARGS(shown));
+                          STR_ARGS(shown(slug)), STR_ARGS(list))
+           : arena_printf(arena, "There is no preset \"%.*s\". GET /api/v1/presets lists all.", STR_ARGS(shown(slug)));
   return false;
 }
 
 // --- in a request ---
 
-bool preset_named(struct str model, struct str member, struct str *slug, struct fault_note *note) {
-  struct str base, prefix = STR("@preset/");
-  *note = (struct fault_note){0};
-  model_name_split(model, &base, slug);
-  if (str_starts_nocase(member, prefix)) member = str_skip(member, prefix.len);
-  if (!slug->len) *slug = member;
-  if (!member.len || !compare(*slug, member)) return true;
-  *note = (struct fault_note){FAULT_BAD_REQUEST,
-                              STR("\"model\" and \"preset\" name different presets: give one of them."), STR("preset")};
+// One more slug, or an empty one.
+static bool is_same(struct str slug, struct str *first, struct arena *arena, struct fault_note *note) {
+  if (!slug.len || (first->len && !compare(*first, slug))) return true;
+  if (!first->len) return *first = slug, true;
+  *note = (struct fault_note){.fault = FAULT_BAD_REQUEST, .param = STR("preset")};
+  note->message = arena_printf(arena,
+                               "The request names different presets, \"%.*s\" and \"%.*s\". What a preset says counts "
+                               "for all of a request's models: name one.",
+                               STR_ARGS(shown(*first)), STR_ARGS(shown(slug)));
   return false;
+}
+
+bool preset_named(const struct chat_request *r, struct str member, struct arena *arena, struct str *slug,
+                  struct fault_note *note) {
+  struct str prefix = STR("@preset/");
+  *note = (struct fault_note){0};
+  *slug = model_name_split(r->model).preset;
+  for (unsigned i = 0; i < r->model_count; i++)
+    if (!is_same(model_name_split(r->models[i]).preset, slug, arena, note)) return false;
+  if (str_starts_nocase(member, prefix)) member = str_skip(member, prefix.len);
+  return is_same(member, slug, arena, note);
 }
 
 bool preset_apply(const struct preset_set *set, struct str slug, struct str body, struct arena *arena,
@@ -189,7 +204,7 @@ bool preset_request(const struct preset_set *set, struct chat_request *r, struct
   note->message = STR("\"preset\" must be a preset's slug.");
   if (json_is(&r->doc, value, JSON_STRING) && (!json_string(&r->doc, value, arena, &member) || !member.len))
     return false;
-  if (!preset_named(r->model, member, &slug, note)) return false;
+  if (!preset_named(r, member, arena, &slug, note)) return false;
   if (!slug.len) return true;
   if (!preset_apply(set, slug, body, arena, &merged, use, note)) return false;
   chat_request_free(r);

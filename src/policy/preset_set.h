@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "surface/chat_merge.h"
+#include "surface/openai_chat.h"
 
 enum preset_status { PRESET_ACTIVE, PRESET_DISABLED, PRESET_ARCHIVED, PRESET_STATUSES };
 // "active", "disabled", "archived".
@@ -36,9 +37,11 @@ const struct preset *preset_set_find(const struct preset_set *set, struct str sl
 
 // --- in a request ---
 
-// Which preset a request asks for: its model's ("@preset/slug", "model@preset/slug") or its member `preset` (a slug, or
-// "@preset/slug"). *slug is empty when it asks for none. False: *note says that the two differ.
-bool preset_named(struct str model, struct str member, struct str *slug, struct fault_note *note);
+// Which preset a request asks for: in a model's place ("@preset/slug:nitro", "model@preset/slug"; the first of `models`
+// or another), or by its member `preset` (`member`: a slug, or "@preset/slug"). *slug is empty when it asks for none.
+// False: *note says that it names several.
+bool preset_named(const struct chat_request *r, struct str member, struct arena *arena, struct str *slug,
+                  struct fault_note *note);
 
 // What a request got of a preset. In its arena, so that the set is not needed any more.
 struct preset_use {

@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "policy/model_name.h"
 #include "surface/chat_members.h"
+#include "surface/chat_merge_names.h"
 #include "surface/chat_shared.h"
 
 enum { CACHE_TTL_MAX = 86400, ROOM = 256, ESCAPED = 6 };
@@ -208,9 +208,7 @@ static void write_messages(struct buf *out, const struct json_doc *doc, uint32_t
 struct merge {
   struct json_doc own, theirs;
   struct str prompt;
-  struct str model;    // of the request, decoded
-  bool asks;           // it names a preset, behind `base`
-  struct str base;     // empty: the preset alone
+  struct chat_merge_names names;
   bool caps, reasons;  // the request has a member of the group
   bool names_models;   // it has models, but no model
   struct arena *arena;
@@ -241,10 +239,6 @@ static void look_at_request(struct merge *m) {
   m->caps = has(doc, STR("max_tokens")) || has(doc, STR("max_completion_tokens"));
   m->reasons = has(doc, STR("reasoning")) || has(doc, STR("reasoning_effort")) || has(doc, STR("include_reasoning"));
   m->names_models = has(doc, STR("models")) && !has(doc, STR("model"));
-  uint32_t model = json_get(doc, 0, STR("model"));
-  struct str slug = {0};
-  if (string_at(doc, model, m->arena, &m->model)) model_name_split(m->model, &m->base, &slug);
-  m->asks = slug.len > 0;
 }
 
 // One member of the request that is not null; a tool list that cannot be united is left to the check behind us.
@@ -254,14 +248,12 @@ static bool write_own(struct merge *m, uint32_t key, uint32_t value) {
   switch (chat_member_find(doc, key)) {
     case CHAT_MEMBER_PRESET: return true;
     case CHAT_MEMBER_MODEL:
-      if (!m->asks) break;
-      if (m->base.len) {
-        json_write_key(&m->out, STR("model"));
-        json_write_str(&m->out, m->base);
-        return true;
-      }
-      theirs = given(&m->theirs, STR("model"));
-      if (theirs != JSON_NONE) write_value(&m->out, STR("model"), json_raw(&m->theirs, theirs));
+      if (!m->names.replaces_model) break;
+      if (m->names.model.len) write_value(&m->out, STR("model"), m->names.model);
+      return true;
+    case CHAT_MEMBER_MODELS:
+      if (!m->names.models.len) break;
+      write_value(&m->out, STR("models"), m->names.models);
       return true;
     case CHAT_MEMBER_MESSAGES:
       json_write_key(&m->out, STR("messages"));
@@ -286,6 +278,13 @@ static bool gives_way(const struct merge *m, uint32_t key, uint32_t value) {
   return has(&m->theirs, name) && !is_overruled(m, chat_member_find(&m->own, key));
 }
 
+static void write_theirs(struct merge *m, uint32_t key, uint32_t value) {
+  if (chat_member_find(&m->theirs, key) == CHAT_MEMBER_MODELS && m->names.models.len)
+    write_value(&m->out, STR("models"), m->names.models);
+  else
+    chat_copy_member(&m->theirs, key, value, &m->out);
+}
+
 static bool write_all(struct merge *m) {
   buf_char(&m->out, '{');
   for (uint32_t key = json_first(&m->own, 0); key != JSON_NONE;) {
@@ -298,7 +297,7 @@ static bool write_all(struct merge *m) {
     struct str name;
     if (json_type(&m->theirs, value) != JSON_NULL && string_at(&m->theirs, key, m->arena, &name) &&
         !has(&m->own, name) && !is_overruled(m, chat_member_find(&m->theirs, key)) && !is_for_gateway(&m->theirs, key))
-      chat_copy_member(&m->theirs, key, value, &m->out);
+      write_theirs(m, key, value);
     key = json_next(&m->theirs, 0, value);
   }
   buf_char(&m->out, '}');
@@ -316,17 +315,18 @@ static void read_flags(const struct json_doc *config, struct chat_merge_flags *f
 static bool merge_into(struct merge *m, struct str body, const struct chat_preset *preset, struct str *out,
                        struct chat_merge_flags *flags, struct fault_note *note) {
   if (!parse_body(&m->own, body, m->arena, note)) return false;
-  enum json_error error = json_parse(&m->theirs, preset->config, 1);
+  enum json_error error = json_parse(&m->theirs, preset->config, 2);
   if (error == JSON_NO_MEMORY) return no_memory(note);
   if (error != JSON_OK || !json_is(&m->theirs, 0, JSON_OBJECT))
     return trouble(note, FAULT_INTERNAL, STR("The preset is damaged: its configuration is no JSON object."));
   read_flags(&m->theirs, flags);
   look_at_request(m);
-  if (m->asks && !m->base.len && !has(&m->theirs, STR("model")) && !has(&m->theirs, STR("models")) &&
-      !has(&m->own, STR("models")))
+  if (!chat_merge_names(&m->own, &m->theirs, m->arena, &m->names)) return no_memory(note);
+  if (m->names.none)
     return trouble(note, FAULT_BAD_REQUEST,
                    STR("The preset names no model. Put one before it: \"author/model@preset/slug\"."));
-  size_t most = body.len + preset->config.len + ESCAPED * (preset->system_prompt.len + m->model.len) + ROOM;
+  size_t most = body.len + preset->config.len + m->names.model.len + m->names.models.len +
+                ESCAPED * preset->system_prompt.len + ROOM;
   if (!room_for(&m->out, m->arena, most) || !write_all(m)) return no_memory(note);
   assert(!m->out.failed);
   *out = buf_view(&m->out);

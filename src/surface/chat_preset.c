@@ -98,9 +98,8 @@ static bool check_cache(const struct json_doc *doc, struct fault_note *note) {
 
 // A preset that names a preset would have to be looked up again and again.
 static bool check_models(const struct chat_request *r, struct fault_note *note) {
-  struct str base, slug;
-  model_name_split(r->model, &base, &slug);
-  for (unsigned i = 0; i < r->model_count && !slug.len; i++) model_name_split(r->models[i], &base, &slug);
+  struct str slug = model_name_split(r->model).preset;
+  for (unsigned i = 0; i < r->model_count && !slug.len; i++) slug = model_name_split(r->models[i]).preset;
   if (!slug.len) return true;
   return refuse(note, "model", STR("A preset's model must be a model, not another preset."));
 }

@@ -158,18 +158,7 @@ class Routes(unittest.TestCase):
         other.stop()
 
 
-def not_yet():
-    """Presets cannot be asked for as long as their name counts as an unknown model's."""
-    put("probe", {"model": "test/model"})
-    return gateway.chat(model="@preset/probe").status != 200
-
-
 class Inference(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        if not_yet():
-            raise unittest.SkipTest("requests do not resolve @preset/ yet")
-
     def sent(self, **body):
         """What the provider gets of a request."""
         before = len(mock.seen)
@@ -214,6 +203,54 @@ class Inference(unittest.TestCase):
         for n in range(20):
             put("newest", {"model": "test/model", "seed": n})
             self.assertEqual(self.sent(model="@preset/newest")["seed"], n)
+
+    def test_suffixes(self):
+        """Behind the preset or before it: as if they stood behind the model."""
+        put("suffix", {"model": "test/model", "temperature": 0.25})
+        put("only-models", {"models": ["test/model", "test/other"]})
+        for name, variants, models in (("@preset/suffix:floor", ["floor"], ["test/model"]),
+                                       ("test/other@preset/suffix:floor", ["floor"], ["test/other"]),
+                                       ("test/other:nitro@preset/suffix", ["nitro"], ["test/other"]),
+                                       ("test/other:thinking@preset/suffix:floor", ["floor", "thinking"], ["test/other"]),
+                                       ("@preset/only-models:nitro", ["nitro"], ["test/model", "test/other"])):
+            with self.subTest(name):
+                sent = self.sent(model=name)
+                self.assertEqual(self.model, models[0])
+                self.assertEqual("reasoning" in json.dumps(sent), "thinking" in variants)
+                if "@preset/suffix" in name:
+                    self.assertEqual(sent["temperature"], 0.25)
+                seen = gateway.call("POST", "/api/v1/signalbox/explain",
+                                    {"model": name, "messages": [{"role": "user", "content": "hi"}]}).json
+                self.assertEqual(seen["models"], models)
+                self.assertIn("throughput" if "nitro" in variants else "Sorted by price", seen["candidates"][0]["reason"])
+        r = gateway.chat(model="@preset/suffix:fast")
+        self.assertEqual(r.status, 400, r)
+        self.assertIn("no variant :fast", r.json["error"]["message"])
+
+    def test_among_models(self):
+        put("listed", {"model": "test/model", "temperature": 0.25})
+        put("another", {"model": "test/other"})
+        for models, want in ((["@preset/listed", "test/other"], "model"), (["test/other", "@preset/listed:nitro"], "other"),
+                             (["test/other@preset/listed:floor"], "other")):
+            with self.subTest(models):
+                sent = self.sent(models=models)
+                self.assertEqual((sent["model"], sent["temperature"]), (f"upstream-{want}", 0.25))
+        sent = self.sent(model="test/other", models=["@preset/listed"])
+        self.assertEqual((sent["model"], sent["temperature"]), ("upstream-other", 0.25))
+        r = gateway.chat(models=["@preset/listed", "@preset/another"])
+        self.assertEqual(r.status, 400, r)
+        for word in ("listed", "another", "name one"):
+            self.assertIn(word, r.json["error"]["message"])
+        r = gateway.chat(models=["test/model", "@preset/zzzzzz"])
+        self.assertEqual(r.status, 404, r)
+
+    def test_metadata_names_it(self):
+        put("told", {"model": "test/model"})
+        r = gateway.call("POST", "/api/v1/chat/completions",
+                         {"model": "@preset/told", "messages": [{"role": "user", "content": "hi"}]},
+                         headers={"X-OpenRouter-Metadata": "enabled"})
+        self.assertEqual(r.json["openrouter_metadata"]["requested"], "@preset/told")
+        self.assertEqual(r.json["model"], "test/model")
 
     def test_fallback_models(self):
         put("chain", {"models": ["test/other", "test/model"]})

@@ -171,21 +171,26 @@ static void test_an_id_wins_over_a_router(void **state) {
 static void test_presets_are_split_off(void **state) {
   (void)state;
   static const struct {
-    const char *text, *base, *preset;
+    const char *text, *base, *preset, *suffix;
   } cases[] = {
-      {"openai/gpt-4o", "openai/gpt-4o", ""},
-      {"@preset/mail", "", "mail"},
-      {"openai/gpt-4o:nitro@preset/mail", "openai/gpt-4o:nitro", "mail"},
-      {"a@b@preset/c", "a@b", "c"},
-      {"@preset/", "@preset/", ""},
-      {"a@preset", "a@preset", ""},
-      {"", "", ""},
+      {"openai/gpt-4o", "openai/gpt-4o", "", ""},
+      {"@preset/mail", "", "mail", ""},
+      {"@Preset/mail:nitro", "", "mail", ":nitro"},
+      {"@preset/mail:free:nitro", "", "mail", ":free:nitro"},
+      {"openai/gpt-4o:nitro@preset/mail", "openai/gpt-4o:nitro", "mail", ""},
+      {"openai/gpt-4o@preset/mail:floor", "openai/gpt-4o", "mail", ":floor"},
+      {"openai/gpt-4o:free@preset/mail:", "openai/gpt-4o:free", "mail", ":"},
+      {"a@b@preset/c", "a@b", "c", ""},
+      {"@preset/", "@preset/", "", ""},
+      {"a@preset/:nitro", "a@preset/:nitro", "", ""},
+      {"a@preset", "a@preset", "", ""},
+      {"", "", "", ""},
   };
   for (size_t i = 0; i < COUNT(cases); i++) {
-    struct str base, preset;
-    model_name_split(str_from_cstr(cases[i].text), &base, &preset);
-    assert_true(str_eq(base, str_from_cstr(cases[i].base)));
-    assert_true(str_eq(preset, str_from_cstr(cases[i].preset)));
+    struct model_reference r = model_name_split(str_from_cstr(cases[i].text));
+    assert_true(str_eq(r.base, str_from_cstr(cases[i].base)));
+    assert_true(str_eq(r.preset, str_from_cstr(cases[i].preset)));
+    assert_true(str_eq(r.suffix, str_from_cstr(cases[i].suffix)));
   }
 }
 
@@ -221,9 +226,8 @@ static void test_random_names(void **state) {
     exact = realloc(exact, len ? len : 1);
     struct model_name name;
     struct fault_note note = {0};
-    struct str base, preset;
-    model_name_split(str_from(exact, len), &base, &preset);
-    assert_int_equal(base.len + preset.len + (preset.len ? 8 : 0), len);
+    struct model_reference parts = model_name_split(str_from(exact, len));
+    assert_int_equal(parts.base.len + parts.preset.len + parts.suffix.len + (parts.preset.len ? 8 : 0), len);
     if (model_name_resolve(&all, str_from(exact, len), &arena, &name, &note)) {
       assert_true((name.model != NULL) == (name.kind == MODEL_PLAIN || name.kind == MODEL_ALIAS));
     } else {

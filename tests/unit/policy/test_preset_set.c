@@ -58,21 +58,37 @@ static void test_words(void **state) {
 static void test_named(void **state) {
   (void)state;
   static const struct {
-    const char *model, *member, *want;  // want NULL: refused
+    const char *model, *first, *second, *member, *want;  // want NULL: refused
   } cases[] = {
-      {"a/b", "", ""},         {"", "", ""},
-      {"@preset/x", "", "x"},  {"a/b@preset/x", "", "x"},
-      {"a/b", "x", "x"},       {"a/b", "@preset/x", "x"},
-      {"@preset/x", "X", "x"}, {"@preset/x", "y", NULL},
-      {"@preset/", "", ""},
+      {"a/b", "", "", "", ""},
+      {"", "", "", "", ""},
+      {"@preset/x", "", "", "", "x"},
+      {"@preset/x:nitro", "", "", "", "x"},
+      {"a/b@preset/x", "", "", "", "x"},
+      {"a/b", "", "", "x", "x"},
+      {"a/b", "", "", "@preset/x", "x"},
+      {"@preset/x", "", "", "X", "x"},
+      {"@preset/x", "", "", "y", NULL},
+      {"@preset/", "", "", "", ""},
+      {"", "@preset/x", "a/b", "", "x"},
+      {"", "a/b", "c/d@preset/x", "", "x"},
+      {"a/b", "@preset/x:floor", "@preset/X", "x", "x"},
+      {"a/b", "@preset/x", "@preset/y", "", NULL},
+      {"@preset/y", "a/b", "@preset/x", "", NULL},
+      {"", "@preset/x", "a/b", "y", NULL},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct str slug;
     struct fault_note note;
-    bool ok = preset_named(str_from_cstr(cases[i].model), str_from_cstr(cases[i].member), &slug, &note);
+    struct arena arena = {0};
+    struct chat_request r = {.model = str_from_cstr(cases[i].model), .model_count = 2};
+    r.models[0] = str_from_cstr(cases[i].first);
+    r.models[1] = str_from_cstr(cases[i].second);
+    bool ok = preset_named(&r, str_from_cstr(cases[i].member), &arena, &slug, &note);
     assert_int_equal(ok, cases[i].want != NULL);
     if (ok) assert_true(str_eq(slug, str_from_cstr(cases[i].want)));
     if (!ok) assert_int_equal(note.fault, FAULT_BAD_REQUEST);
+    arena_free(&arena);
   }
 }
 
@@ -124,6 +140,9 @@ static void test_request(void **state) {
       {"{\"model\":\"@Preset/writer\",\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE, "Write.", "a/b"},
       {"{\"model\":\"x/y@preset/writer\",\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE, "Write.", "x/y"},
       {"{\"preset\":\"@preset/\\u0077riter\",\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE, "Write.", "a/b"},
+      {"{\"models\":[\"@preset/writer:nitro\",\"x/y\"],\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE,
+       "[\"a/b:nitro\",\"x/y\"]", ""},
+      {"{\"model\":\"@preset/writer:free\",\"messages\":[{\"role\":\"user\"}]}", FAULT_NONE, "Write.", "a/b:free"},
       {"{\"preset\":\"\",\"messages\":[{\"role\":\"user\"}]}", FAULT_BAD_REQUEST, "slug", NULL},
       {"{\"model\":\"@preset/coder\",\"preset\":\"writer\",\"messages\":[{\"role\":\"user\"}]}", FAULT_BAD_REQUEST,
        "different", NULL},
