@@ -52,8 +52,8 @@ void explain_tag(struct buf *out, const struct endpoint *e) {
   buf_str(out, e->tag);
 }
 
-static const char *sort_text(const struct plan *p) {
-  switch (p->sort) {
+static const char *sort_text(const struct routing_candidate *c) {
+  switch ((enum sort_by)c->sort) {
     case SORT_PRICE: return "price";
     case SORT_THROUGHPUT: return "throughput";
     case SORT_LATENCY: return "latency";
@@ -63,11 +63,11 @@ static const char *sort_text(const struct plan *p) {
   return "what was asked for";
 }
 
-static void place_text(struct buf *out, const struct plan *p, const struct routing_candidate *c) {
+static void place_text(struct buf *out, const struct routing_candidate *c) {
   switch ((enum routing_place)c->place) {
     case ROUTING_STICKY: buf_lit(out, "The conversation's prompt is cached there"); break;
     case ROUTING_ORDERED: buf_lit(out, "In provider.order"); break;
-    case ROUTING_SORTED: buf_printf(out, "Sorted by %s", sort_text(p)); break;
+    case ROUTING_SORTED: buf_printf(out, "Sorted by %s", sort_text(c)); break;
     case ROUTING_DRAWN:
       if (c->weight > 0 && c->weight < 0.9995)
         buf_printf(out, "Drawn by 1/price\xC2\xB2 with a chance of %.1f %%", c->weight * 100);
@@ -75,11 +75,11 @@ static void place_text(struct buf *out, const struct plan *p, const struct routi
         buf_lit(out, "The only one to draw from");
       break;
     case ROUTING_BY_PRICE: buf_lit(out, "Behind those before it, by price"); break;
-    case ROUTING_UNMEASURED: buf_printf(out, "Its %s is not known yet: tried, to learn it", sort_text(p));
+    case ROUTING_UNMEASURED: buf_printf(out, "Its %s is not known yet: tried, to learn it", sort_text(c));
   }
 }
 
-void explain_reason(struct buf *out, const struct plan *p, const struct routing_candidate *c) {
+void explain_reason(struct buf *out, const struct routing_candidate *c) {
   static const char *const bands[] = {
       [ROUTING_BAND_GOOD] = "",
       [ROUTING_BAND_SLOW] = "; after others: it misses preferred_min_throughput or preferred_max_latency",
@@ -93,7 +93,7 @@ void explain_reason(struct buf *out, const struct plan *p, const struct routing_
     buf_str(out, reason);
   } else {
     if (c->model) buf_lit(out, "Another model, should those before it fail. ");
-    place_text(out, p, c);
+    place_text(out, c);
     buf_str(out, str_from_cstr(bands[c->band]));
   }
   buf_char(out, '.');
@@ -107,7 +107,7 @@ static void made_member(struct buf *out, struct str key, struct buf *text) {
   buf_clear(text);
 }
 
-static void identity_members(struct buf *out, const struct plan *p, const struct routing_candidate *c) {
+static void identity_members(struct buf *out, const struct routing_candidate *c) {
   const struct endpoint *e = c->endpoint;
   struct buf text;
   buf_init(&text, 4096);
@@ -117,7 +117,7 @@ static void identity_members(struct buf *out, const struct plan *p, const struct
   explain_tag(&text, e);
   made_member(out, STR("tag"), &text);
   string_member(out, STR("upstream_model"), e->upstream_model);
-  explain_reason(&text, p, c);
+  explain_reason(&text, c);
   made_member(out, STR("reason"), &text);
   buf_free(&text);
 }
@@ -183,7 +183,7 @@ static void candidate_object(struct buf *out, const struct explain *e, unsigned 
   const struct routing_candidate *c = &e->plan->routing.candidates[n];
   buf_char(out, '{');
   u64_member(out, STR("position"), n + 1);
-  identity_members(out, e->plan, c);
+  identity_members(out, c);
   word_member(out, STR("place"), explain_place(c));
   word_member(out, STR("band"), explain_band(c));
   number_member(out, STR("weight"), c->weight, 6);
@@ -196,7 +196,7 @@ static void excluded_object(struct buf *out, const struct explain *e, unsigned n
   const struct routing *r = &e->plan->routing;
   const struct routing_candidate *c = &r->candidates[r->count + n];
   buf_char(out, '{');
-  identity_members(out, e->plan, c);
+  identity_members(out, c);
   word_member(out, STR("excluded_by"), routing_filter_name((enum routing_filter)c->filter));
   buf_char(out, '}');
 }

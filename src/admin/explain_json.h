@@ -12,7 +12,7 @@ struct explain {
 // `{"requested":…,"candidates":[…],"excluded":[…],"auto":…}`; docs/explain.md names the members.
 void explain_json(struct buf *out, const struct explain *e);
 // The sentence on one candidate, or on what keeps it out; without quotes.
-void explain_reason(struct buf *out, const struct plan *p, const struct routing_candidate *c);
+void explain_reason(struct buf *out, const struct routing_candidate *c);
 const char *explain_band(const struct routing_candidate *c);
 const char *explain_place(const struct routing_candidate *c);
 // "google-vertex/us-east5": the provider's slug with its sub-offer.

@@ -149,7 +149,7 @@ static void print_rows(const struct plan *p, unsigned from, unsigned count, int 
     buf_clear(&text);
     if (c->filter != ROUTING_FILTER_NONE)
       buf_printf(&text, "%s: ", routing_filter_name((enum routing_filter)c->filter));
-    explain_reason(&text, p, c);
+    explain_reason(&text, c);
     print_text(&text);
     putchar('\n');
   }

@@ -7,6 +7,7 @@
 #include "gateway/failover.h"
 #include "gateway/gateway.h"
 #include "gateway/path.h"
+#include "gateway/planning.h"
 #include "gateway/prepare.h"
 #include "gateway/relay.h"
 #include "gateway/sidecar.h"
@@ -207,6 +208,7 @@ void attempt_start(struct attempt *a) {
   struct inference *in = a->request->inference;
   struct fault_note note;
   const struct endpoint *e = a->endpoint;
+  bool ready = planning_body(r, e, &note);
   a->started_ns = a->reason == ATTEMPT_FIRST ? r->ready_ns : time_mono_ns();
   a->head_ns = 0;
   a->rounds = 0;
@@ -224,6 +226,10 @@ void attempt_start(struct attempt *a) {
   metric_add(&r->worker->metrics, METRIC_upstream_attempts_total, 1);
   if (in->chat.stream) client_quiet_timer(r->client, request_config(r)->keepalive_comment_ms);
   failover_watch(a);
+  if (!ready) {
+    attempt_failed(a, note.fault, note.message);
+    return;
+  }
   a->dialect = dialect_of(e);
   if (!a->dialect && chat_request_wants_responses(&in->chat, e)) a->dialect = dialect_responses(e);
   a->inlines = !a->dialect && chat_request_names_files(&in->chat, e);

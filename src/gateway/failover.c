@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "gateway/gateway.h"
 #include "gateway/path.h"
+#include "gateway/planning.h"
 #include "gateway/prepare.h"
 #include "gateway/relay.h"
 #include "gateway/sticky.h"
@@ -166,8 +167,9 @@ static bool is_well(const struct request *r, const struct endpoint *e, uint64_t 
          !keys_are_benched(r, e, now_ms);
 }
 
-// The first target not tried that is well and lets itself be asked; else, unless `well`, the first not tried at all.
-static int target_choose(struct request *r, bool well) {
+// The first target not tried that is well and lets itself be asked; else, unless `beside` another, the first not tried
+// at all. Beside another only one that gets the same body.
+static int target_choose(struct request *r, bool beside) {
   struct inference *in = r->inference;
   uint64_t now = loop_now_ms(r->worker->loop);
   int any = -1;
@@ -175,13 +177,13 @@ static int target_choose(struct request *r, bool well) {
     const struct endpoint *e = in->targets[i];
     if (in->tried >> i & 1) continue;
     if (any < 0) any = (int)i;
-    if (!is_well(r, e, now)) continue;
+    if (!is_well(r, e, now) || (beside && planning_variant(in, i) != in->variant)) continue;
     struct records records = records_of(r, e, -1);
     if (!admit(records.endpoint, now)) continue;
     if (admit(records.provider, now)) return (int)i;
     abandon(records.endpoint);
   }
-  return well ? -1 : any;
+  return beside ? -1 : any;
 }
 
 // A provider that may have so many requests at a time does not get more, and others do not wait for it.

@@ -46,5 +46,26 @@ bool planning_targets(struct request *r, struct fault_note *note) {
     in->targets[in->target_count++] = plan->routing.candidates[i].endpoint;
   if (r->wants_metadata && !in->requested.len)
     in->requested = arena_str(&r->arena, plan->name.text.len ? plan->name.text : in->targets[0]->model->id);
-  return chat_request_vary(&in->chat, plan->thinking, plan->online, &r->arena, note);
+  return true;
+}
+
+unsigned planning_variant(const struct inference *in, unsigned target) {
+  return in->plan && in->plan->varies_body ? plan_body(in->plan, target) : 0;
+}
+
+bool planning_body(struct request *r, const struct endpoint *target, struct fault_note *note) {
+  struct inference *in = r->inference;
+  unsigned variant = in->variant;
+  if (LIKELY(!in->plan || !in->plan->varies_body)) return true;
+  for (unsigned i = 0; i < in->target_count; i++)
+    if (in->targets[i] == target) variant = planning_variant(in, i);
+  if (variant == in->variant) return true;
+  if (!in->variant) in->plain_body = in->chat.body;
+  in->conversation = NULL;
+  if (in->variant) {
+    chat_request_free(&in->chat);
+    if (!chat_request_parse(&in->chat, in->plain_body, &r->arena, note)) return false;
+  }
+  in->variant = (uint8_t)variant;
+  return chat_request_vary(&in->chat, variant & VARIANT_THINKING, variant & VARIANT_ONLINE, &r->arena, note);
 }

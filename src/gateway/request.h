@@ -45,6 +45,8 @@ struct inference {
   uint32_t tried;           // bits of targets
   const struct plan *plan;  // how they were chosen; NULL: not yet. Its strings are good until the answer flows
   struct preset_use preset;
+  struct str plain_body;       // what `chat` was parsed of before a variant changed it, see planning_body
+  uint8_t variant;             // that changed it: bits of enum model_variant; 0: none
   uint64_t conversation_hash;  // see sticky.h; 0: it was not asked for
   bool conversation_named;     // by the client: a session
   struct str requested;        // the model the client named first; kept when it wants metadata

@@ -19,10 +19,17 @@ static bool no_memory(struct fault_note *note) {
 
 // --- models ---
 
-static void add_model(struct plan *p, const struct model *m) {
+static const unsigned sorting = VARIANT_NITRO | VARIANT_FLOOR | VARIANT_EXACTO;
+static const unsigned letting_in = VARIANT_NITRO | VARIANT_FLOOR | VARIANT_FREE;  // what changes who is asked
+static const unsigned of_body = VARIANT_THINKING | VARIANT_ONLINE;
+
+static void add_model(struct plan *p, const struct model *m, unsigned variants) {
   for (unsigned i = 0; i < p->model_count; i++)
-    if (p->models[i] == m) return;
-  if (p->model_count < PLAN_MODELS) p->models[p->model_count++] = m;
+    if (p->models[i] == m && !((p->variants[i] ^ variants) & letting_in)) return;
+  if (p->model_count == PLAN_MODELS) return;
+  if (variants & of_body) p->varies_body = true;
+  p->models[p->model_count] = m;
+  p->variants[p->model_count++] = variants;
 }
 
 // What the conversation had before, unless the request wants to be looked at anew.
@@ -33,7 +40,8 @@ static const struct model *pinned_model(const struct plan_query *q, const struct
   return q->pinned ? q->pinned : q->sticky ? q->sticky->model : NULL;
 }
 
-static bool choose(const struct plan_query *q, struct arena *arena, struct plan *out, struct fault_note *note) {
+static bool choose(const struct plan_query *q, unsigned variants, struct arena *arena, struct plan *out,
+                   struct fault_note *note) {
   struct auto_wish wish = {0};
   struct str why = {0}, named;
   if (q->house_auto) wish = *q->house_auto;
@@ -45,14 +53,14 @@ static bool choose(const struct plan_query *q, struct arena *arena, struct plan 
     return refuse(note, FAULT_NO_ENDPOINT, "model",
                   arena_printf(arena, "No model can be chosen for this request: %.*s", STR_ARGS(why)));
   }
-  for (unsigned i = 0; i < out->choice.count; i++) add_model(out, out->choice.models[i]);
+  for (unsigned i = 0; i < out->choice.count; i++) add_model(out, out->choice.models[i], variants);
   return true;
 }
 
-static bool choose_free(const struct plan_query *q, struct plan *out, struct fault_note *note) {
+static bool choose_free(const struct plan_query *q, unsigned variants, struct plan *out, struct fault_note *note) {
   const struct model *found[PLAN_MODELS];
   unsigned n = auto_free(q->catalogue, &out->facts, q->seed, found, PLAN_MODELS);
-  for (unsigned i = 0; i < n; i++) add_model(out, found[i]);
+  for (unsigned i = 0; i < n; i++) add_model(out, found[i], variants | VARIANT_FREE);
   if (n) return true;
   out->availability = AVAILABILITY_NO_ENDPOINTS;
   return refuse(note, FAULT_NO_ENDPOINT, "model",
@@ -64,9 +72,9 @@ static bool choose_free(const struct plan_query *q, struct plan *out, struct fau
 static bool add_name(const struct plan_query *q, const struct model_name *name, struct arena *arena, struct plan *out,
                      struct fault_note *note) {
   switch (name->kind) {
-    case MODEL_AUTO: return choose(q, arena, out, note);
-    case MODEL_FREE: return choose_free(q, out, note);
-    default: add_model(out, name->model); return true;
+    case MODEL_AUTO: return choose(q, name->variants, arena, out, note);
+    case MODEL_FREE: return choose_free(q, name->variants, out, note);
+    default: add_model(out, name->model, name->variants); return true;
   }
 }
 
@@ -101,14 +109,6 @@ static bool other_names(const struct plan_query *q, struct arena *arena, struct 
 
 // --- wishes ---
 
-// What a variant stands for; what the request says in so many words goes before it.
-static void apply_variants(unsigned variants, struct preferences *p) {
-  if (p->sort != SORT_NONE) return;
-  if (variants & VARIANT_NITRO) p->sort = SORT_THROUGHPUT;
-  if (variants & VARIANT_FLOOR) p->sort = SORT_PRICE;
-  if (variants & VARIANT_EXACTO) p->sort = SORT_EXACTO;
-}
-
 // "fallback" is what is done anyway; "sort" is sort.partition none.
 static bool read_route(const struct chat_request *r, struct preferences *p, struct fault_note *note) {
   uint32_t route = chat_member_at(r, CHAT_MEMBER_ROUTE);
@@ -121,16 +121,12 @@ static bool read_route(const struct chat_request *r, struct preferences *p, stru
 }
 
 static bool read_wishes(const struct plan_query *q, struct arena *arena, struct plan *out, struct fault_note *note) {
-  static const unsigned sorting = VARIANT_NITRO | VARIANT_FLOOR | VARIANT_EXACTO;
   const struct chat_request *r = q->request;
   out->preferences = &PREFERENCES_NONE;
-  if (!(r->index->present & (CHAT_BIT(CHAT_MEMBER_PROVIDER) | CHAT_BIT(CHAT_MEMBER_ROUTE))) &&
-      !(out->name.variants & sorting))
-    return true;
+  if (!(r->index->present & (CHAT_BIT(CHAT_MEMBER_PROVIDER) | CHAT_BIT(CHAT_MEMBER_ROUTE)))) return true;
   struct preferences *p = arena_alloc(arena, sizeof *p);
   if (!p) return no_memory(note);
   if (!preferences_read(r, arena, p, note)) return false;
-  apply_variants(out->name.variants, p);
   out->preferences = p;
   return read_route(r, p, note);
 }
@@ -146,7 +142,9 @@ static const char *strategy_of(const struct plan *p, const struct chat_request *
     case MODEL_ALIAS: return "latest";
     case MODEL_PLAIN: break;
   }
-  return r->model_count && p->model_count > 1 ? "fallback" : "direct";
+  for (unsigned i = 1; i < p->model_count && r->model_count; i++)
+    if (p->models[i] != p->models[0]) return "fallback";
+  return "direct";
 }
 
 // --- nothing is left ---
@@ -194,10 +192,17 @@ static unsigned removed_in_all(const struct routing *r) {
   return n;
 }
 
+static bool model_comes_before(const struct plan *p, unsigned m) {
+  for (unsigned i = 0; i < m; i++)
+    if (p->models[i] == p->models[m]) return true;
+  return false;
+}
+
 // "openai/gpt-4o and 2 others"
 static struct str models_text(const struct plan *p, struct arena *arena) {
   struct str id = p->models[0]->id;
-  unsigned others = p->model_count - 1;
+  unsigned others = 0;
+  for (unsigned i = 1; i < p->model_count; i++) others += !model_comes_before(p, i);
   if (!others) return id;
   return arena_printf(arena, "%.*s and %u other model%s", STR_ARGS(id), others, others > 1 ? "s" : "");
 }
@@ -251,17 +256,38 @@ static bool nothing_left(struct plan *p, struct arena *arena, struct fault_note 
 
 // --- the plan ---
 
+// NULL in *out: no name has any.
+static bool read_variants(const struct plan *p, struct arena *arena, const struct routing_variant **out) {
+  unsigned any = 0;
+  *out = NULL;
+  for (unsigned i = 0; i < p->model_count; i++) any |= p->variants[i];
+  if (!(any & (sorting | letting_in))) return true;
+  struct routing_variant *list = arena_zalloc(arena, p->model_count * sizeof *list);
+  if (!list) return false;
+  for (unsigned i = 0; i < p->model_count; i++) {
+    unsigned bits = p->variants[i];
+    list[i].only_free = bits & VARIANT_FREE;
+    list[i].priority_tier = bits & VARIANT_NITRO;
+    list[i].flex_tier = bits & VARIANT_FLOOR;
+    if (bits & VARIANT_NITRO) list[i].sort = SORT_THROUGHPUT;
+    if (bits & VARIANT_FLOOR) list[i].sort = SORT_PRICE;
+    if (bits & VARIANT_EXACTO) list[i].sort = SORT_EXACTO;
+  }
+  *out = list;
+  return true;
+}
+
 static bool route(const struct plan_query *q, struct arena *arena, struct plan *out, struct fault_note *note) {
-  unsigned variants = out->name.variants;
+  const struct routing_variant *variants;
+  if (!read_variants(out, arena, &variants)) return no_memory(note);
   bool tier = q->request->index->present & CHAT_BIT(CHAT_MEMBER_SERVICE_TIER);
   struct routing_query rq = {
       .catalogue = q->catalogue,
       .models = out->models,
       .model_count = out->model_count,
-      .only_free = (variants & VARIANT_FREE) || out->name.kind == MODEL_FREE,
-      .priority_tier = (variants & VARIANT_NITRO) ||
-                       (tier && (wants_tier(q->request, STR("priority")) || wants_tier(q->request, STR("fast")))),
-      .flex_tier = (variants & VARIANT_FLOOR) || (tier && wants_tier(q->request, STR("flex"))),
+      .variants = variants,
+      .priority_tier = tier && (wants_tier(q->request, STR("priority")) || wants_tier(q->request, STR("fast"))),
+      .flex_tier = tier && wants_tier(q->request, STR("flex")),
       .preferences = out->preferences,
       .house = q->house,
       .facts = &out->facts,
@@ -272,7 +298,6 @@ static bool route(const struct plan_query *q, struct arena *arena, struct plan *
       .max = q->max,
       .explain = q->explain,
   };
-  out->sort = out->preferences->sort == SORT_NONE && q->house ? q->house->sort : out->preferences->sort;
   if (!routing_decide(&rq, arena, &out->routing)) return no_memory(note);
   return out->routing.count || nothing_left(out, arena, note);
 }
@@ -286,10 +311,12 @@ bool plan_make(const struct plan_query *q, struct arena *arena, struct plan *out
   request_facts_of(q->request, &out->facts);
   if (!add_name(q, &out->name, arena, out, note)) return false;
   if (q->request->model_count && !other_names(q, arena, out, note)) return false;
-  out->thinking = out->name.variants & VARIANT_THINKING;
-  out->online = out->name.variants & VARIANT_ONLINE;
   out->strategy = strategy_of(out, q->request);
   return route(q, arena, out, note);
+}
+
+unsigned plan_body(const struct plan *p, unsigned candidate) {
+  return p->variants[p->routing.candidates[candidate].model] & of_body;
 }
 
 // --- availability ---

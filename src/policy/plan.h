@@ -41,13 +41,12 @@ enum { PLAN_MODELS = 24 };
 
 struct plan {
   const struct chat_request *request;
-  struct model_name name;  // the first one
-  // What its variants ask of the body: chat_merge_variant. Sorting and tiers are in the preferences already.
-  bool thinking, online;
-  const struct model *models[PLAN_MODELS];  // in order, each once
+  struct model_name name;                   // the first one
+  const struct model *models[PLAN_MODELS];  // in order; one comes again when its name lets in other endpoints
   unsigned model_count;
+  unsigned variants[PLAN_MODELS];         // of each one's name: bits of enum model_variant
+  bool varies_body;                       // those of some ask for another body: plan_body
   const struct preferences *preferences;  // never NULL
-  enum sort_by sort;                      // of the request, its variants, or the configuration
   struct request_facts facts;
   struct auto_choice choice;  // of automatic choice: count is not 0
   struct routing routing;
@@ -58,6 +57,10 @@ struct plan {
 // False: *note says what is wrong, or what keeps every endpoint out; *out is then good for availability_write. The plan
 // points into the request, the catalogue and the arena.
 bool plan_make(const struct plan_query *q, struct arena *arena, struct plan *out, struct fault_note *note);
+
+// What the variant of a candidate's name asks of the body: VARIANT_THINKING, VARIANT_ONLINE or both, for
+// chat_merge_variant.
+unsigned plan_body(const struct plan *p, unsigned candidate);
 
 // `"availability":{…}`, a member of the error's object, for a plan that failed because of models or endpoints; else
 // nothing.

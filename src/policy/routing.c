@@ -25,16 +25,26 @@ struct entry {
 struct decision {
   const struct routing_query *q;
   struct routing_rules rules;
-  enum sort_by sort;
+  enum sort_by sort;      // of the model at hand, see vary
+  bool strict;            // of it, too: the caller's own order or sort: uptime does not change it
+  enum sort_by sort_all;  // where the model's name does not say
+  bool strict_all;
   bool ordered;  // there is an `order`
-  bool strict;   // the caller's own order or sort: uptime does not change it
   bool across;   // the models are ranked together
+  bool varies;   // the sorts of the models' names count
   struct entry *entries;
   unsigned count;  // those that stay, in front
   struct entry *out;
   unsigned out_count;  // explain: those that do not
   struct routing *routing;
 };
+
+static void vary(struct decision *d, unsigned model) {
+  if (!d->varies) return;
+  enum sort_by named = (enum sort_by)d->q->variants[model].sort;
+  d->sort = named != SORT_NONE ? named : d->sort_all;
+  d->strict = named != SORT_NONE || d->strict_all;
+}
 
 static void remove_entry(struct decision *d, const struct entry *e, enum routing_filter filter) {
   if (d->routing->removed[filter] < UINT16_MAX) d->routing->removed[filter]++;
@@ -236,7 +246,8 @@ static void draw_all(struct decision *d) {
   struct entry *end = d->entries + d->count;
   for (struct run run = {d->entries, d->entries}; run.to < end;) {
     run = run_next(d, run.to);
-    draw(d, run, run.from->model);
+    vary(d, run.from->model);
+    if (d->sort == SORT_NONE) draw(d, run, run.from->model);
   }
 }
 
@@ -278,25 +289,36 @@ static void first_choices(struct decision *d) {
 
 // --- all of it ---
 
+static bool is_repeated(const struct routing_query *q, unsigned model) {
+  for (unsigned i = 0; i < model; i++)
+    if (q->models[i] == q->models[model]) return true;
+  return false;
+}
+
+static bool has_entry(const struct decision *d, const struct endpoint *e) {
+  for (unsigned i = 0; i < d->count; i++)
+    if (d->entries[i].endpoint == e) return true;
+  return false;
+}
+
+// Of a model that was there before, only what was out then and is not now.
 static void filter_model(struct decision *d, unsigned model) {
   const struct model *m = d->q->models[model];
+  bool repeated = is_repeated(d->q, model);
+  if (repeated && !d->q->variants) return;
+  routing_rules_vary(&d->rules, model);
   for (size_t i = 0; i < m->endpoint_count; i++) {
     struct entry *e = &d->entries[d->count];
     *e = (struct entry){.endpoint = &m->endpoints[i], .model = (uint8_t)model};
     enum routing_filter filter = routing_filter_of(&d->rules, e->endpoint, &e->listed);
     if (filter == ROUTING_FILTER_NONE && d->ordered && d->rules.wish->no_fallbacks && e->listed == RANK_NONE)
       filter = ROUTING_FILTER_FALLBACKS;
+    if (repeated && (filter != ROUTING_FILTER_NONE || has_entry(d, e->endpoint))) continue;
     if (filter == ROUTING_FILTER_NONE)
       d->count++;
     else
       remove_entry(d, e, filter);
   }
-}
-
-static bool is_repeated(const struct routing_query *q, unsigned model) {
-  for (unsigned i = 0; i < model; i++)
-    if (q->models[i] == q->models[model]) return true;
-  return false;
 }
 
 // The filter that the last endpoints fell to, in the order in which they are asked. A tier that nobody asked for is
@@ -332,13 +354,15 @@ static void insert_first(const struct decision *d, struct entry **top, unsigned 
   assert(have == keep);
 }
 
-static void put(struct routing *out, unsigned at, const struct entry *e, enum routing_filter filter) {
-  out->candidates[at] = (struct routing_candidate){.endpoint = e->endpoint,
-                                                   .filter = (uint8_t)filter,
-                                                   .band = e->band,
-                                                   .place = e->place,
-                                                   .model = e->model,
-                                                   .weight = e->weight};
+static void put(struct decision *d, unsigned at, const struct entry *e, enum routing_filter filter) {
+  vary(d, e->model);
+  d->routing->candidates[at] = (struct routing_candidate){.endpoint = e->endpoint,
+                                                          .filter = (uint8_t)filter,
+                                                          .band = e->band,
+                                                          .place = e->place,
+                                                          .model = e->model,
+                                                          .sort = (uint8_t)d->sort,
+                                                          .weight = e->weight};
 }
 
 static void put_all(struct decision *d, unsigned keep) {
@@ -346,16 +370,16 @@ static void put_all(struct decision *d, unsigned keep) {
   struct entry *top[INSERTED_MAX];
   if (d->q->explain || keep > INSERTED_MAX) {
     qsort(d->entries, d->count, sizeof *d->entries, compare);
-    for (unsigned i = 0; i < keep; i++) put(out, i, &d->entries[i], ROUTING_FILTER_NONE);
+    for (unsigned i = 0; i < keep; i++) put(d, i, &d->entries[i], ROUTING_FILTER_NONE);
   } else if (keep) {
     insert_first(d, top, keep);
-    for (unsigned i = 0; i < keep; i++) put(out, i, top[i], ROUTING_FILTER_NONE);
+    for (unsigned i = 0; i < keep; i++) put(d, i, top[i], ROUTING_FILTER_NONE);
   }
   out->count = keep;
   out->removed[ROUTING_FILTER_PLACES] = (uint16_t)(d->count - keep > UINT16_MAX ? UINT16_MAX : d->count - keep);
   if (!d->q->explain) return;
-  for (unsigned i = keep; i < d->count; i++) put(out, i, &d->entries[i], ROUTING_FILTER_PLACES);
-  for (unsigned i = 0; i < d->out_count; i++) put(out, d->count + i, &d->out[i], (enum routing_filter)d->out[i].filter);
+  for (unsigned i = keep; i < d->count; i++) put(d, i, &d->entries[i], ROUTING_FILTER_PLACES);
+  for (unsigned i = 0; i < d->out_count; i++) put(d, d->count + i, &d->out[i], (enum routing_filter)d->out[i].filter);
   out->out_count = d->count - keep + d->out_count;
 }
 
@@ -374,21 +398,37 @@ static bool scratch(struct decision *d, struct arena *arena) {
   return true;
 }
 
+// What the first name says that says how to sort.
+static enum sort_by named_sort(const struct routing_query *q) {
+  for (unsigned i = 0; q->variants && i < q->model_count; i++)
+    if (q->variants[i].sort != SORT_NONE) return (enum sort_by)q->variants[i].sort;
+  return SORT_NONE;
+}
+
 static void wishes(struct decision *d) {
   const struct preferences *wish = d->rules.wish, *house = d->rules.house;
   const struct preferences *sorting = wish->sort == SORT_NONE && !wish->across_models ? house : wish;
   d->ordered = wish->order.count > 0;
-  d->strict = d->ordered || wish->sort != SORT_NONE;
-  d->sort = d->ordered ? SORT_NONE : sorting->sort;
+  d->strict_all = d->ordered || wish->sort != SORT_NONE;
+  d->sort_all = d->ordered ? SORT_NONE : sorting->sort;
   d->across = !d->ordered && sorting->across_models;
+  enum sort_by named = d->strict_all ? SORT_NONE : named_sort(d->q);
+  d->varies = named != SORT_NONE;
+  // Ranked together, all are sorted alike: as the first name says that says it. The house's wish is for who has none.
+  if (d->varies && sorting == house) d->across = false;
+  if (d->varies && d->across) d->sort_all = named, d->strict_all = true, d->varies = false;
+  d->sort = d->sort_all;
+  d->strict = d->strict_all;
 }
 
 static void decide(struct decision *d) {
-  for (unsigned i = 0; i < d->q->model_count; i++)
-    if (!is_repeated(d->q, i)) filter_model(d, i);
+  for (unsigned i = 0; i < d->q->model_count; i++) filter_model(d, i);
   filter_output(d);
-  for (unsigned i = 0; i < d->count; i++) rank_entry(d, &d->entries[i]);
-  if (!d->ordered && d->sort == SORT_NONE) draw_all(d);
+  for (unsigned i = 0; i < d->count; i++) {
+    vary(d, d->entries[i].model);
+    rank_entry(d, &d->entries[i]);
+  }
+  if (!d->ordered && (d->varies || d->sort == SORT_NONE)) draw_all(d);
   if (!d->ordered && d->rules.wish->no_fallbacks) first_choices(d);
 }
 

@@ -64,6 +64,7 @@ struct routing_candidate {
   uint8_t band;    // enum routing_band
   uint8_t place;   // enum routing_place
   uint8_t model;   // index into routing_query.models
+  uint8_t sort;    // enum sort_by: by what its model's endpoints were sorted
   double weight;   // its share of the draw, 0 to 1, when it took part; else 0
 };
 
@@ -74,12 +75,22 @@ struct health_index {
   struct health_record ***keys;  // by provider, then by the key's place
 };
 
-struct routing_query {
-  const struct catalogue *catalogue;
-  const struct model *const *models;  // in order of preference, resolved
-  unsigned model_count;
+// What the variants of a model's name ask for; the endpoints of that name alone are meant.
+struct routing_variant {
   bool only_free;                 // :free, or signalbox/free
   bool priority_tier, flex_tier;  // endpoints of these tiers are eligible
+  uint8_t sort;                   // enum sort_by; NONE: as for all
+};
+
+struct routing_query {
+  const struct catalogue *catalogue;
+  // In order of preference, resolved. The same one again has only endpoints that it did not have before: those that its
+  // variant lets in.
+  const struct model *const *models;
+  unsigned model_count;
+  const struct routing_variant *variants;  // one for each of the models; NULL: none of them has any
+  bool only_free;                          // for all models; so are these:
+  bool priority_tier, flex_tier;
   const struct preferences *preferences;
   const struct preferences *house;  // the configuration's own: only, ignore, zdr, sort ...; NULL: none
   const struct request_facts *facts;

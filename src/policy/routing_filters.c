@@ -41,7 +41,8 @@ void routing_rules_init(struct routing_rules *rules, const struct routing_query 
                                   .wish = q->preferences ? q->preferences : &PREFERENCES_NONE,
                                   .house = q->house ? q->house : &PREFERENCES_NONE,
                                   .facts = q->facts ? q->facts : &no_facts,
-                                  .standings = standings};
+                                  .standings = standings,
+                                  .variant = {q->only_free, q->priority_tier, q->flex_tier, SORT_NONE}};
   const struct preferences *p = rules->wish;
   rules->deny = p->deny_collection || rules->house->deny_collection;
   rules->zdr = p->zdr || rules->house->zdr;
@@ -55,6 +56,15 @@ void routing_rules_init(struct routing_rules *rules, const struct routing_query 
     if (rules->parameters & alternatives[i]) rules->either[i] = alternatives[i];
     rules->parameters &= ~alternatives[i];
   }
+}
+
+void routing_rules_vary(struct routing_rules *rules, unsigned model) {
+  const struct routing_query *q = rules->q;
+  if (!q->variants) return;
+  const struct routing_variant *v = &q->variants[model];
+  rules->variant = (struct routing_variant){.only_free = q->only_free || v->only_free,
+                                            .priority_tier = q->priority_tier || v->priority_tier,
+                                            .flex_tier = q->flex_tier || v->flex_tier};
 }
 
 // --- providers ---
@@ -139,10 +149,10 @@ static bool pinned(bool any, const struct str_list *list, const struct endpoint 
 
 // A tier's endpoint counts as one of its provider's when the request asks for the tier; else only its full slug names
 // it.
-static bool tier_asked(const struct routing_query *q, const struct endpoint *e) {
+static bool tier_asked(const struct routing_variant *v, const struct endpoint *e) {
   switch ((enum service_tier)e->facts.tier) {
-    case TIER_PRIORITY: return q->priority_tier;
-    case TIER_FLEX: return q->flex_tier;
+    case TIER_PRIORITY: return v->priority_tier;
+    case TIER_FLEX: return v->flex_tier;
     default: return true;
   }
 }
@@ -150,7 +160,7 @@ static bool tier_asked(const struct routing_query *q, const struct endpoint *e) 
 static enum routing_filter lists_filter(struct routing_rules *rules, const struct endpoint *e, uint16_t *rank) {
   const struct preferences *wish = rules->wish, *house = rules->house;
   const struct standing *s = routing_standing(rules, e->provider);
-  bool plain = tier_asked(rules->q, e);
+  bool plain = tier_asked(&rules->variant, e);
   *rank = plain ? s->rank : RANK_NONE;
   if (s->order_pins) {
     uint16_t at = pinned_at(&wish->order, e);
@@ -204,7 +214,7 @@ enum routing_filter routing_filter_of(struct routing_rules *rules, const struct 
   if (rules->wish->quantizations && !(rules->wish->quantizations >> f->quantization & 1))
     return ROUTING_FILTER_QUANTIZATION;
   if (rules->prices && too_dear(rules->wish, &e->pricing)) return ROUTING_FILTER_MAX_PRICE;
-  if (rules->q->only_free && f->price > 0) return ROUTING_FILTER_FREE;
+  if (rules->variant.only_free && f->price > 0) return ROUTING_FILTER_FREE;
   if (too_long(r->prompt_tokens_least, e)) return ROUTING_FILTER_CONTEXT;
   if (lacks(r->input_modalities, f->input_modalities)) return ROUTING_FILTER_INPUT_MODALITY;
   if (lacks(r->output_modalities, f->output_modalities)) return ROUTING_FILTER_OUTPUT_MODALITY;

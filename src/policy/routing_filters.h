@@ -22,11 +22,14 @@ struct routing_rules {
   uint32_t parameters;                // that an endpoint must know; alternatives are in `either`
   uint32_t either[3];                 // one bit of each set is enough; 0: none needed
   bool deny, zdr, prices;             // prices: there is a max_price
+  struct routing_variant variant;     // what holds for the model at hand; routing_rules_vary
   bool plain_only, plain_house_only;  // these lists name no single offers
 };
 
 // `standings`: zeroed, one for each provider of the catalogue.
 void routing_rules_init(struct routing_rules *rules, const struct routing_query *q, struct standing *standings);
+// The endpoints of another of the query's models are next.
+void routing_rules_vary(struct routing_rules *rules, unsigned model);
 const struct standing *routing_standing_find(struct routing_rules *rules, const struct provider *provider);
 static inline const struct standing *routing_standing(struct routing_rules *rules, const struct provider *provider) {
   const struct standing *s = &rules->standings[provider->index];

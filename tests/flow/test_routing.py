@@ -150,6 +150,31 @@ class Fallbacks(Case):
         response = self.gateway.chat("Hello", model="test/two", models=["test/other"])
         self.assertEqual((response.json["provider"], response.json["model"]), ("C", "test/other"))
 
+    def test_each_name_has_its_variant(self):
+        switches["a"].fails = switches["b"].fails = whole({"error": {"message": "down"}}, "500 Oops")
+        gateway = gateway_of([{"id": "test/two", "endpoints": [offer("a"), offer("b")]},
+                              {"id": "test/other", "endpoints": [offer("c")]}], health=False)
+        for stream in (False, True):
+            for names, want in ((["test/two:thinking", "test/other"], [True, True, False]),
+                                (["test/two", "test/other:thinking"], [False, False, True]),
+                                (["test/two:thinking", "test/other:thinking:nitro"], [True, True, True])):
+                with self.subTest(names):
+                    before = {n: len(servers[n].requests) for n in "abc"}
+                    response = gateway.chat("Hello", model=names[0], models=names[1:], stream=stream)
+                    self.assertEqual(response.status, 200, response)
+                    asked = [servers[n].requests[before[n]:] for n in "abc"]
+                    self.assertEqual([["reasoning_effort" in r.json for r in rows] for rows in asked], [[w] for w in want])
+
+    def test_each_name_has_its_variant_in_other_dialects(self):
+        messages = provider_entry(servers["a"].url, "messages") | {"protocol": "anthropic"}
+        models = [{"id": f"test/{n}", "endpoints": [offer("messages") | {"model": f"claude-sonnet-4-5-fault-switch-{n}"}]} for n in "123"]
+        gateway = Gateway(config(servers["a"], models, [messages])).start()
+        before = len(servers["a"].requests)
+        response = gateway.chat("Hello", model="test/1", models=["test/2:thinking", "test/3"])
+        self.assertEqual(response.status, 502, response)  # what the provider says is of another dialect
+        self.assertEqual([(r.json["model"][-1], "thinking" in r.json) for r in servers["a"].requests[before:]],
+                         [("1", False), ("2", True), ("3", False)])
+
     def test_no_fallbacks(self):
         switches["b"].fails = whole({"error": {"message": "down"}}, "500 Oops")
         response = self.gateway.chat("Hello", model="test/two", provider={"order": ["b"], "allow_fallbacks": False})

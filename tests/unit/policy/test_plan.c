@@ -111,6 +111,20 @@ static void test_plans(void **state) {
        "fallback"},
       {"\"model\":\"acme/small-1\",\"models\":[\"acme/small-1:nitro\"]", "acme/small-1@a", "direct"},
       {"\"model\":\"~acme/small-latest\"", "acme/small-2@a", "latest"},
+      // each name's variant counts for its own model
+      {"\"models\":[\"acme/gratis:free\",\"acme/large-1:floor\"]",
+       "acme/gratis@b acme/large-1@a acme/large-1@b acme/large-1@c", "fallback"},
+      {"\"models\":[\"acme/large-1:free\",\"acme/gratis:free\",\"acme/small-1\"]", "acme/gratis@b acme/small-1@a",
+       "fallback"},
+      {"\"models\":[\"acme/small-1\",\"acme/large-1:free\",\"acme/gratis\"]", "acme/small-1@a acme/gratis@b",
+       "fallback"},
+      {"\"models\":[\"signalbox/free\",\"acme/small-1\"]", "acme/gratis@b acme/small-1@a", "free"},
+      {"\"models\":[\"acme/small-1\",\"acme/large-1:nitro\"],\"provider\":{\"sort\":\"price\"}",
+       "acme/small-1@a acme/large-1@a acme/large-1@b acme/large-1@c", "fallback"},
+      {"\"models\":[\"acme/large-1:floor\",\"acme/small-1\"],\"provider\":{\"order\":[\"c\"]}",
+       "acme/large-1@c acme/large-1@a acme/large-1@b acme/small-1@a", "fallback"},
+      {"\"models\":[\"acme/large-1\",\"acme/small-1:floor\"],\"route\":\"sort\"",
+       "acme/small-1@a acme/large-1@a acme/large-1@b acme/large-1@c", "fallback"},
       {"\"model\":\"acme/gratis:free\"", "acme/gratis@b", "direct"},
       {"\"model\":\"acme/large-1\",\"provider\":{\"zdr\":true}", "acme/large-1@a", "direct"},
       {"\"model\":\"acme/large-1\",\"provider\":{\"order\":[\"b\"],\"allow_fallbacks\":false}", "acme/large-1@b",
@@ -138,8 +152,15 @@ static void test_variants_for_the_body(void **state) {
   struct made m;
   make(&m, "\"model\":\"acme/small-1:thinking:online\"", false);
   assert_true(m.good);
-  assert_true(m.plan.thinking);
-  assert_true(m.plan.online);
+  assert_int_equal(plan_body(&m.plan, 0), VARIANT_THINKING | VARIANT_ONLINE);
+  drop(&m);
+  make(&m, "\"models\":[\"acme/small-1\",\"acme/gratis:thinking\",\"acme/small-2:online\"]", false);
+  assert_true(m.good && m.plan.varies_body);
+  static const unsigned want[] = {0, VARIANT_THINKING, VARIANT_ONLINE};
+  for (unsigned i = 0; i < 3; i++) assert_int_equal(plan_body(&m.plan, i), want[i]);
+  drop(&m);
+  make(&m, "\"model\":\"acme/small-1:floor\"", false);
+  assert_true(m.good && !m.plan.varies_body);
   drop(&m);
 }
 
@@ -173,6 +194,9 @@ static void test_what_is_said(void **state) {
       {"\"model\":\"acme/small-1\",\"provider\":{\"data_collection\":\"deny\"}", "data_policy:training",
        "\"code\":\"privacy_restricted\"", FAULT_NO_ENDPOINT},
       {"\"model\":\"acme/small-1:free\"", "Leave :free out", "\"code\":\"free_variant_ended\"", FAULT_NO_ENDPOINT},
+      {"\"models\":[\"acme/large-1:free\",\"acme/large-1:free:nitro\",\"acme/small-1:free\"]",
+       "acme/large-1 and 1 other model that fit this request: all 4 are out by max_price",
+       "\"code\":\"free_variant_ended\"", FAULT_NO_ENDPOINT},
   };
   for (size_t i = 0; i < COUNT(cases); i++) {
     struct made m;

@@ -214,6 +214,68 @@ static void test_tiers(void **state) {
   expect("");
 }
 
+// Each model's name has its own variant; the same model again has what its variant lets in.
+static void test_variants(void **state) {
+  (void)state;
+  world_free(&w);
+  world_init(&w);
+  world_model(&w, "m/one");
+  world_endpoint(&w, "a", 2);
+  struct endpoint *priority = world_endpoint(&w, "a", 4), *flex = world_endpoint(&w, "b", 1);
+  priority->tag = STR("priority");
+  flex->tag = STR("flex");
+  world_refill(priority);
+  world_refill(flex);
+  world_endpoint(&w, "c", 0);
+  world_model(&w, "m/two");
+  world_endpoint(&w, "d", 3);
+  const struct endpoint *fast = world_endpoint(&w, "e", 1);
+  w.records[5].throughput[HEALTH_P50] = 100;
+  w.records[4].throughput[HEALTH_P50] = 10;
+  struct routing_variant variants[3] = {{.only_free = true}, {.sort = SORT_THROUGHPUT}, {0}};
+  w.query.variants = variants;
+  expect("c e d");
+  assert_int_equal(w.result.candidates[0].sort, SORT_NONE);
+  assert_int_equal(w.result.candidates[1].sort, SORT_THROUGHPUT);
+  assert_ptr_equal(w.result.candidates[1].endpoint, fast);
+  assert_int_equal(w.result.removed[ROUTING_FILTER_FREE], 1);
+  variants[0] = (struct routing_variant){.flex_tier = true, .sort = SORT_PRICE};
+  variants[1] = (struct routing_variant){.sort = SORT_PRICE};
+  expect("c b/flex a e d");
+  // The request's own wishes go before the names'.
+  w.wish.sort = SORT_THROUGHPUT;
+  variants[1].sort = SORT_PRICE;
+  w.records[5].throughput[HEALTH_P50] = 1;
+  expect("c b/flex a d e");
+  w.wish.order = slugs("e,a");
+  expect("a c b/flex e d");
+  w.wish.order = (struct str_list){0};
+  w.wish.sort = SORT_NONE;
+  // Ranked together they are sorted as the first of them says that says it.
+  w.wish.across_models = true;
+  variants[0].sort = SORT_NONE;
+  expect("c b/flex e a d");
+  w.wish.across_models = false;
+  // The house's wish is for the names that say nothing.
+  w.house.sort = SORT_PRICE;
+  variants[1].sort = SORT_THROUGHPUT;
+  w.records[5].throughput[HEALTH_P50] = 100;
+  w.records[4].throughput[HEALTH_P50] = 1;
+  w.house.across_models = true;
+  expect("c b/flex a e d");
+  // The same model once more.
+  w.chosen[2] = w.chosen[0];
+  w.query.model_count = 3;
+  w.house = PREFERENCES_NONE;
+  variants[0] = (struct routing_variant){.only_free = true};
+  variants[1] = (struct routing_variant){.sort = SORT_PRICE};
+  expect("c e d a");
+  variants[2].priority_tier = true;
+  variants[2].sort = SORT_PRICE;
+  expect("c e d a a/priority");
+  assert_int_equal(w.result.candidates[3].model, 2);
+}
+
 static void test_policies(void **state) {
   (void)state;
   world_free(&w);
@@ -658,6 +720,7 @@ int main(void) {
       cmocka_unit_test(test_order),
       cmocka_unit_test(test_order_of_offers),
       cmocka_unit_test(test_tiers),
+      cmocka_unit_test(test_variants),
       cmocka_unit_test(test_policies),
       cmocka_unit_test(test_quantizations),
       cmocka_unit_test(test_prices),
