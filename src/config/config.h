@@ -99,7 +99,7 @@ struct config {
   // upstream.*: defaults for providers, pool
   unsigned upstream_connect_timeout_ms, upstream_first_byte_timeout_ms, upstream_first_token_timeout_ms,
       upstream_idle_timeout_ms, upstream_total_timeout_ms, upstream_pool_idle_ms;
-  uint64_t upstream_min_tokens_per_second;
+  uint64_t upstream_min_tokens_per_second, upstream_max_event_bytes;
   // routing.*
   bool health;
   bool hedge;

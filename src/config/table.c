@@ -67,6 +67,8 @@ const struct setting settings[] = {
     {"upstream.pool_idle_ms", TIMES(1), AT(upstream_pool_idle_ms), .default_text = "60s",
      .help = "how long an unused connection to a provider is kept"},
 
+    {"upstream.max_event_bytes", SETTING_SIZE, AT(upstream_max_event_bytes), .default_text = "8MiB", .min = 64 * 1024,
+     .max = 1 << 30, .help = "one event or line of a stream; a larger one is a failure of the provider"},
     {"upstream.fetch_private", SETTING_SWITCH, AT(fetch_private), .default_text = "off",
      .help = "may a picture that a client names by its URL lie at a private address"},
 

@@ -3,13 +3,13 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include <zlib.h>
 
 #include "base/buf.h"
 #include "llm/fault.h"
 #include "net/upstream.h"
 #include "provider/dialect_stream.h"
 #include "surface/openai_chat.h"
+#include "wire/inflater.h"
 #include "wire/sse.h"
 
 struct request;
@@ -52,7 +52,7 @@ struct attempt {
   struct sse sse;               // of a stream that is spliced
   struct buf held;              // bytes of the reply that wait for more: a part of an event, a whole reply, an error
   struct buf early;             // events for the client that wait until the provider has really said something
-  z_stream *inflate;            // the provider compressed without being asked
+  struct inflater *inflater;    // the provider compressed without being asked
   bool counted;                 // among those under way at its provider
   uint64_t started_ns;
   uint64_t head_ns;         // the provider's first byte

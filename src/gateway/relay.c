@@ -29,10 +29,8 @@ static void reply_drop(struct attempt *a) {
   chat_stream_drop(a->stream);
   a->stream = NULL;
   dialect_stream_drop(&a->decoder);
-  if (!a->inflate) return;
-  inflateEnd(a->inflate);
-  free(a->inflate);
-  a->inflate = NULL;
+  inflater_drop(a->inflater);
+  a->inflater = NULL;
 }
 
 void relay_reset(struct attempt *a) {
@@ -135,9 +133,8 @@ static unsigned retry_after(const struct http_head *head) {
   return wait_counted(text, 1, &seconds) ? seconds : seconds_until(text);
 }
 
-static bool inflate_begin(struct attempt *a) {
-  a->inflate = calloc(1, sizeof *a->inflate);
-  return a->inflate && inflateInit2(a->inflate, 15 + 32) == Z_OK;  // gzip or zlib
+static size_t event_max(const struct attempt *a) {
+  return (size_t)request_config(a->request)->upstream_max_event_bytes;
 }
 
 // A status that is neither an answer nor an error. Redirects are not followed: the provider's key goes to the host it
@@ -167,7 +164,7 @@ static bool translation_begin(struct attempt *a, bool stream) {
   if (!a->events) a->events = chat_events_new(&a->reply, options);
   if (!a->events) return false;
   if (!stream) return true;
-  if (!dialect_stream_begin(&a->decoder, a->dialect, chat_events_sink(a->events), LIMIT_SSE_EVENT)) return false;
+  if (!dialect_stream_begin(&a->decoder, a->dialect, chat_events_sink(a->events), event_max(a))) return false;
   if (a->translation.messages_end && a->dialect->stream_keep) a->dialect->stream_keep(a->decoder.decoder);
   return true;
 }
@@ -188,9 +185,14 @@ static bool take_head(struct attempt *a, const struct http_head *head) {
   if (coding.len && !str_eq_nocase(coding, STR("identity"))) {
     bool known = str_eq_nocase(coding, STR("gzip")) || str_eq_nocase(coding, STR("x-gzip")) ||
                  str_eq_nocase(coding, STR("deflate"));
-    if (!known || !inflate_begin(a)) {
+    if (!known) {
       attempt_failed(a, FAULT_UPSTREAM_INVALID,
                      provider_says(a, "compressed its answer in a way that was not asked for."));
+      return false;
+    }
+    a->inflater = inflater_new();
+    if (!a->inflater) {
+      attempt_failed(a, FAULT_INTERNAL, STR("Out of memory."));
       return false;
     }
   }
@@ -209,8 +211,8 @@ static bool take_head(struct attempt *a, const struct http_head *head) {
     a->held.max = ERROR_BODY_MAX;
   } else if (in->chat.stream && !is_type(type, STR("application/json")) && !is_type(type, STR("text/html"))) {
     a->state = ATTEMPT_STREAMING;
-    sse_init(&a->sse, LIMIT_SSE_EVENT);
-    a->held.max = LIMIT_SSE_EVENT;
+    sse_init(&a->sse, event_max(a));
+    a->held.max = event_max(a) + UPSTREAM_READ;  // what is left of an event, and more of the stream
     if (!a->dialect) a->stream = chat_stream_new(&a->reply);
     if (a->dialect ? !translation_begin(a, true) : !a->stream) {
       attempt_failed(a, FAULT_INTERNAL, STR("Out of memory."));
@@ -228,7 +230,7 @@ static void error_bytes(struct attempt *a, const char *body, size_t n, bool end)
   struct request *r = a->request;
   size_t room = a->held.max - a->held.len;
   buf_append(&a->held, body, n < room ? n : room);
-  if (!end) return;
+  if (!end && n <= room) return;  // an error without end is read as far as it is kept
   struct str message = {0};
   if (a->dialect) {
     struct decode_failure failure = {0};
@@ -451,7 +453,7 @@ static bool has_spoken(const struct attempt *a) {
 // The attempt is lost. What had come before the trouble is still shown to a client that has seen some of the answer.
 static void stream_lost(struct attempt *a, struct buf *events, enum fault fault, struct str message) {
   struct request *r = a->request;
-  if (has_spoken(a) && events->len) {
+  if (has_spoken(a) && events->len && !events->failed) {
     stream_flush(a, events);
     if (!r->client) return;
   }
@@ -506,6 +508,13 @@ static enum chat_stream_result translated(struct attempt *a, enum decode_result 
   return CHAT_BROKEN;
 }
 
+static enum chat_stream_result event_too_large(struct attempt *a) {
+  struct decode_failure failure = {0};
+  decode_fail(&failure, FAULT_UPSTREAM_INVALID, provider_says(a, "sent too large an event."));
+  note_failure(a, &failure);
+  return CHAT_BROKEN;
+}
+
 static enum chat_stream_result translate_events(struct attempt *a, struct str bytes, size_t *taken,
                                                 struct buf *events) {
   struct decode_failure failure = {0};
@@ -530,6 +539,7 @@ static enum chat_stream_result rewrite_events(struct attempt *a, struct str byte
     enum sse_result found = sse_next(&a->sse, str_skip(bytes, *taken), &used, &event);
     *taken += used;
     if (found == SSE_MORE) return CHAT_MORE;
+    if (found == SSE_TOO_LONG) return event_too_large(a);
     if (found == SSE_COMMENT || !event.data.len) continue;
     enum chat_stream_result result = chat_stream_event(a->stream, event.data, events);
     if (result != CHAT_MORE) return result;
@@ -565,7 +575,11 @@ static void stream_bytes(struct attempt *a, const char *body, size_t n, bool end
     buf_consume(&a->held, taken);
   if (!a->held.len) buf_free(&a->held);
   if (a->held.failed || events->failed || a->sse.joined.failed || dialect_stream_overflowed(&a->decoder)) {
-    attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, "sent too large an event."));
+    stream_lost(a, events, FAULT_INTERNAL, STR("Out of memory."));
+    return;
+  }
+  if (a->held.len > event_max(a)) {  // of a framing that does not count itself
+    stream_lost(a, events, FAULT_UPSTREAM_INVALID, provider_says(a, "sent too large an event."));
     return;
   }
   if (!events->len) return;
@@ -586,26 +600,25 @@ static void plain_bytes(struct attempt *a, const char *body, size_t n, bool end)
   }
 }
 
-// Undoes a compression nobody asked for, piece by piece.
+// Undoes a compression nobody asked for, piece by piece. What was good before it broke counts.
 static void compressed_bytes(struct attempt *a, char *body, size_t n, bool end) {
   struct request *r = a->request;
+  struct inflater *inflater = a->inflater;
   uint8_t state = a->state;
   char plain[16 * 1024];
-  a->inflate->next_in = (unsigned char *)body;
-  a->inflate->avail_in = (unsigned)n;
+  inflater_give(inflater, str_from(body, n));
   for (;;) {
-    a->inflate->next_out = (unsigned char *)plain;
-    a->inflate->avail_out = sizeof plain;
-    int rc = inflate(a->inflate, Z_NO_FLUSH);
-    size_t got = sizeof plain - a->inflate->avail_out;
-    if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR) {
-      attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, "sent a damaged compressed answer."));
-      return;
-    }
-    bool last = rc == Z_STREAM_END || a->inflate->avail_out != 0;
+    size_t got;
+    enum inflater_result result = inflater_take(inflater, plain, sizeof plain, &got);
+    bool last = result == INFLATER_NEEDS;
     if (got || (last && end)) plain_bytes(a, plain, got, last && end);
     // The request may have ended, failed, or begun another attempt.
-    if (last || r->state == REQUEST_OVER || a->state != state || !a->inflate) return;
+    if (last || r->state == REQUEST_OVER || a->state != state || a->inflater != inflater) return;
+    if (result == INFLATER_HAS) continue;
+    const char *what = result == INFLATER_BOMB ? "sent a compressed answer that grows to more than 100 times its size."
+                                               : "sent a damaged compressed answer.";
+    attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, what));
+    return;
   }
 }
 
@@ -616,7 +629,7 @@ void relay_reply(struct attempt *a, const struct http_head *head, char *body, si
     return;
   }
   if (head && !take_head(a, head)) return;
-  if (a->inflate)
+  if (a->inflater)
     compressed_bytes(a, body, n, end);
   else if (n || end)
     plain_bytes(a, body, n, end);

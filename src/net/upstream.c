@@ -17,7 +17,6 @@
 #include "net/origin.h"
 
 enum {
-  READ_SIZE = 64 * 1024,
   IDLE_MAX = 1024,           // pooled connections of one origin
   STALE_RETRY_MS = 1000,     // how soon after sending a close counts as "was closed already"
   KEEP_SCRATCH = 256 * 1024  // the send buffer is given back when a request needed more
@@ -65,7 +64,7 @@ static void begin(struct exchange *x);
 struct upstream_pool *upstream_pool_new(struct loop *l, struct dns *dns, unsigned idle_ms) {
   struct upstream_pool *p = calloc(1, sizeof *p);
   if (!p) return NULL;
-  *p = (struct upstream_pool){.loop = l, .dns = dns, .idle_ms = idle_ms, .read_buffer = malloc(READ_SIZE)};
+  *p = (struct upstream_pool){.loop = l, .dns = dns, .idle_ms = idle_ms, .read_buffer = malloc(UPSTREAM_READ)};
   buf_init(&p->out, (size_t)1 << 30);
   if (!p->read_buffer) {
     free(p);
@@ -218,14 +217,19 @@ static bool has_body(unsigned status) {
   return status >= 200 && status != 204 && status != 304;
 }
 
-// Undoes chunked coding in place: *n becomes the body's bytes. False: senseless. *end: complete; *rest: bytes behind.
+// Undoes chunked coding in place: *n becomes the body's bytes, those before the fault when it is senseless (false).
+// *end: complete; *rest: bytes behind.
 static bool dechunk(struct upstream *u, char *bytes, size_t *n, bool *end, size_t *rest) {
   size_t at = 0, kept = 0;
+  bool sound = true;
   while (at < *n) {
     size_t taken;
     struct str data;
     enum http_result r = chunked_feed(&u->chunked, str_from(bytes + at, *n - at), &taken, &data);
-    if (r == HTTP_FAILED) return false;
+    if (r == HTTP_FAILED) {
+      sound = false;
+      break;
+    }
     if (data.len) {
       if (bytes + kept != data.ptr) memmove(bytes + kept, data.ptr, data.len);
       kept += data.len;
@@ -239,7 +243,7 @@ static bool dechunk(struct upstream *u, char *bytes, size_t *n, bool *end, size_
     if (!taken) break;
   }
   *n = kept;
-  return true;
+  return sound;
 }
 
 // Hands body bytes over; `head` when it has just been read. Returns with the upstream possibly gone.
@@ -249,7 +253,9 @@ static void deliver(struct upstream *u, const struct http_head *head, char *byte
   size_t rest = 0;
   if (u->is_chunked) {
     if (!dechunk(u, bytes, &n, &end, &rest)) {
-      upstream_fail(u, FAULT_UPSTREAM_INVALID, "sent invalid chunked coding");
+      // What came before it counts, and may be all that was wanted.
+      if (n || head) x->on_reply(x, head, bytes, n, false);
+      if (u->x == x) upstream_fail(u, FAULT_UPSTREAM_INVALID, "sent invalid chunked coding");
       return;
     }
   } else if (!u->until_close) {
@@ -299,7 +305,7 @@ static bool read_head(struct upstream *u, struct str *in, struct http_head *head
 
 static bool carry_append(struct upstream *u, struct str in) {
   if (!in.len) return true;
-  if (u->carry_len + in.len > LIMIT_UPSTREAM_HEAD + READ_SIZE) return false;
+  if (u->carry_len + in.len > LIMIT_UPSTREAM_HEAD + UPSTREAM_READ) return false;
   if (u->carry_len + in.len > u->carry_cap) {
     size_t cap = (u->carry_len + in.len) * 2;
     char *grown = realloc(u->carry, cap);
@@ -367,7 +373,7 @@ static void read_reply(struct upstream *u) {
   struct upstream_pool *p = u->origin->pool;
   do {
     size_t got;
-    switch (conn_read(&u->conn, p->read_buffer, READ_SIZE, &got)) {
+    switch (conn_read(&u->conn, p->read_buffer, UPSTREAM_READ, &got)) {
       case CONN_AGAIN: return;
       case CONN_EOF: on_eof(u); return;
       case CONN_ERROR:

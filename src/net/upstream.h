@@ -54,6 +54,8 @@ struct str origin_proxy_authorization(const struct origin *o);
 struct str origin_host(const struct origin *o);
 unsigned origin_idle_count(const struct origin *o);
 
+enum { UPSTREAM_READ = 64 * 1024 };  // the most bytes of a reply that are handed over at once
+
 struct exchange_times {
   unsigned connect_ms, first_byte_ms, idle_ms, total_ms;
 };

@@ -43,6 +43,7 @@ static enum decode_result feed_events(struct dialect_stream *s, struct str bytes
     enum sse_result found = sse_next(&s->sse, str_skip(bytes, *taken), &used, &event);
     *taken += used;
     if (found == SSE_MORE) return DECODE_MORE;
+    if (found == SSE_TOO_LONG) return decode_refuse(failure, "The provider sent too large an event.");
     if (found == SSE_COMMENT || !event.data.len) continue;
     enum decode_result result = s->dialect->stream_event(s->decoder, event.type, event.data, failure);
     if (result != DECODE_MORE) return result;

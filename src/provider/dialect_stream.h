@@ -11,7 +11,7 @@ struct dialect_stream {
   struct sse sse;
 };
 
-// `event_max`: the most bytes of an event of several data lines. False: out of memory.
+// `event_max`: the most bytes of an event; a larger one is a failure. False: out of memory.
 bool dialect_stream_begin(struct dialect_stream *s, const struct dialect *dialect, struct event_sink sink,
                           size_t event_max);
 void dialect_stream_drop(struct dialect_stream *s);
@@ -22,5 +22,5 @@ enum decode_result dialect_stream_feed(struct dialect_stream *s, struct str byte
                                        struct decode_failure *failure);
 // The body has ended in order, with `rest` not taken: DECODE_DONE, or DECODE_FAILED when the stream was cut.
 enum decode_result dialect_stream_finish(struct dialect_stream *s, struct str rest, struct decode_failure *failure);
-// An event was longer than event_max, or memory ran out for it.
+// Memory ran out for an event.
 bool dialect_stream_overflowed(const struct dialect_stream *s);

@@ -44,17 +44,21 @@ static inline size_t line_end_skip(struct str in, size_t at) {
   return at + (in.ptr[at] == '\r' && at + 1 < in.len && in.ptr[at + 1] == '\n' ? 2 : 1);
 }
 
-// From the line end at `at`: where the block ends, behind its blank line. SIZE_MAX: not there yet; then *undecided is
-// the line end (or the length) to look at again.
-static size_t block_end_find(struct str in, size_t at, size_t *undecided) {
+// From the line end at `at`: where the block ends, behind its blank line. SIZE_MAX: not there yet. *last is the end of
+// the last line there is (or the length), to be looked at again.
+static size_t block_end_find(struct str in, size_t at, size_t *last) {
+  size_t end = SIZE_MAX;
   while (at < in.len) {
     size_t next = line_end_skip(in, at);
     if (next == in.len) break;
-    if (is_line_end(in.ptr[next])) return line_end_skip(in, next);
+    if (is_line_end(in.ptr[next])) {
+      end = line_end_skip(in, next);
+      break;
+    }
     at = line_end_find(in, next);
   }
-  *undecided = at;
-  return SIZE_MAX;
+  *last = at;
+  return end;
 }
 
 static bool field_is(struct str line, struct str name, struct str *value) {
@@ -109,10 +113,14 @@ static bool bom_skip(struct sse *s, struct str in, size_t *at) {
   return true;
 }
 
+static inline bool is_too_long(const struct sse *s, size_t length) {
+  return UNLIKELY(length > s->joined.max);
+}
+
 static enum sse_result more(struct sse *s, size_t *taken, size_t at, size_t searched) {
   *taken = at;
   s->searched = searched - at;
-  return SSE_MORE;
+  return is_too_long(s, searched - at) ? SSE_TOO_LONG : SSE_MORE;
 }
 
 static inline enum sse_result found(struct sse *s, size_t *taken, size_t end, enum sse_result result) {
@@ -128,7 +136,7 @@ enum sse_result sse_next(struct sse *s, struct str in, size_t *taken, struct sse
   while (at < in.len && is_line_end(in.ptr[at])) at++;
   if (from < at) from = at;
   size_t line_end = line_end_find(in, from);
-  if (line_end == in.len) return more(s, taken, at, line_end);
+  if (line_end == in.len || is_too_long(s, line_end - at)) return more(s, taken, at, line_end);
   if (in.ptr[at] == ':') return found(s, taken, line_end_skip(in, line_end), SSE_COMMENT);
   bool is_first_line = from == at;
   if (LIKELY(is_first_line && in.ptr[line_end] == '\n' && in.len - line_end >= 2 && in.ptr[line_end + 1] == '\n')) {
@@ -138,9 +146,9 @@ enum sse_result sse_next(struct sse *s, struct str in, size_t *taken, struct sse
       return found(s, taken, line_end + 2, SSE_EVENT);
     }
   }
-  size_t undecided = line_end;
-  size_t end = block_end_find(in, line_end, &undecided);
-  if (end == SIZE_MAX) return more(s, taken, at, undecided);
+  size_t last;
+  size_t end = block_end_find(in, line_end, &last);
+  if (end == SIZE_MAX || is_too_long(s, last - at)) return more(s, taken, at, last);
   bool has_data = block_parse(s, str_from(in.ptr + at, end - at), event);
   return found(s, taken, end, has_data ? SSE_EVENT : SSE_COMMENT);
 }

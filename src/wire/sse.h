@@ -10,9 +10,10 @@
 #include "base/str.h"
 
 enum sse_result {
-  SSE_MORE,     // no complete event in the bytes
-  SSE_EVENT,    // *event is filled
-  SSE_COMMENT,  // a comment (a keep-alive), or a block without a data line: nothing to deliver
+  SSE_MORE,      // no complete event in the bytes
+  SSE_EVENT,     // *event is filled
+  SSE_COMMENT,   // a comment (a keep-alive), or a block without a data line: nothing to deliver
+  SSE_TOO_LONG,  // an event, complete or not, or a line of more than event_max bytes: nothing may be given any more
 };
 
 struct sse_event {
@@ -32,7 +33,7 @@ void sse_free(struct sse *s);
 // Looks at the bytes not yet taken, contiguous from the first. SSE_EVENT and SSE_COMMENT: *taken bytes are done with;
 // call again with what is behind. SSE_MORE: *taken is 0 (or covers skipped blank lines and comments); the caller keeps
 // the rest and calls again when there is more. Event strings point into `in` or into s->joined and live until the next
-// call. Work is linear also when bytes come one by one. When several data lines do not fit (event_max, memory),
-// s->joined.failed is set and the event's data is cut. A comment line is reported as soon as it has ended, a block
-// without a data line (a lone "event:" or "id:") like one.
+// call. Work is linear also when bytes come one by one. When memory for several data lines runs out, s->joined.failed
+// is set and the event's data is cut. A comment line is reported as soon as it has ended, a block without a data line
+// (a lone "event:" or "id:") like one.
 enum sse_result sse_next(struct sse *s, struct str in, size_t *taken, struct sse_event *event);

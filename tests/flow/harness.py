@@ -214,9 +214,14 @@ class Gateway:
         elif status != self.expect_status:
             self.problems.append(f"exit status {status}, expected {self.expect_status}:\n{text}")
 
-    def rss_kb(self):
+    def rss_kb(self, peak=False):
         with open(f"/proc/{self.pid()}/status") as file:
-            return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+            return int(re.search(r"VmHWM:\s+(\d+)" if peak else r"VmRSS:\s+(\d+)", file.read()).group(1))
+
+    def forget_peak(self):
+        """From now on rss_kb(peak=True) tells the most since now."""
+        with open(f"/proc/{self.pid()}/clear_refs", "w") as file:
+            file.write("5")
 
     # --- asking it ---
 

@@ -1,5 +1,7 @@
 // What providers do wrong: the scripts of the fault matrix, each with what users are promised about it.
 #pragma once
+#include <zlib.h>
+
 #include "simulation.h"
 
 enum outcome {
@@ -105,6 +107,14 @@ static void some_of_it(struct sim_script *s, bool stream) {
   }
 }
 
+static void all_of_it(struct sim_script *s) {
+  some_of_it(s, true);
+  sim_token(s, "the mock");
+  sim_event(s, "", "\"stop\"");
+  sim_usage(s, SIM_USAGE);
+  sim_chunk(s, "data: [DONE]\n\n");
+}
+
 static void some_then_silence(struct sim_script *s, bool stream) {
   some_of_it(s, stream);
   s->end = SIM_HANG;
@@ -151,7 +161,51 @@ static void some_then_bad_utf8(struct sim_script *s, bool stream) {
 static void some_then_bad_chunk(struct sim_script *s, bool stream) {
   (void)stream;
   some_of_it(s, true);
-  sim_wait(s, 20);  // in one read with the token, both would be lost
+  sim_say(s, "zz\r\n");
+  s->end = SIM_HANG;
+}
+
+static void some_then_bad_chunk_later(struct sim_script *s, bool stream) {
+  (void)stream;
+  some_of_it(s, true);
+  sim_wait(s, 20);
+  sim_say(s, "zz\r\n");
+  s->end = SIM_HANG;
+}
+
+// All of an answer, and nonsense in the same read.
+static void all_then_bad_chunk(struct sim_script *s, bool stream) {
+  (void)stream;
+  all_of_it(s);
+  sim_say(s, "zz\r\n");
+  s->end = SIM_HANG;
+}
+
+static void all_then_garbage(struct sim_script *s, bool stream) {
+  (void)stream;
+  all_of_it(s);
+  sim_chunk(s, "data: {\"id\":\xff\n\n\x01");
+  s->end = SIM_HANG;
+}
+
+static void all_then_reset(struct sim_script *s, bool stream) {
+  (void)stream;
+  all_of_it(s);
+  s->end = SIM_RESET;
+}
+
+static void role_then_bad_chunk(struct sim_script *s, bool stream) {
+  (void)stream;
+  sim_stream_head(s);
+  sim_role(s);
+  sim_say(s, "zz\r\n");
+  s->end = SIM_HANG;
+}
+
+static void some_then_bad_chunk_whole(struct sim_script *s, bool stream) {
+  (void)stream;
+  sim_say(s, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+  sim_chunk(s, "{\"id\":\"mock\",");
   sim_say(s, "zz\r\n");
   s->end = SIM_HANG;
 }
@@ -257,6 +311,19 @@ static void huge_line(struct sim_script *s, bool stream) {
   s->end = SIM_HANG;
 }
 
+static void some_then_huge_line(struct sim_script *s, bool stream) {
+  static char block[64 * 1024];
+  some_of_it(s, stream);
+  memset(block, 'x', sizeof block);
+  sim_chunk(s, "data: {\"id\":\"");
+  for (int i = 0; i < 2; i++) {
+    sim_say(s, "%x\r\n", 100u * (unsigned)sizeof block);
+    sim_say_str(s, 0, str_from(block, sizeof block), 100);
+    sim_say(s, "\r\n");
+  }
+  s->end = SIM_HANG;
+}
+
 static void huge_whole(struct sim_script *s, bool stream) {
   (void)stream;
   static char block[64 * 1024];
@@ -266,30 +333,87 @@ static void huge_whole(struct sim_script *s, bool stream) {
   s->end = SIM_HANG;
 }
 
-// 128 MB of blanks in 128 KB.
-static void gzip_bomb(struct sim_script *s, bool stream) {
+// A compressed body: `begin`, `megabytes` of blanks (a thousandth of that on the wire), `end`. `damaged`: bytes that
+// nothing decodes to stand in place of the end.
+static void gzip_body(struct sim_script *s, bool stream, struct str begin, int megabytes, struct str end,
+                      bool damaged) {
   static char blank[1024 * 1024];
   struct buf out;
   z_stream z = {0};
   memset(blank, ' ', sizeof blank);
   buf_init(&out, 8 * 1024 * 1024);
   assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
-  for (int i = 0; i < 129; i++) {
-    z.next_in = (unsigned char *)blank;
-    z.avail_in = sizeof blank;
+  for (int i = -1; i <= megabytes; i++) {
+    struct str part = i < 0 ? begin : i < megabytes ? str_from(blank, sizeof blank) : end;
+    z.next_in = (unsigned char *)(uintptr_t)part.ptr;
+    z.avail_in = (unsigned)part.len;
     do {
       assert_true(buf_reserve(&out, 64 * 1024));
       z.next_out = (unsigned char *)out.ptr + out.len;
       z.avail_out = 64 * 1024;
-      deflate(&z, i == 128 ? Z_FINISH : Z_NO_FLUSH);
+      deflate(&z, i < megabytes ? (i < 0 ? Z_SYNC_FLUSH : Z_NO_FLUSH) : damaged ? Z_SYNC_FLUSH : Z_FINISH);
       out.len += 64 * 1024 - z.avail_out;
     } while (!z.avail_out);
   }
   deflateEnd(&z);
+  if (damaged) buf_lit(&out, "\xff\xff\xff\xff\xff\xff\xff\xff");
   sim_say(s, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
-          stream ? "text/event-stream" : "application/json", out.len);
+          stream ? "text/event-stream" : "application/json", out.len + (damaged ? 100 : 0));
   sim_say_str(s, 0, buf_view(&out), 1);
   buf_free(&out);
+  if (damaged) s->end = SIM_HANG;
+}
+
+static void gzip_bomb(struct sim_script *s, bool stream) {
+  gzip_body(s, stream, STR(""), 129, STR(""), false);
+}
+
+#define GZIP_CHUNK(delta, finish) \
+  "data: {\"id\":\"mock\",\"choices\":[{\"index\":0,\"delta\":{" delta "},\"finish_reason\":" finish "}]}\n\n"
+#define GZIP_SOME GZIP_CHUNK("\"role\":\"assistant\",\"content\":\"Hello from \"", "null")
+#define GZIP_REST                                \
+  GZIP_CHUNK("\"content\":\"the mock\"", "null") \
+  GZIP_CHUNK("", "\"stop\"") "data: {\"id\":\"mock\",\"choices\":[],\"usage\":" SIM_USAGE "}\n\ndata: [DONE]\n\n"
+
+// The token and the bomb are in one read.
+static void gzip_bomb_behind_token(struct sim_script *s, bool stream) {
+  gzip_body(s, stream, STR(GZIP_SOME "data: {\"id\":\""), 129, STR(""), false);
+}
+
+static void gzip_damage_behind_token(struct sim_script *s, bool stream) {
+  gzip_body(s, stream, STR(GZIP_SOME), 0, STR(""), true);
+}
+
+static void gzip_damage_behind_all(struct sim_script *s, bool stream) {
+  gzip_body(s, stream, STR(GZIP_SOME GZIP_REST), 0, STR(""), true);
+}
+
+static void gzip_in_an_answer(struct sim_script *s, bool stream) {
+  if (stream)
+    gzip_body(s, stream, STR(GZIP_SOME GZIP_REST), 0, STR(""), false);
+  else
+    gzip_body(
+        s, stream,
+        STR("{\"id\":\"mock\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"" SIM_TEXT
+            "\"},\"finish_reason\":\"stop\"}],"),
+        0, STR("\"usage\":" SIM_USAGE "}"), false);
+}
+
+static void brotli(struct sim_script *s, bool stream) {
+  sim_say(s,
+          "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Encoding: br\r\nContent-Length: 13\r\n\r\n"
+          "\x1b\xff\xff\x03\xb2\x80\x20\xf7\xf1\xff\xbf\x01\x03",
+          stream ? "text/event-stream" : "application/json");
+}
+
+// Blanks and no end, with status 500.
+static void endless_error(struct sim_script *s, bool stream) {
+  (void)stream;
+  static char block[64 * 1024];
+  memset(block, ' ', sizeof block);
+  sim_say(s, "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n\r\n");
+  sim_say_str(s, 0, str_from(block, sizeof block), 3);
+  s->end = SIM_HANG;
 }
 
 static void tiny_events(struct sim_script *s, bool stream) {
@@ -436,11 +560,24 @@ static const struct fault_case faults[] = {
     {"R7 bad UTF-8", bad_utf8, .outcome = FALLS_BACK, INVALID},
     {"R7 a token, then bad JSON", some_then_garbage, .outcome = BREAKS, INVALID, STREAM},
     {"R7 a token, then bad UTF-8", some_then_bad_utf8, .outcome = BREAKS, INVALID, STREAM},
-    {"R7 a token, then bad chunked coding", some_then_bad_chunk, .outcome = BREAKS, INVALID, AFTER(20), STREAM},
+    {"R7 a token, then bad chunked coding", some_then_bad_chunk, .outcome = BREAKS, INVALID, STREAM},
+    {"R7 a token, later bad chunked coding", some_then_bad_chunk_later, .outcome = BREAKS, INVALID, AFTER(20), STREAM},
+    {"R7 role, then bad chunked coding", role_then_bad_chunk, .outcome = FALLS_BACK, INVALID, STREAM},
+    {"R7 half a reply, then bad chunked coding", some_then_bad_chunk_whole, .outcome = FALLS_BACK, INVALID, WHOLE},
+    {"R7 all of it, then bad chunked coding", all_then_bad_chunk, .outcome = PASSES, STREAM},
+    {"R7 all of it, then garbage", all_then_garbage, .outcome = PASSES, STREAM},
+    {"R6 all of it, then reset", all_then_reset, .outcome = PASSES, STREAM},
     {"R8 endless head", endless_head, .outcome = FALLS_BACK, INVALID},
     {"R8 huge line", huge_line, .outcome = FALLS_BACK, INVALID, STREAM},
+    {"R8 a token, then a huge line", some_then_huge_line, .outcome = BREAKS, INVALID, STREAM},
     {"R8 huge reply", huge_whole, .outcome = FALLS_BACK, INVALID, WHOLE},
+    {"R8 endless error", endless_error, .outcome = FALLS_BACK, .fault = "upstream_error", UNAVAILABLE},
     {"R8 gzip bomb", gzip_bomb, .outcome = FALLS_BACK, INVALID},
+    {"R8 a token, then a gzip bomb", gzip_bomb_behind_token, .outcome = BREAKS, INVALID, STREAM},
+    {"R8 a token, then damaged gzip", gzip_damage_behind_token, .outcome = BREAKS, INVALID, STREAM},
+    {"R8 all of it, then damaged gzip", gzip_damage_behind_all, .outcome = PASSES, STREAM},
+    {"R8 gzip that nobody asked for", gzip_in_an_answer, .outcome = PASSES},
+    {"R8 brotli that nobody asked for", brotli, .outcome = FALLS_BACK, INVALID},
     {"R8 a million tiny comments", tiny_events, .outcome = PASSES, STREAM},
     {"R9 an error with status 200", error_event, .outcome = FALLS_BACK, .fault = "upstream_error", UNAVAILABLE},
     {"R9 role, then an error event", error_behind_role, .outcome = FALLS_BACK, .fault = "upstream_rate", .status = 429,

@@ -152,18 +152,51 @@ static void test_at_once(void **state) {
   sse_free(&s);
 }
 
-static void test_joined_ceiling(void **state) {
-  (void)state;
+// The result of the last call when a text comes in pieces of so many bytes.
+static enum sse_result last_result(struct str text, size_t event_max, size_t step) {
   struct sse s;
   struct sse_event event;
-  size_t taken;
-  sse_init(&s, 4);
-  assert_int_equal(sse_next(&s, STR("data: ab\ndata: cde\n\n"), &taken, &event), SSE_EVENT);
-  assert_true(s.joined.failed);
-  assert_int_equal(sse_next(&s, STR("data: ab\ndata: c\n\n"), &taken, &event), SSE_EVENT);
-  assert_true(str_eq(event.data, STR("ab\nc")));
+  size_t at = 0, end = 0;
+  enum sse_result result = SSE_MORE;
+  sse_init(&s, event_max);
+  while (end < text.len && result != SSE_TOO_LONG) {
+    end = text.len - end < step ? text.len : end + step;
+    do {
+      size_t taken;
+      result = sse_next(&s, str_from(text.ptr + at, end - at), &taken, &event);
+      at += taken;
+    } while (result == SSE_EVENT || result == SSE_COMMENT);
+  }
   assert_false(s.joined.failed);
   sse_free(&s);
+  return result;
+}
+
+// What is too long is so in one piece and in many, complete or not; blank lines are no part of anything.
+static void test_too_long(void **state) {
+  (void)state;
+  static const struct {
+    struct str text;
+    size_t length;
+  } cases[] = {
+      {STR("data: 3456\n\n"), 10},
+      {STR("data: 3456\r\n\r\n"), 10},
+      {STR("data: 3456"), 10},
+      {STR("\n\n\r\n\ndata: 3456\n\n\n\n"), 10},
+      {STR("data: ok\n\ndata: 3456\n\ndata: 9\n\n"), 10},
+      {STR("data: 3456\ndata: 3456\n\n"), 21},
+      {STR("event: x\nid: 12345\ndata: x\n\n"), 26},
+      {STR("id: 3456\nid: 7890\n"), 17},
+      {STR(": a comment\n\n"), 11},
+      {STR(": a comment"), 11},
+      {STR("unknown"), 7},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t step = 1; step <= cases[i].text.len; step++) {
+      assert_int_equal(last_result(cases[i].text, cases[i].length, step), SSE_MORE);
+      assert_int_equal(last_result(cases[i].text, cases[i].length - 1, step), SSE_TOO_LONG);
+    }
+  }
 }
 
 // A line of 10 MB that grows by one byte a call: were each call to look at all of it, this would take hours.
@@ -178,7 +211,7 @@ static void test_long_line_is_linear(void **state) {
   struct sse s;
   struct sse_event event;
   size_t taken;
-  sse_init(&s, 1 << 20);
+  sse_init(&s, 1 << 24);
   for (size_t len = 1; len < LINE + 2; len++) {
     if (sse_next(&s, str_from(line, len), &taken, &event) != SSE_MORE || taken != 0) fail_msg("at %zu", len);
   }
@@ -192,7 +225,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_streams),
       cmocka_unit_test(test_at_once),
-      cmocka_unit_test(test_joined_ceiling),
+      cmocka_unit_test(test_too_long),
       cmocka_unit_test(test_long_line_is_linear),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
