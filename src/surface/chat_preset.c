@@ -3,6 +3,7 @@
 #include "surface/chat_members.h"
 #include "surface/chat_merge.h"
 #include "surface/chat_shared.h"
+#include "surface/preferences.h"
 
 static bool refuse(struct fault_note *note, const char *param, struct str message) {
   *note = (struct fault_note){message.len ? FAULT_BAD_REQUEST : FAULT_INTERNAL,
@@ -115,7 +116,9 @@ static bool check_members(struct str config, struct arena *arena, struct fault_n
   bool ok = !whole.failed || no_memory(note);
   if (ok) {
     // What it says may point into a buffer that does not last.
-    ok = chat_request_parse(&r, buf_view(&whole), arena, note) && check_models(&r, note);
+    struct preferences preferences;
+    ok = chat_request_parse(&r, buf_view(&whole), arena, note) && check_models(&r, note) &&
+         preferences_read(&r, arena, &preferences, note);
     note->message = arena_str(arena, note->message);
     note->param = arena_str(arena, note->param);
     chat_request_free(&r);

@@ -6,6 +6,7 @@
 
 enum {
   SLUGS_MAX = 256,  // each is compared with every provider
+  SHOWN_MAX = 64,   // of a name that is not known
   USD_MILLION = -6  // prices of tokens are written per million of them
 };
 
@@ -36,6 +37,27 @@ static bool no_memory(const struct reading *r) {
 static uint32_t member(const struct reading *r, uint32_t object, const char *name) {
   uint32_t value = json_get(r->doc, object, str_from_cstr(name));
   return json_type(r->doc, value) == JSON_NULL ? JSON_NONE : value;
+}
+
+// Wishes that nobody knows would be lost without a word. `names`: of all members that object may have.
+static bool check_names(const struct reading *r, uint32_t object, const char *within, const char *const *names,
+                        struct str list) {
+  for (uint32_t key = json_first(r->doc, object); key != JSON_NONE;) {
+    const char *const *name = names;
+    while (*name && !json_string_is(r->doc, key, str_from_cstr(*name))) name++;
+    if (!*name) {
+      struct str raw = json_raw(r->doc, key);
+      int len = (int)(raw.len - 2 < SHOWN_MAX ? raw.len - 2 : SHOWN_MAX);
+      struct str param = arena_printf(r->arena, "provider%s.%.*s", within, len, raw.ptr + 1);
+      struct str message = arena_printf(r->arena, "\"%.*s\" is not known; \"provider%s\" may have %.*s.",
+                                        STR_ARGS(param), within, STR_ARGS(list));
+      if (!param.ptr || !message.ptr) return no_memory(r);
+      *r->note = (struct fault_note){FAULT_BAD_REQUEST, message, param};
+      return false;
+    }
+    key = json_next(r->doc, object, json_next(r->doc, object, key));
+  }
+  return true;
 }
 
 // --- members ---
@@ -118,7 +140,7 @@ static bool read_figure(const struct reading *r, uint32_t value, double *out) {
 }
 
 static bool read_cutoffs(const struct reading *r, const char *name, struct cutoffs *out) {
-  static const char *const percentiles[CUTOFFS] = {"p50", "p75", "p90", "p99"};
+  static const char *const percentiles[CUTOFFS + 1] = {"p50", "p75", "p90", "p99"};
   uint32_t value = member(r, r->object, name);
   if (value == JSON_NONE) return true;
   if (json_is(r->doc, value, JSON_NUMBER)) {
@@ -128,6 +150,9 @@ static bool read_cutoffs(const struct reading *r, const char *name, struct cutof
   }
   if (!json_is(r->doc, value, JSON_OBJECT))
     return refuse(r, name, STR("a number, or an object with \"p50\", \"p75\", \"p90\" and \"p99\""));
+  char within[64];
+  snprintf(within, sizeof within, ".%s", name);
+  if (!check_names(r, value, within, percentiles, STR("p50, p75, p90 and p99"))) return false;
   for (unsigned i = 0; i < CUTOFFS; i++) {
     uint32_t figure = member(r, value, percentiles[i]);
     if (figure == JSON_NONE) continue;
@@ -231,19 +256,53 @@ static bool read_distillable(const struct reading *r) {
   return false;
 }
 
+// For the provider that answers: none of those that are asked here has any.
+static bool read_options(const struct reading *r) {
+  uint32_t options = member(r, r->object, "options");
+  if (options == JSON_NONE) return true;
+  struct str must = STR("an object of objects, by provider slug");
+  if (!json_is(r->doc, options, JSON_OBJECT)) return refuse(r, "options", must);
+  for (uint32_t key = json_first(r->doc, options); key != JSON_NONE;) {
+    uint32_t value = json_next(r->doc, options, key);
+    if (!json_is(r->doc, value, JSON_OBJECT) && !json_is(r->doc, value, JSON_NULL)) return refuse(r, "options", must);
+    key = json_next(r->doc, options, value);
+  }
+  return true;
+}
+
+static const char *const members[] = {"order",
+                                      "only",
+                                      "ignore",
+                                      "allow_fallbacks",
+                                      "require_parameters",
+                                      "data_collection",
+                                      "zdr",
+                                      "sort",
+                                      "quantizations",
+                                      "max_price",
+                                      "preferred_min_throughput",
+                                      "preferred_max_latency",
+                                      "enforce_distillable_text",
+                                      "options",
+                                      NULL};
+#define MEMBERS                                                                                                      \
+  "order, only, ignore, allow_fallbacks, require_parameters, data_collection, zdr, sort, quantizations, max_price, " \
+  "preferred_min_throughput, preferred_max_latency, enforce_distillable_text and options"
+
 bool preferences_read(const struct chat_request *request, struct arena *arena, struct preferences *out,
                       struct fault_note *note) {
   struct reading r = {&request->doc, chat_member_at(request, CHAT_MEMBER_PROVIDER), arena, note};
   *out = PREFERENCES_NONE;
   if (!json_is(r.doc, r.object, JSON_OBJECT)) return true;
   bool fallbacks = true;
-  bool good = read_slugs(&r, "order", &out->order) && read_slugs(&r, "only", &out->only) &&
-              read_slugs(&r, "ignore", &out->ignore) && read_bool(&r, "allow_fallbacks", &fallbacks) &&
+  bool good = check_names(&r, r.object, "", members, STR(MEMBERS)) && read_slugs(&r, "order", &out->order) &&
+              read_slugs(&r, "only", &out->only) && read_slugs(&r, "ignore", &out->ignore) &&
+              read_bool(&r, "allow_fallbacks", &fallbacks) &&
               read_bool(&r, "require_parameters", &out->require_parameters) &&
               read_collection(&r, &out->deny_collection) && read_bool(&r, "zdr", &out->zdr) && read_distillable(&r) &&
               read_quantizations(&r, &out->quantizations) && read_sort(&r, out) &&
               read_cutoffs(&r, "preferred_min_throughput", &out->min_throughput) &&
-              read_cutoffs(&r, "preferred_max_latency", &out->max_latency) && read_prices(&r, out);
+              read_cutoffs(&r, "preferred_max_latency", &out->max_latency) && read_prices(&r, out) && read_options(&r);
   out->no_fallbacks = !fallbacks;
   return good;
 }

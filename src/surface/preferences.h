@@ -3,8 +3,8 @@
 #include "llm/preferences.h"
 #include "surface/openai_chat.h"
 
-// Members that are null count as not given, members we do not know are passed over. False: *note names the member and
-// says what it must be. Strings point into the body or the arena.
+// Members that are null count as not given, members we do not know are refused. False: *note names the member and says
+// what it must be. Strings point into the body or the arena.
 MUST_CHECK bool preferences_read(const struct chat_request *r, struct arena *arena, struct preferences *out,
                                  struct fault_note *note);
 

@@ -97,7 +97,7 @@ class Routes(unittest.TestCase):
         for body, word in ((b"", "JSON"), (b"[]", "object"), (b'{"model":"a","model":"b"}', "JSON"), ({"model": 7}, "model"),
                            ({"temperature": 9}, "temperature"), ({"tools": "x"}, "tools"), ({"messages": 1}, "messages"),
                            ({"model": "@preset/x"}, "preset"), ({"system_prompt": "x" * 300000}, "256 KiB"),
-                           ({"cache_ttl_seconds": "60"}, "cache_ttl_seconds")):
+                           ({"cache_ttl_seconds": "60"}, "cache_ttl_seconds"), ({"provider": {"sort": "beauty"}}, "provider.sort")):
             with self.subTest(str(body)[:60]):
                 self.refused(ask("POST", "/refused/chat/completions", body), 400, word)
         for method, path in (("GET", "/refused"), ("GET", "/refused/versions"), ("GET", "/refused/versions/1"),

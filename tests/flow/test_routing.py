@@ -127,7 +127,8 @@ class Draw(Case):
 
     def test_bad_preferences(self):
         for wish in ({"order": "a"}, {"sort": "beauty"}, {"max_price": {"prompt": "much"}}, {"zdr": "yes"}, {"quantizations": ["fp7"]},
-                     {"preferred_max_latency": {"p50": "soon"}}, {"allow_fallbacks": 1}, {"data_collection": "maybe"}):
+                     {"preferred_max_latency": {"p50": "soon"}}, {"allow_fallbacks": 1}, {"data_collection": "maybe"},
+                     {"options": {"openai": 1}}, {"options": []}, {"alow_fallbacks": False}):
             with self.subTest(wish):
                 response = self.gateway.chat("Hello", model="test/three", provider=wish)
                 self.assertEqual(response.status, 400, response)

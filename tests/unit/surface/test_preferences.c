@@ -54,7 +54,8 @@ static void test_nothing(void **state) {
       "\"preferred_max_latency\":{}}",
       "{\"allow_fallbacks\":true,\"data_collection\":\"allow\",\"zdr\":false,\"enforce_distillable_text\":false}",
       "{\"max_price\":{\"prompt\":null},\"sort\":{\"by\":null,\"partition\":\"model\"}}",
-      "{\"what\":[{\"is\":{\"this\":1}}],\"options\":{\"openai\":7}}",
+      "{\"options\":{}}",
+      "{\"options\":{\"openai\":{\"x\":[1]},\"google-vertex/global\":{},\"nobody\":null}}",
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     good(rows[i]);
@@ -163,6 +164,19 @@ static void test_refused(void **state) {
       {"{\"preferred_min_throughput\":-1}", "preferred_min_throughput", "not negative"},
       {"{\"preferred_max_latency\":{\"p90\":\"1\"}}", "preferred_max_latency.p90", "a number"},
       {"{\"preferred_max_latency\":{\"p90\":-0.5}}", "preferred_max_latency.p90", "not negative"},
+      {"{\"preferred_max_latency\":{\"p95\":1}}", "preferred_max_latency.p95", "may have p50, p75, p90 and p99."},
+      {"{\"preferred_max_latency\":true}", "preferred_max_latency", "a number, or an object"},
+      {"{\"preferred_min_throughput\":[]}", "preferred_min_throughput", "a number, or an object"},
+      {"{\"options\":[]}", "options", "an object of objects"},
+      {"{\"options\":\"x\"}", "options", "an object of objects"},
+      {"{\"options\":true}", "options", "an object of objects"},
+      {"{\"options\":{\"openai\":7}}", "options", "an object of objects"},
+      {"{\"options\":{\"openai\":{},\"azure\":[{}]}}", "options", "an object of objects"},
+      {"{\"allow_fallback\":false}", "allow_fallback", "may have order, only, ignore, allow_fallbacks"},
+      {"{\"zdr\":true,\"\\u0061\\\"b\":[{\"c\":1}]}", "\\u0061\\\"b", "is not known"},
+      {"{\"\":1}", "", "is not known"},
+      {"{\"aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggghhhhhhhhhh\":1}",
+       "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggg", "is not known"},
       {"{\"max_price\":1}", "max_price", "an object"},
       {"{\"max_price\":{\"prompt\":-1}}", "max_price.prompt", "not negative"},
       {"{\"max_price\":{\"prompt\":\"\"}}", "max_price.prompt", "a price in USD"},
@@ -176,7 +190,7 @@ static void test_refused(void **state) {
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     if (read_in(&arena, rows[i].provider)) fail_msg("%s is not refused", rows[i].provider);
-    char param[64];
+    char param[128];
     snprintf(param, sizeof param, "provider.%s", rows[i].param);
     assert_int_equal(note.fault, FAULT_BAD_REQUEST);
     if (!str_eq(note.param, str_from_cstr(param)) || str_find(note.message, str_from_cstr(param), 0) == SIZE_MAX ||
