@@ -109,20 +109,10 @@ static void provider_responses(struct buf *out, const struct record *r) {
 }
 
 void generation_item_json(struct buf *out, const struct record *r) {
-  static const char *const unknown[] = {"app_id",
-                                        "preset_id",
-                                        "request_id",
-                                        "router",
-                                        "service_tier",
-                                        "web_search_engine",
-                                        "workspace_id",
-                                        "num_fetches",
-                                        "num_input_audio_prompt",
-                                        "num_media_completion",
-                                        "num_media_prompt",
-                                        "num_search_results",
-                                        "moderation_latency",
-                                        NULL};
+  static const char *const unknown[] = {
+      "app_id",           "request_id",         "service_tier",           "web_search_engine",
+      "workspace_id",     "num_fetches",        "num_input_audio_prompt", "num_media_completion",
+      "num_media_prompt", "num_search_results", "moderation_latency",     NULL};
   const struct usage *u = &r->usage;
   buf_char(out, '{');
   text(out, "id", r->id);
@@ -161,6 +151,8 @@ void generation_item_json(struct buf *out, const struct record *r) {
   text(out, "user_agent", r->user_agent);
   text(out, "external_user", r->user);
   text(out, "session_id", r->session_id);
+  text(out, "preset_id", r->preset_id);
+  text(out, "router", r->router);
   number(out, "status", r->status);
   text(out, "error", r->error);
   nulls(out, unknown);

@@ -6,6 +6,7 @@
 #include "gateway/cache_step.h"
 #include "gateway/path.h"
 #include "json/json.h"
+#include "policy/plan.h"
 
 // What the provider that answered could not be told.
 static void write_dropped(const struct inference *in, struct buf *out) {
@@ -80,7 +81,10 @@ static void add_answer(struct request *r, struct record *row, enum fault fault) 
   row->user = in->chat.user;
   if (in->chat.session_id.len) row->session_id = in->chat.session_id;
   row->model = in->chat.model.len ? in->chat.model : in->chat.model_count ? in->chat.models[0] : (struct str){0};
-  if (cache_step_row(r, row) || !in->at) return;
+  row->preset_id = in->preset.id;
+  if (cache_step_row(r, row)) return;
+  if (in->plan) row->router = plan_router(in->plan, in->at ? in->at->endpoint : NULL);
+  if (!in->at) return;
   const struct endpoint *e = in->at->endpoint;
   const struct chat_reply *reply = &in->at->reply;
   row->model = e->model->id;

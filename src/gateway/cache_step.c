@@ -9,6 +9,7 @@
 #include "gateway/relay.h"
 #include "gateway/response.h"
 #include "gateway/response_cache.h"
+#include "policy/plan.h"
 
 // In the request's arena; only requests that want something kept have one.
 struct cache_step {
@@ -97,7 +98,8 @@ static void serve(struct request *r) {
   const struct cache_facts *f = &answer->facts;
   step->facts =
       (struct cache_facts){copy(r, f->source_id),     copy(r, f->model),         copy(r, f->provider),
-                           copy(r, f->provider_name), copy(r, f->finish_reason), copy(r, f->native_finish_reason)};
+                           copy(r, f->provider_name), copy(r, f->finish_reason), copy(r, f->native_finish_reason),
+                           copy(r, f->router)};
   struct buf *body = worker_scratch(&r->worker->body);
   chat_replay_write(answer->bytes, answer->holes, answer->hole_count, str_from_cstr(r->generation_id),
                     r->arrived_us / 1000000, body);
@@ -280,7 +282,7 @@ void cache_step_finish(struct request *r, struct str rest) {
         .holes = (const struct chat_replay_hole *)holes.ptr,
         .hole_count = holes.len / sizeof(struct chat_replay_hole),
         .facts = {id, e->model->id, e->provider->id, e->provider->name, str_from_cstr(in->at->reply.finish_reason),
-                  str_from_cstr(in->at->reply.native_finish_reason)},
+                  str_from_cstr(in->at->reply.native_finish_reason), in->plan ? plan_router(in->plan, e) : STR("")},
         .stored_ms = now,
         .until_ms = now + step->wish.ttl_s * 1000ull,
     };
@@ -322,6 +324,7 @@ bool cache_step_row(const struct request *r, struct record *row) {
   row->finish_reason = step->facts.finish_reason;
   row->native_finish_reason = step->facts.native_finish_reason;
   row->upstream_id = step->facts.source_id;
+  row->router = step->facts.router;
   row->from_cache = true;
   return true;
 }

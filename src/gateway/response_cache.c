@@ -63,7 +63,8 @@ static struct str *strings_of(struct cache_answer *a, unsigned i) {
                        &a->facts.provider,
                        &a->facts.provider_name,
                        &a->facts.finish_reason,
-                       &a->facts.native_finish_reason};
+                       &a->facts.native_finish_reason,
+                       &a->facts.router};
   return i < sizeof all / sizeof *all ? all[i] : NULL;
 }
 

@@ -20,6 +20,8 @@ struct record {
   struct str finish_reason, native_finish_reason;
   struct str api_type;  // "completions"
   struct str user, session_id, app_title, http_referer, user_agent;
+  struct str preset_id;      // of the preset it was made with; empty: none
+  struct str router;         // what chose the model ("openrouter/auto"); empty: the request named it
   struct str error;          // message when it failed
   struct str attempts_json;  // JSON array of {"provider","model","status","fault","latency_ms"}; empty: none
   uint16_t status;           // HTTP status the client got (499: gone before it got one)

@@ -6,6 +6,7 @@
 // What is left may be an id in other letters or of an older spelling, a router, or an alias.
 #include "policy/model_name.h"
 
+#include <assert.h>
 #include <stdint.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -34,6 +35,11 @@ static const struct {
     {"openrouter/fusion", MODEL_PLAIN},      {"openrouter/fusion-flash", MODEL_PLAIN},
     {"typesafe/jev-router", MODEL_PLAIN},    {"nvidia/switchyard", MODEL_PLAIN},
 };
+
+struct str model_name_router(unsigned router) {
+  assert(router <= COUNT(routers));
+  return router ? str_from_cstr(routers[router - 1].name) : (struct str){0};
+}
 
 static bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -262,6 +268,7 @@ static bool known_base(const struct catalogue *c, struct str base, struct model_
   for (size_t i = 0; i < COUNT(routers); i++) {
     if (!str_eq_nocase(base, str_from_cstr(routers[i].name))) continue;
     out->kind = routers[i].kind;
+    out->router = (uint8_t)(i + 1);
     *absent = out->kind == MODEL_PLAIN;
     return true;
   }

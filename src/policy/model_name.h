@@ -23,8 +23,10 @@ struct model_name {
   enum model_kind kind;
   const struct model *model;  // of MODEL_PLAIN and MODEL_ALIAS
   unsigned variants;          // bits of enum model_variant, those that are not part of the entry's own id
-  struct str preset;          // slug; empty: none
+  uint8_t router;             // which one chooses the model, see model_name_router; 0: none does
 };
+// "openrouter/auto", as the client named it, without its variants; empty for 0.
+struct str model_name_router(unsigned router);
 // "base@preset/slug:suffix" taken apart. The base may be empty, the suffix (":nitro", with its colon) belongs behind
 // the base, or behind the name that the preset has in its place. No preset: `preset` is empty, `base` the whole text.
 struct model_reference {

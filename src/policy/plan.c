@@ -23,13 +23,15 @@ static const unsigned sorting = VARIANT_NITRO | VARIANT_FLOOR | VARIANT_EXACTO;
 static const unsigned letting_in = VARIANT_NITRO | VARIANT_FLOOR | VARIANT_FREE;  // what changes who is asked
 static const unsigned of_body = VARIANT_THINKING | VARIANT_ONLINE;
 
-static void add_model(struct plan *p, const struct model *m, unsigned variants) {
+static void add_model(struct plan *p, const struct model *m, const struct model_name *name, unsigned more) {
+  unsigned variants = name->variants | more;
   for (unsigned i = 0; i < p->model_count; i++)
     if (p->models[i] == m && !((p->variants[i] ^ variants) & letting_in)) return;
   if (p->model_count == PLAN_MODELS) return;
   if (variants & of_body) p->varies_body = true;
   p->models[p->model_count] = m;
-  p->variants[p->model_count++] = variants;
+  p->routers[p->model_count] = name->router;
+  p->variants[p->model_count++] = (uint8_t)variants;
 }
 
 // What the conversation had before, unless the request wants to be looked at anew.
@@ -40,7 +42,7 @@ static const struct model *pinned_model(const struct plan_query *q, const struct
   return q->pinned ? q->pinned : q->sticky ? q->sticky->model : NULL;
 }
 
-static bool choose(const struct plan_query *q, unsigned variants, struct arena *arena, struct plan *out,
+static bool choose(const struct plan_query *q, const struct model_name *name, struct arena *arena, struct plan *out,
                    struct fault_note *note) {
   struct auto_wish wish = {0};
   struct str why = {0}, named;
@@ -53,14 +55,15 @@ static bool choose(const struct plan_query *q, unsigned variants, struct arena *
     return refuse(note, FAULT_NO_ENDPOINT, "model",
                   arena_printf(arena, "No model can be chosen for this request: %.*s", STR_ARGS(why)));
   }
-  for (unsigned i = 0; i < out->choice.count; i++) add_model(out, out->choice.models[i], variants);
+  for (unsigned i = 0; i < out->choice.count; i++) add_model(out, out->choice.models[i], name, 0);
   return true;
 }
 
-static bool choose_free(const struct plan_query *q, unsigned variants, struct plan *out, struct fault_note *note) {
+static bool choose_free(const struct plan_query *q, const struct model_name *name, struct plan *out,
+                        struct fault_note *note) {
   const struct model *found[PLAN_MODELS];
   unsigned n = auto_free(q->catalogue, &out->facts, q->seed, found, PLAN_MODELS);
-  for (unsigned i = 0; i < n; i++) add_model(out, found[i], variants | VARIANT_FREE);
+  for (unsigned i = 0; i < n; i++) add_model(out, found[i], name, VARIANT_FREE);
   if (n) return true;
   out->availability = AVAILABILITY_NO_ENDPOINTS;
   return refuse(note, FAULT_NO_ENDPOINT, "model",
@@ -72,9 +75,9 @@ static bool choose_free(const struct plan_query *q, unsigned variants, struct pl
 static bool add_name(const struct plan_query *q, const struct model_name *name, struct arena *arena, struct plan *out,
                      struct fault_note *note) {
   switch (name->kind) {
-    case MODEL_AUTO: return choose(q, name->variants, arena, out, note);
-    case MODEL_FREE: return choose_free(q, name->variants, out, note);
-    default: add_model(out, name->model, name->variants); return true;
+    case MODEL_AUTO: return choose(q, name, arena, out, note);
+    case MODEL_FREE: return choose_free(q, name, out, note);
+    default: add_model(out, name->model, name, 0); return true;
   }
 }
 
@@ -317,6 +320,13 @@ bool plan_make(const struct plan_query *q, struct arena *arena, struct plan *out
 
 unsigned plan_body(const struct plan *p, unsigned candidate) {
   return p->variants[p->routing.candidates[candidate].model] & of_body;
+}
+
+struct str plan_router(const struct plan *p, const struct endpoint *e) {
+  if (!e) return model_name_router(p->name.router);
+  for (unsigned i = 0; i < p->routing.count; i++)
+    if (p->routing.candidates[i].endpoint == e) return model_name_router(p->routers[p->routing.candidates[i].model]);
+  return (struct str){0};
 }
 
 // --- availability ---

@@ -44,7 +44,8 @@ struct plan {
   struct model_name name;                   // the first one
   const struct model *models[PLAN_MODELS];  // in order; one comes again when its name lets in other endpoints
   unsigned model_count;
-  unsigned variants[PLAN_MODELS];         // of each one's name: bits of enum model_variant
+  uint8_t variants[PLAN_MODELS];          // of each one's name: bits of enum model_variant
+  uint8_t routers[PLAN_MODELS];           // that chose it, by model_name_router; 0: its name stood in the request
   bool varies_body;                       // those of some ask for another body: plan_body
   const struct preferences *preferences;  // never NULL
   struct request_facts facts;
@@ -61,6 +62,8 @@ bool plan_make(const struct plan_query *q, struct arena *arena, struct plan *out
 // What the variant of a candidate's name asks of the body: VARIANT_THINKING, VARIANT_ONLINE or both, for
 // chat_merge_variant.
 unsigned plan_body(const struct plan *p, unsigned candidate);
+// The router that chose the endpoint's model; empty: none did. NULL: what the first name is.
+struct str plan_router(const struct plan *p, const struct endpoint *e);
 
 // `"availability":{…}`, a member of the error's object, for a plan that failed because of models or endpoints; else
 // nothing.

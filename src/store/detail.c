@@ -21,6 +21,8 @@ static const struct member texts[] = {
     MEMBER("app_title", app_title),
     MEMBER("http_referer", http_referer),
     MEMBER("user_agent", user_agent),
+    MEMBER("preset_id", preset_id),
+    MEMBER("router", router),
     MEMBER("error", error),
 };
 static const struct member counts[] = {

@@ -41,6 +41,20 @@ static const char *const steps[] = {
     "CREATE TABLE preset_versions("
     " preset_id TEXT NOT NULL, version INTEGER NOT NULL, id TEXT NOT NULL, config TEXT NOT NULL, system_prompt TEXT,"
     " creator TEXT, created_us INTEGER NOT NULL, PRIMARY KEY(preset_id, version)) WITHOUT ROWID;",
+    // 3. The view tells of presets and routers, too.
+    "DROP VIEW IF EXISTS ledger;"
+    "CREATE VIEW ledger AS SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', created_us / 1e6, 'unixepoch') AS created, "
+    "key_id, "
+    "model,"
+    " provider, status, fault, flags & 1 AS streamed, flags >> 1 & 1 AS cancelled, latency_ms, generation_ms, "
+    "gateway_us,"
+    " prompt, completion, cached, reasoning, cost_pico / 1e12 AS cost_usd,"
+    " json_extract(detail, '$.upstream_model') AS upstream_model, json_extract(detail, '$.upstream_id') AS upstream_id,"
+    " json_extract(detail, '$.finish_reason') AS finish_reason, json_extract(detail, '$.user') AS user,"
+    " json_extract(detail, '$.session_id') AS session_id, json_extract(detail, '$.app_title') AS app_title,"
+    " json_extract(detail, '$.user_agent') AS user_agent, json_extract(detail, '$.preset_id') AS preset_id,"
+    " json_extract(detail, '$.router') AS router, json_extract(detail, '$.error') AS error,"
+    " json_extract(detail, '$.attempts') AS attempts FROM generations;",
 };
 enum { STEPS = sizeof steps / sizeof steps[0] };
 

@@ -24,8 +24,9 @@ static const size_t string_at[] = {
 };
 enum { STRINGS = sizeof string_at / sizeof *string_at };
 
-// Counts that few records have. They stand behind the strings, all of them, when one is not zero; new ones go to the
-// end. What is not there is zero, so records of earlier versions can be read, and the other way round.
+// Counts that few records have. They stand behind the strings, all of them, when one is not zero. What is not there is
+// zero, so records of earlier versions can be read, and the other way round. No more can be added: the rare texts are
+// behind them.
 static const size_t rare_at[] = {
     offsetof(struct record, usage.cache_write_1h),     offsetof(struct record, usage.image_prompt),
     offsetof(struct record, usage.video_prompt),       offsetof(struct record, usage.video_completion),
@@ -38,13 +39,19 @@ static const size_t rare_at[] = {
 };
 enum { RARE = sizeof rare_at / sizeof *rare_at };
 
+// Texts that few records have (FLAG_TEXTS). They stand behind the rare counts, which are all there then: first their
+// lengths. What else comes goes to the end of both lists, with a flag of its own.
+static const size_t text_at[] = {offsetof(struct record, preset_id), offsetof(struct record, router)};
+enum { TEXTS = sizeof text_at / sizeof *text_at };
+
 enum flag {
   FLAG_STREAMED = 1,
   FLAG_CANCELLED = 2,
   FLAG_USAGE_KNOWN = 4,
   FLAG_USAGE_ESTIMATED = 8,
   FLAG_USAGE_BILLED = 16,
-  FLAG_FROM_CACHE = 32
+  FLAG_FROM_CACHE = 32,
+  FLAG_TEXTS = 64
 };
 
 // The numbers, without holes, so that no stray byte of ours gets into a file.
@@ -59,7 +66,8 @@ struct numbers {
   uint16_t zero;
 };
 _Static_assert(sizeof(struct numbers) == 13 * 8 + 3 * 4 + 2 * 2 + 4 + 2 * (STRINGS + 1), "no holes");
-_Static_assert(sizeof(struct numbers) + STRINGS * RECORD_STRING_MAX + RECORD_ATTEMPTS_MAX + RARE * sizeof(uint64_t) <=
+_Static_assert(sizeof(struct numbers) + STRINGS * RECORD_STRING_MAX + RECORD_ATTEMPTS_MAX + RARE * sizeof(uint64_t) +
+                       TEXTS * (sizeof(uint16_t) + RECORD_STRING_MAX) <=
                    RECORD_WIRE_MAX,
                "RECORD_WIRE_MAX is too small");
 
@@ -71,8 +79,12 @@ static uint16_t length_kept(struct str s, bool is_attempts) {
   return (uint16_t)len;
 }
 
+static bool has_texts(const struct record *r) {
+  return r->preset_id.len || r->router.len;
+}
+
 static size_t rare_encode(char *out, const struct record *r) {
-  uint64_t counts[RARE], any = 0;
+  uint64_t counts[RARE], any = has_texts(r);
   for (unsigned i = 0; i < RARE; i++) {
     memcpy(&counts[i], (const char *)r + rare_at[i], sizeof counts[i]);
     any |= counts[i];
@@ -80,6 +92,36 @@ static size_t rare_encode(char *out, const struct record *r) {
   if (LIKELY(!any)) return 0;
   memcpy(out, counts, sizeof counts);
   return sizeof counts;
+}
+
+static size_t texts_encode(char *out, const struct record *r) {
+  uint16_t lengths[TEXTS];
+  char *at = out + sizeof lengths;
+  if (LIKELY(!has_texts(r))) return 0;
+  for (unsigned i = 0; i < TEXTS; i++) {
+    struct str s;
+    memcpy(&s, (const char *)r + text_at[i], sizeof s);
+    lengths[i] = length_kept(s, false);
+    if (lengths[i]) memcpy(at, s.ptr, lengths[i]);
+    at += lengths[i];
+  }
+  memcpy(out, lengths, sizeof lengths);
+  return (size_t)(at - out);
+}
+
+static bool texts_decode(struct str bytes, struct record *r) {
+  uint16_t lengths[TEXTS];
+  if (bytes.len < RARE * sizeof(uint64_t) + sizeof lengths) return false;
+  bytes = str_skip(bytes, RARE * sizeof(uint64_t));
+  memcpy(lengths, bytes.ptr, sizeof lengths);
+  bytes = str_skip(bytes, sizeof lengths);
+  for (unsigned i = 0; i < TEXTS; i++) {
+    if (lengths[i] > bytes.len) return false;
+    struct str s = str_from(bytes.ptr, lengths[i]);
+    memcpy((char *)r + text_at[i], &s, sizeof s);
+    bytes = str_skip(bytes, lengths[i]);
+  }
+  return true;
 }
 
 static void rare_decode(struct str bytes, struct record *r) {
@@ -109,7 +151,8 @@ size_t record_encode(char *out, const struct record *r) {
       .fault = r->fault,
       .flags = (r->streamed ? FLAG_STREAMED : 0u) | (r->cancelled ? FLAG_CANCELLED : 0u) |
                (r->usage.known ? FLAG_USAGE_KNOWN : 0u) | (r->usage.estimated ? FLAG_USAGE_ESTIMATED : 0u) |
-               (r->usage.billed ? FLAG_USAGE_BILLED : 0u) | (r->from_cache ? FLAG_FROM_CACHE : 0u),
+               (r->usage.billed ? FLAG_USAGE_BILLED : 0u) | (r->from_cache ? FLAG_FROM_CACHE : 0u) |
+               (has_texts(r) ? FLAG_TEXTS : 0u),
   };
   char *at = out + sizeof n;
   for (unsigned i = 0; i < STRINGS; i++) {
@@ -120,6 +163,7 @@ size_t record_encode(char *out, const struct record *r) {
     at += n.lengths[i];
   }
   at += rare_encode(at, r);
+  at += texts_encode(at, r);
   memcpy(out, &n, sizeof n);
   assert((size_t)(at - out) <= RECORD_WIRE_MAX);
   return (size_t)(at - out);
@@ -161,5 +205,5 @@ bool record_decode(struct str bytes, struct record *r) {
     rest = str_skip(rest, n.lengths[i]);
   }
   rare_decode(rest, r);
-  return true;
+  return !(n.flags & FLAG_TEXTS) || texts_decode(rest, r);
 }

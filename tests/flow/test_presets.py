@@ -244,6 +244,27 @@ class Inference(unittest.TestCase):
         r = gateway.chat(models=["test/model", "@preset/zzzzzz"])
         self.assertEqual(r.status, 404, r)
 
+    def test_generation_tells_of_it(self):
+        made = put("recorded", {"model": "test/model"})
+        cached = {"X-OpenRouter-Cache": "true"}
+        for body, preset, router in (({"model": "@preset/recorded"}, made["id"], None), ({"model": "test/model"}, None, None),
+                                     ({"model": "openrouter/auto", "preset": "recorded"}, made["id"], "openrouter/auto"),
+                                     ({"model": "signalbox/auto:floor"}, None, "signalbox/auto"),
+                                     ({"model": "test/other", "models": ["signalbox/auto"]}, None, None)):
+            for streamed in (False, True):
+                with self.subTest(body):
+                    body |= {"messages": [{"role": "user", "content": f"recorded by {preset}"}], "stream": streamed}
+                    for hit in (False, True):
+                        r = gateway.call("POST", "/api/v1/chat/completions", body, headers=cached)
+                        self.assertEqual((r.status, r.field("x-openrouter-cache-status")), (200, "HIT" if hit else "MISS"), r)
+                        row = wait_for(lambda: (g := gateway.generation(r.id)).status == 200 and g.json["data"], "the row")
+                        self.assertEqual((row["preset_id"], row["router"]), (preset, router))
+        bad = gateway.call("POST", "/api/v1/chat/completions",
+                           {"model": "@preset/recorded", "provider": {"only": ["nobody"]}, "messages": [{"role": "user", "content": "hi"}]})
+        self.assertEqual(bad.status, 404)
+        row = wait_for(lambda: (g := gateway.generation(bad.id)).status == 200 and g.json["data"], "the row")
+        self.assertEqual((row["preset_id"], row["router"]), (made["id"], None))
+
     def test_metadata_names_it(self):
         put("told", {"model": "test/model"})
         r = gateway.call("POST", "/api/v1/chat/completions",

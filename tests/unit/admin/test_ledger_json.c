@@ -115,6 +115,8 @@ static void test_a_generation_has_every_member(void **state) {
                         .native_finish_reason = STR("end"),
                         .api_type = STR("completions"),
                         .user = STR("u\"1"),
+                        .preset_id = STR("a9e8d400"),
+                        .router = STR("openrouter/auto"),
                         .status = 200,
                         .streamed = true,
                         .latency_ms = 12,
@@ -133,6 +135,8 @@ static void test_a_generation_has_every_member(void **state) {
   assert_member(&a, a.data, "external_user", "\"u\\\"1\"");
   assert_member(&a, a.data, "streamed", "true");
   assert_member(&a, a.data, "session_id", "null");
+  assert_member(&a, a.data, "preset_id", "\"a9e8d400\"");
+  assert_member(&a, a.data, "router", "\"openrouter/auto\"");
   assert_member(&a, a.data, "origin", "\"\"");
   uint32_t responses = json_get(&a.doc, a.data, STR("provider_responses"));
   uint32_t only = json_first(&a.doc, responses);

@@ -164,6 +164,29 @@ static void test_variants_for_the_body(void **state) {
   drop(&m);
 }
 
+static void router_is(const char *members, const char *want) {
+  struct made m;
+  make(&m, members, false);
+  assert_true(m.parsed);
+  const struct endpoint *first = m.good ? m.plan.routing.candidates[0].endpoint : NULL;
+  struct str got = plan_router(&m.plan, first);
+  if (!str_eq(got, str_from_cstr(want))) fail_msg("%s: \"%.*s\", not \"%s\"", members, STR_ARGS(got), want);
+  drop(&m);
+}
+
+static void test_routers(void **state) {
+  (void)state;
+  router_is("\"model\":\"acme/small-1\"", "");
+  router_is("\"model\":\"~acme/small-latest\"", "");
+  router_is("\"model\":\"OpenRouter/Auto:floor\"", "openrouter/auto");
+  router_is("\"model\":\"signalbox/auto:free\"", "signalbox/auto");
+  router_is("\"model\":\"signalbox/free\",\"models\":[\"acme/small-1\"]", "signalbox/free");
+  router_is("\"models\":[\"acme/small-1\",\"signalbox/auto\"]", "");
+  router_is("\"models\":[\"acme/large-1:free\",\"openrouter/free\"]", "openrouter/free");
+  router_is("\"model\":\"openrouter/auto\",\"provider\":{\"only\":[\"nobody\"]}", "openrouter/auto");
+  router_is("\"model\":\"acme/none\"", "");
+}
+
 static void test_what_is_said(void **state) {
   (void)state;
   static const struct {
@@ -276,7 +299,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_plans),        cmocka_unit_test(test_variants_for_the_body),
       cmocka_unit_test(test_what_is_said), cmocka_unit_test(test_too_long),
-      cmocka_unit_test(test_explained),
+      cmocka_unit_test(test_explained),    cmocka_unit_test(test_routers),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

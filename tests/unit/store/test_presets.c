@@ -148,6 +148,13 @@ static void test_there_is_an_end_to_presets(void **state) {
   store_close(s);
 }
 
+static int count_columns(void *count, int columns, char **values, char **names) {
+  (void)values;
+  (void)names;
+  *(int *)count = columns;
+  return 0;
+}
+
 // The schema as version 1 of it was, with a key in it.
 static void test_an_older_database_gets_them(void **state) {
   struct fixture *f = *state;
@@ -156,12 +163,24 @@ static void test_an_older_database_gets_them(void **state) {
   sqlite3 *db;
   assert_int_equal(sqlite3_open(fixture_path(f, "signalbox.db").ptr, &db), SQLITE_OK);
   assert_int_equal(
-      sqlite3_exec(db, "DROP TABLE presets; DROP TABLE preset_versions; PRAGMA user_version=1", NULL, NULL, NULL),
+      sqlite3_exec(db,
+                   "DROP TABLE presets; DROP TABLE preset_versions; DROP VIEW ledger;"
+                   "CREATE VIEW ledger AS SELECT id FROM generations;"
+                   "INSERT INTO generations VALUES(1,'old',0,'k','m','p',200,NULL,0,1,1,1,1,1,0,0,0,0,0,'{}');"
+                   "PRAGMA user_version=1",
+                   NULL, NULL, NULL),
       SQLITE_OK);
   sqlite3_close(db);
   struct store *s = must_open(f);
   put(f, s, "x", "{}", 1, &row);
   store_close(s);
+  assert_int_equal(sqlite3_open(fixture_path(f, "signalbox.db").ptr, &db), SQLITE_OK);
+  int columns = 0;
+  assert_int_equal(
+      sqlite3_exec(db, "SELECT preset_id, router, model FROM ledger WHERE id='old'", count_columns, &columns, NULL),
+      SQLITE_OK);
+  assert_int_equal(columns, 3);
+  sqlite3_close(db);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)

@@ -106,7 +106,8 @@ static void test_every_member_survives(void **state) {
                            &in.upstream_id, &in.finish_reason, &in.native_finish_reason,
                            &in.api_type,    &in.user,          &in.session_id,
                            &in.app_title,   &in.http_referer,  &in.user_agent,
-                           &in.error,       &in.attempts_json};
+                           &in.error,       &in.attempts_json, &in.preset_id,
+                           &in.router};
   static const char text[] = "abcdefghijklmnopqrstuvwxyz";
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) *strings[i] = str_from(text + i, 3 + i % 5);
   char wire[RECORD_WIRE_MAX];
@@ -119,13 +120,23 @@ static void test_every_member_survives(void **state) {
   assert_memory_equal(&out.usage, &in.usage, sizeof in.usage);
   assert_int_equal(out.cost.completion, -16);
   assert_true(str_eq(out.attempts_json, in.attempts_json));
-  // Without what only few records have: a record of an earlier version.
+  assert_true(str_eq(out.preset_id, in.preset_id) && str_eq(out.router, in.router));
+  for (size_t cut = 0; cut < len; cut++) assert_false(record_decode(str_from(wire, cut), &out));
+  // One of the texts alone, without counts that are rare.
   in.usage = (struct usage){.known = true, .prompt = 5};
+  in.preset_id = (struct str){0};
+  size_t texts = record_encode(again, &in);
+  assert_true(record_decode(str_from(again, texts), &out));
+  assert_memory_equal(&out.usage, &in.usage, sizeof in.usage);
+  assert_true(!out.preset_id.len && str_eq(out.router, in.router));
+  // Without what only few records have: a record of an earlier version.
+  in.router = (struct str){0};
   size_t usual = record_encode(again, &in);
   assert_in_range(usual, len - 200, len - 1);
   assert_true(record_decode(str_from(again, usual), &out));
   assert_memory_equal(&out.usage, &in.usage, sizeof in.usage);
-  for (size_t cut = 0; cut < usual; cut++) assert_false(record_decode(str_from(wire, cut), &out));
+  assert_true(!out.preset_id.len && !out.router.len);
+  for (size_t cut = 0; cut < usual; cut++) assert_false(record_decode(str_from(again, cut), &out));
 }
 
 static void test_long_strings_are_cut_between_characters(void **state) {
