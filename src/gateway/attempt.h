@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "llm/fault.h"
 #include "net/upstream.h"
+#include "policy/health.h"
 #include "provider/dialect_stream.h"
 #include "surface/openai_chat.h"
 #include "wire/inflater.h"
@@ -22,6 +23,11 @@ enum attempt_state {
   ATTEMPT_STREAMING,  // relaying events
 };
 
+// What its result can tell of those it is about; see policy/health.h.
+struct attempt_passes {
+  struct health_pass endpoint, provider, key;
+};
+
 struct attempt {
   struct request *request;
   const struct endpoint *endpoint;
@@ -29,6 +35,7 @@ struct attempt {
   uint8_t reason;   // enum attempt_reason: why it was made
   uint16_t status;  // of the provider's reply; 0: none came
   int key;          // place of the provider's key it was sent with; -1: none yet
+  struct attempt_passes passes;
   struct exchange exchange;
   struct timer timer;  // see failover.c
   struct chat_reply reply;

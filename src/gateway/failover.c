@@ -57,24 +57,38 @@ static bool is_benched(const struct health_record *record, uint64_t now_ms) {
   return state == HEALTH_BENCHED || state == HEALTH_PROBING;
 }
 
-static bool admit(struct health_record *record, uint64_t now_ms) {
-  return !record || health_admit(record, now_ms);
+static bool admit(struct health_record *record, uint64_t now_ms, struct health_pass *pass) {
+  return !record || health_admit(record, now_ms, pass);
 }
 
-static void abandon(struct health_record *record) {
-  if (record) health_abandon(record);
+// The same endpoint is asked again, with the same key or another, as a new attempt: whatever its passes were, they have
+// been used.
+static void admit_again(struct attempt *a) {
+  struct records records = records_of(a->request, a->endpoint, a->key);
+  uint64_t now = loop_now_ms(a->request->worker->loop);
+  admit(records.endpoint, now, &a->passes.endpoint);
+  admit(records.provider, now, &a->passes.provider);
+  admit(records.key, now, &a->passes.key);
+}
+
+static void abandon(struct health_record *record, struct health_pass pass) {
+  if (record) health_abandon(record, pass);
 }
 
 static void abandon_all(struct attempt *a) {
   struct records records = records_of(a->request, a->endpoint, a->key);
-  abandon(records.endpoint);
-  abandon(records.provider);
-  abandon(records.key);
+  abandon(records.endpoint, a->passes.endpoint);
+  abandon(records.provider, a->passes.provider);
+  abandon(records.key, a->passes.key);
 }
 
-static void fail(struct attempt *a, struct health_record *record, enum fault fault) {
+// It has failed by its own fault, or has no verdict.
+static void fail(struct attempt *a, struct health_record *record, struct health_pass pass, bool own, enum fault fault) {
   struct worker *w = a->request->worker;
-  if (record) health_failure(record, fault, a->retry_after_s, loop_now_ms(w->loop), rand_next(&w->rand));
+  if (record && own)
+    health_failure(record, pass, fault, a->retry_after_s, loop_now_ms(w->loop), rand_next(&w->rand));
+  else
+    abandon(record, pass);
 }
 
 // The one to blame has it noted; the others have no verdict.
@@ -84,18 +98,9 @@ static void note_failure(struct attempt *a, enum fault fault) {
   bool provider = blame == BLAME_PROVIDER, endpoint = blame == BLAME_ENDPOINT || provider;
   bool key = blame == BLAME_CREDENTIAL;
   if (key && !records.key) provider = true;  // a credential that is fetched, or none at all
-  if (endpoint)
-    fail(a, records.endpoint, fault);
-  else
-    abandon(records.endpoint);
-  if (provider)
-    fail(a, records.provider, fault);
-  else
-    abandon(records.provider);
-  if (key)
-    fail(a, records.key, fault);
-  else
-    abandon(records.key);
+  fail(a, records.endpoint, a->passes.endpoint, endpoint, fault);
+  fail(a, records.provider, a->passes.provider, provider, fault);
+  fail(a, records.key, a->passes.key, key, fault);
 }
 
 static void note_success(struct attempt *a) {
@@ -105,9 +110,9 @@ static void note_success(struct attempt *a) {
                                  .latency_ms = (uint32_t)((spoke - a->started_ns) / 1000000),
                                  .total_ms = (uint32_t)((now - a->started_ns) / 1000000),
                                  .tokens = a->reply.usage.completion};
-  if (records.endpoint) health_success(records.endpoint, &sample);
-  if (records.provider) health_success(records.provider, &sample);
-  if (records.key) health_success(records.key, &sample);
+  if (records.endpoint) health_success(records.endpoint, a->passes.endpoint, &sample);
+  if (records.provider) health_success(records.provider, a->passes.provider, &sample);
+  if (records.key) health_success(records.key, a->passes.key, &sample);
 }
 
 // --- keys ---
@@ -146,7 +151,8 @@ struct str failover_key(struct attempt *a) {
   if (a->key < 0) {
     a->key = p->key_count == 1 ? 0 : key_choose(a, false);
     if (a->key < 0) a->key = 0;
-    admit(records_of(a->request, a->endpoint, a->key).key, loop_now_ms(a->request->worker->loop));
+    struct health_record *record = records_of(a->request, a->endpoint, a->key).key;
+    admit(record, loop_now_ms(a->request->worker->loop), &a->passes.key);
   }
   return p->keys[a->key].value;
 }
@@ -167,9 +173,18 @@ static bool is_well(const struct request *r, const struct endpoint *e, uint64_t 
          !keys_are_benched(r, e, now_ms);
 }
 
+// Of an endpoint that is asked whether it is well or not.
+static struct attempt_passes passes_unasked(const struct request *r, const struct endpoint *e) {
+  struct records records = records_of(r, e, -1);
+  struct attempt_passes passes = {0};
+  if (records.endpoint) passes.endpoint = health_pass(records.endpoint);
+  if (records.provider) passes.provider = health_pass(records.provider);
+  return passes;
+}
+
 // The first target not tried that is well and lets itself be asked; else, unless `beside` another, the first not tried
 // at all. Beside another only one that gets the same body.
-static int target_choose(struct request *r, bool beside) {
+static int target_choose(struct request *r, bool beside, struct attempt_passes *passes) {
   struct inference *in = r->inference;
   uint64_t now = loop_now_ms(r->worker->loop);
   int any = -1;
@@ -179,11 +194,13 @@ static int target_choose(struct request *r, bool beside) {
     if (any < 0) any = (int)i;
     if (!is_well(r, e, now) || (beside && planning_variant(in, i) != in->variant)) continue;
     struct records records = records_of(r, e, -1);
-    if (!admit(records.endpoint, now)) continue;
-    if (admit(records.provider, now)) return (int)i;
-    abandon(records.endpoint);
+    if (!admit(records.endpoint, now, &passes->endpoint)) continue;
+    if (admit(records.provider, now, &passes->provider)) return (int)i;
+    abandon(records.endpoint, passes->endpoint);
   }
-  return beside ? -1 : any;
+  if (beside || any < 0) return -1;
+  *passes = passes_unasked(r, in->targets[any]);
+  return any;
 }
 
 // A provider that may have so many requests at a time does not get more, and others do not wait for it.
@@ -200,12 +217,13 @@ static void leave(struct attempt *a) {
   a->counted = false;
 }
 
-static void begin(struct attempt *a, unsigned target, enum attempt_reason reason) {
+static void begin(struct attempt *a, unsigned target, enum attempt_reason reason, struct attempt_passes passes) {
   struct inference *in = a->request->inference;
   in->tried |= 1u << target;
   a->endpoint = in->targets[target];
   a->reason = (uint8_t)reason;
   a->key = -1;
+  a->passes = passes;
   a->asked_again = a->renewed = a->whole = false;
   a->file_count = 0;
   a->counted = false;
@@ -221,9 +239,13 @@ static void begin(struct attempt *a, unsigned target, enum attempt_reason reason
 
 void path_first_attempt(struct request *r) {
   struct inference *in = r->inference;
+  struct attempt_passes passes = {0};
   in->at = &in->first;
   in->first.request = r;
-  begin(in->at, in->target_count == 1 ? 0 : (unsigned)target_choose(r, false), ATTEMPT_FIRST);
+  bool only = in->target_count == 1;
+  if (only) passes = passes_unasked(r, in->targets[0]);
+  int target = only ? 0 : target_choose(r, false, &passes);
+  begin(in->at, (unsigned)target, ATTEMPT_FIRST, passes);
 }
 
 static struct attempt *other_of(const struct attempt *a) {
@@ -280,8 +302,7 @@ static bool with_another_key(struct attempt *a, enum fault fault) {
   if (key < 0) return false;
   a->key = key;
   a->reason = ATTEMPT_KEY;
-  struct records records = records_of(a->request, a->endpoint, key);
-  admit(records.key, loop_now_ms(a->request->worker->loop));
+  admit_again(a);
   attempt_start(a);
   return true;
 }
@@ -291,6 +312,7 @@ static bool once_more(struct attempt *a, enum fault fault) {
   if (fault != FAULT_UPSTREAM_ANSWER || a->asked_again || in->spoken) return false;
   a->asked_again = true;
   a->reason = ATTEMPT_AGAIN;
+  admit_again(a);
   metric_add(&a->request->worker->metrics, METRIC_upstream_retries_total, 1);
   attempt_start(a);
   return true;
@@ -318,10 +340,11 @@ void attempt_failed(struct attempt *a, enum fault fault, struct str message) {
   if (once_more(a, fault) || with_another_key(a, fault)) return;
   leave(a);
   if (!in->spoken && fault_row(fault)->fallback && in->attempt_count < REQUEST_ATTEMPTS - 1) {
-    int target = target_choose(r, false);
+    struct attempt_passes passes = {0};
+    int target = target_choose(r, false, &passes);
     if (target >= 0) {
       metric_add(&r->worker->metrics, METRIC_fallbacks_total, 1);
-      begin(a, (unsigned)target, ATTEMPT_FALLBACK);
+      begin(a, (unsigned)target, ATTEMPT_FALLBACK, passes);
       return;
     }
   }
@@ -413,11 +436,12 @@ static void hedge(struct attempt *a) {
   }
   if (!in->hedge) in->hedge = calloc(1, sizeof *in->hedge);
   struct attempt *second = a == &in->first ? in->hedge : &in->first;
-  int target = second ? target_choose(r, true) : -1;
+  struct attempt_passes passes = {0};
+  int target = second ? target_choose(r, true, &passes) : -1;
   if (target < 0) return;
   second->request = r;
   metric_add(&r->worker->metrics, METRIC_hedges_total, 1);
-  begin(second, (unsigned)target, ATTEMPT_HEDGE);
+  begin(second, (unsigned)target, ATTEMPT_HEDGE, passes);
 }
 
 static void too_slow(struct attempt *a, struct str what) {

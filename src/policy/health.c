@@ -64,6 +64,7 @@ struct health_record {
   _Atomic uint64_t published;           // ms << 8 | grade of 5 minutes << 4 | grade of 30; 0: nothing yet
   _Atomic float p50[WINDOW_FIGURES][2];
   _Atomic(struct published *) figures;  // NULL: nothing noted, or no memory for it
+  _Atomic uint32_t opened;              // how often the breaker has; see health_pass
   // The lock's.
   pthread_mutex_t lock;
   struct health_window *window;  // NULL: nothing noted, or no memory for it
@@ -383,10 +384,13 @@ static uint64_t jittered(uint64_t ms, uint64_t ceiling_ms, uint64_t random) {
   return length < ceiling_ms ? length : ceiling_ms;
 }
 
-static void bench_set(struct health_record *r, uint64_t length_ms, bool doubt, uint64_t now_ms) {
+// `held`: a bench was there, and is made another; the breaker does not open once more.
+static void bench_set(struct health_record *r, bool held, uint64_t length_ms, bool doubt, uint64_t now_ms) {
   assert(length_ms > 0);
   assert(length_ms <= CEILING_MS);
-  STORE(r->bench, (now_ms + length_ms) << BENCH_LENGTH_BITS | length_ms);
+  // Whoever sees the bench sees that it has opened.
+  if (!held) STORE(r->opened, LOAD(r->opened) + 1);
+  atomic_store_explicit(&r->bench, (now_ms + length_ms) << BENCH_LENGTH_BITS | length_ms, memory_order_release);
   r->doubt = doubt;
   r->streak = 0;
   atomic_fetch_add_explicit(&r->health->benches, 1, memory_order_relaxed);
@@ -417,17 +421,17 @@ static uint64_t bench_of_outage(struct health_record *r, bool again, uint64_t no
   return jittered(doubled(OUTAGE_MS, r->level, OUTAGE_CEILING_MS), OUTAGE_CEILING_MS, random);
 }
 
-static void on_failure(struct health_record *r, enum fault fault, unsigned retry_after_s, uint64_t now_ms,
+static void on_failure(struct health_record *r, bool late, enum fault fault, unsigned retry_after_s, uint64_t now_ms,
                        uint64_t random) {
   uint64_t bench = LOAD(r->bench);
   bool held = bench && bench_holds(bench, now_ms);
-  uint64_t at_once = bench_at_once(r, fault, retry_after_s, random);
+  uint64_t at_once = late && !retry_after_s ? 0 : bench_at_once(r, fault, retry_after_s, random);
   if (at_once) {
     // Of two benches the one that ends later holds.
-    if (!held || now_ms + at_once > bench_end(bench)) bench_set(r, at_once, false, now_ms);
-    if (!held && r->refusals < LEVEL_MAX) r->refusals++;
-  } else if (!held && (bench || is_outage(r))) {
-    bench_set(r, bench_of_outage(r, bench && r->doubt, now_ms, random), true, now_ms);
+    if (!held || now_ms + at_once > bench_end(bench)) bench_set(r, held, at_once, false, now_ms);
+    if (!held && !late && r->refusals < LEVEL_MAX) r->refusals++;
+  } else if (!held && !late && (bench || is_outage(r))) {
+    bench_set(r, false, bench_of_outage(r, bench && r->doubt, now_ms, random), true, now_ms);
   }
 }
 
@@ -443,8 +447,13 @@ static void close_breaker(struct health_record *r, uint64_t now_ms) {
 
 // --- noting ---
 
-bool health_admit(struct health_record *r, uint64_t now_ms) {
-  uint64_t bench = LOAD(r->bench);
+struct health_pass health_pass(const struct health_record *r) {
+  return (struct health_pass){.opened = LOAD(r->opened)};
+}
+
+bool health_admit(struct health_record *r, uint64_t now_ms, struct health_pass *pass) {
+  uint64_t bench = atomic_load_explicit(&r->bench, memory_order_acquire);
+  *pass = health_pass(r);
   if (LIKELY(!bench) || bench_holds(bench, now_ms)) return true;
   uint64_t probe = LOAD(r->probe);
   if (probe_holds(probe, now_ms)) return false;
@@ -452,30 +461,39 @@ bool health_admit(struct health_record *r, uint64_t now_ms) {
                                                memory_order_relaxed))
     return false;
   uint64_t since = LOAD(r->bench);
-  if (since == bench) return true;
+  if (since == bench) return pass->probe = now_ms + 1, true;
   // The probe before this one has just ended, and with it the doubt, one way or the other.
   STORE(r->probe, 0);
   return !since;
 }
 
-// Behind whatever follows from its result, so that no second one slips in between.
-static void probe_end(struct health_record *r) {
-  if (LOAD(r->probe)) atomic_store_explicit(&r->probe, 0, memory_order_release);
+// Behind whatever follows from its result, so that no second one slips in between. One that was forgotten does not end
+// the next.
+static void probe_end(struct health_record *r, struct health_pass pass) {
+  uint64_t mark = pass.probe;
+  if (mark) atomic_compare_exchange_strong_explicit(&r->probe, &mark, 0, memory_order_release, memory_order_relaxed);
 }
 
-void health_success(struct health_record *r, const struct health_sample *s) {
-  pthread_mutex_lock(&r->lock);
-  r->noted = true;
-  slices_advance(r, s->now_ms);
+// Has the breaker opened since it began?
+static bool is_late(const struct health_record *r, struct health_pass pass) {
+  return pass.opened != health_pass(r).opened;
+}
+
+static void on_success(struct health_record *r, uint64_t now_ms) {
+  slices_advance(r, now_ms);
   r->slices[r->slice % SLICES].ok++;
   if (r->burst) r->burst--;
   r->refusals = 0;
   uint64_t bench = LOAD(r->bench);
-  // During a bench it says little: it may have begun before.
-  if (UNLIKELY(bench) && !bench_holds(bench, s->now_ms) && (!r->doubt || ++r->streak >= PROBES))
-    close_breaker(r, s->now_ms);
+  if (UNLIKELY(bench) && !bench_holds(bench, now_ms) && (!r->doubt || ++r->streak >= PROBES)) close_breaker(r, now_ms);
+}
+
+void health_success(struct health_record *r, struct health_pass pass, const struct health_sample *s) {
+  pthread_mutex_lock(&r->lock);
+  r->noted = true;
+  if (!is_late(r, pass)) on_success(r, s->now_ms);
   note(r, s->now_ms, s, true);
-  probe_end(r);
+  probe_end(r, pass);
   pthread_mutex_unlock(&r->lock);
 }
 
@@ -484,29 +502,30 @@ static bool is_ours(enum fault fault) {
   return blame == BLAME_ENDPOINT || blame == BLAME_PROVIDER || blame == BLAME_CREDENTIAL;
 }
 
-void health_failure(struct health_record *r, enum fault fault, unsigned retry_after_s, uint64_t now_ms,
-                    uint64_t random) {
+void health_failure(struct health_record *r, struct health_pass pass, enum fault fault, unsigned retry_after_s,
+                    uint64_t now_ms, uint64_t random) {
   if (!is_ours(fault)) {
-    health_abandon(r);
+    health_abandon(r, pass);
     return;
   }
   pthread_mutex_lock(&r->lock);
+  bool late = is_late(r, pass);
   r->noted = true;
   r->last_fault = (uint8_t)fault;
   slices_advance(r, now_ms);
   bool counts = fault != FAULT_UPSTREAM_RATE;
-  if (counts) {
+  if (counts && !late) {
     r->slices[r->slice % SLICES].failed++;
     if (r->burst < BURST) r->burst += BURST_FAILURE;
   }
-  on_failure(r, fault, retry_after_s, now_ms, random);
+  on_failure(r, late, fault, retry_after_s, now_ms, random);
   note(r, now_ms, NULL, counts);
-  probe_end(r);
+  probe_end(r, pass);
   pthread_mutex_unlock(&r->lock);
 }
 
-void health_abandon(struct health_record *r) {
-  probe_end(r);
+void health_abandon(struct health_record *r, struct health_pass pass) {
+  probe_end(r, pass);
 }
 
 // --- for people ---

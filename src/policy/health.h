@@ -8,6 +8,10 @@
 //   half open   the bench has ended: one request at a time is let through as a probe; after some successes the breaker
 //               closes, after a failure it opens again, for longer (to a ceiling, with jitter).
 //
+// Each attempt has a pass: whether it is the probe, and what it can tell. One that began before the breaker opened says
+// nothing about what came after, however late it ends: it counts for the figures, and decides nothing. Only the probe's
+// own end makes room for the next.
+//
 // Health never refuses a request: it only says who comes last.
 #pragma once
 #include <stdbool.h>
@@ -55,24 +59,31 @@ double health_throughput_p50(const struct health_record *r, uint64_t now_ms);
 
 // --- noting: thread-safe; a lock of the record's own, held for less than a microsecond ---
 
-// An attempt is about to be made. False: it is half open and its probe is under way; ask another if there is one. Every
-// attempt that was admitted ends in one of the three below; a probe of which nothing is heard for a minute is
-// forgotten, as its stream is long or its end was lost.
-bool health_admit(struct health_record *r, uint64_t now_ms);
+struct health_pass {
+  uint64_t opened : 24;  // how often its breaker had opened when the attempt began
+  uint64_t probe : 40;   // it is the probe, and this is its mark; 0: it is none
+};
+// Of an attempt that is made without being admitted, as nothing better is left.
+struct health_pass health_pass(const struct health_record *r);
+// An attempt is about to be made. False: it is half open and its probe is under way; ask another if there is one, or
+// go on with the pass all the same. Every attempt that was admitted ends in one of the three below; a probe of which
+// nothing is heard for a minute is forgotten, as its stream is long or its end was lost.
+bool health_admit(struct health_record *r, uint64_t now_ms, struct health_pass *pass);
 struct health_sample {
   uint64_t now_ms;
   uint32_t latency_ms;  // from the attempt's begin to its first token (of a whole answer: to its end)
   uint32_t total_ms;    // to its end
   uint64_t tokens;      // of the answer
 };
-void health_success(struct health_record *r, const struct health_sample *s);
+void health_success(struct health_record *r, struct health_pass pass, const struct health_sample *s);
 // `retry_after_s`: as the provider asked; 0: it did not. At most 10 minutes are believed. `random`: any 64 bits, for
-// the jitter. A fault for which nobody here is to blame only gives a probe back.
-void health_failure(struct health_record *r, enum fault fault, unsigned retry_after_s, uint64_t now_ms,
-                    uint64_t random);
+// the jitter; it is believed however long ago the attempt began. A fault for which nobody here is to blame only gives a
+// probe back.
+void health_failure(struct health_record *r, struct health_pass pass, enum fault fault, unsigned retry_after_s,
+                    uint64_t now_ms, uint64_t random);
 // The attempt ended without a verdict (its client left, another was faster, the request was to blame): gives a probe
 // back.
-void health_abandon(struct health_record *r);
+void health_abandon(struct health_record *r, struct health_pass pass);
 
 // One more is under way. False: there are `limit` already, and it is not counted.
 bool health_enter(struct health_record *r, unsigned limit);

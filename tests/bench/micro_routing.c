@@ -42,11 +42,12 @@ static struct health_record *record(struct health *h, enum health_kind kind, con
 static void note(struct health_record *r, unsigned n) {
   for (unsigned i = 0; i < 20; i++) {
     uint64_t at = NOW_MS - 2000 + i * 100;
-    check(health_admit(r, at) || n % 16 == 5);
+    struct health_pass pass;
+    check(health_admit(r, at, &pass) || n % 16 == 5);
     if (n % 16 == 5)
-      health_failure(r, FAULT_UPSTREAM_RATE, 60, at, n);
+      health_failure(r, pass, FAULT_UPSTREAM_RATE, 60, at, n);
     else
-      health_success(r, &(struct health_sample){at, 200 + n * 7 % 900, 1500 + n * 13 % 900, 100});
+      health_success(r, pass, &(struct health_sample){at, 200 + n * 7 % 900, 1500 + n * 13 % 900, 100});
   }
 }
 

@@ -45,6 +45,8 @@ struct hand {
   struct health *h;
   struct health_record *r;
   uint64_t now;
+  struct health_pass pass;  // of the attempt that was admitted last
+  bool admitted;            // it has not ended
 };
 static struct hand hand(void) {
   struct hand t = {.h = health_new(), .now = START};
@@ -53,11 +55,26 @@ static struct hand hand(void) {
   assert_non_null(t.r);
   return t;
 }
+static bool admit(struct hand *t) {
+  struct health_pass pass;
+  bool admitted = health_admit(t->r, t->now, &pass);
+  if (admitted) t->pass = pass, t->admitted = true;
+  return admitted;
+}
+// Of the attempt that was admitted, else of one that begins and ends now.
+static struct health_pass pass_of(struct hand *t) {
+  struct health_pass pass = t->admitted ? t->pass : health_pass(t->r);
+  t->admitted = false;
+  return pass;
+}
 static void good(struct hand *t) {
-  health_success(t->r, &(struct health_sample){t->now, 100, 1000, 50});
+  health_success(t->r, pass_of(t), &(struct health_sample){t->now, 100, 1000, 50});
 }
 static void bad(struct hand *t, enum fault fault, unsigned retry_after_s) {
-  health_failure(t->r, fault, retry_after_s, t->now, random_next());
+  health_failure(t->r, pass_of(t), fault, retry_after_s, t->now, random_next());
+}
+static void abandon(struct hand *t) {
+  health_abandon(t->r, pass_of(t));
 }
 static enum health_state state_of(struct hand *t) {
   return health_state(t->r, t->now);
@@ -108,8 +125,8 @@ static void test_nothing_known_is_up(void **state) {
   double out[HEALTH_PERCENTILES];
   struct health_report report;
   assert_int_equal(state_of(&t), HEALTH_UP);
-  assert_true(health_admit(t.r, t.now));
-  assert_true(health_admit(t.r, t.now));
+  assert_true(admit(&t));
+  assert_true(admit(&t));
   assert_false(health_latency_ms(t.r, t.now, out));
   assert_true(health_latency_p50(t.r, t.now) == 0);
   health_report(t.r, t.now, &report);
@@ -124,14 +141,14 @@ static void test_outage_opens_probes_close(void **state) {
   struct hand t = hand();
   bad(&t, FAULT_UPSTREAM_ERROR, 0);  // the only attempt there was
   assert_int_equal(state_of(&t), HEALTH_BENCHED);
-  assert_true(health_admit(t.r, t.now));  // benched is asked all the same when nothing is left
-  good(&t);                               // it may have begun before
+  assert_true(admit(&t));  // benched is asked all the same when nothing is left
+  good(&t);                // it may have begun before
   assert_int_equal(state_of(&t), HEALTH_BENCHED);
   assert_about(wait_out(&t), 5000);
   for (int i = 0; i < 3; i++) {
-    assert_true(health_admit(t.r, t.now));
+    assert_true(admit(&t));
     assert_int_equal(state_of(&t), HEALTH_PROBING);
-    assert_false(health_admit(t.r, t.now));
+    assert_false(admit(&t));
     struct health_report report;
     health_report(t.r, t.now, &report);
     assert_true(report.half_open);
@@ -139,8 +156,8 @@ static void test_outage_opens_probes_close(void **state) {
     good(&t);
     assert_int_equal(state_of(&t), HEALTH_UP);
   }
-  assert_true(health_admit(t.r, t.now));
-  assert_true(health_admit(t.r, t.now));
+  assert_true(admit(&t));
+  assert_true(admit(&t));
   assert_int_equal(health_benches(t.h), 1);
   health_free(t.h);
 }
@@ -154,7 +171,7 @@ static void test_bench_doubles_to_its_ceiling(void **state) {
     uint64_t length = wait_out(&t);
     assert_about(length, want[i]);
     assert_true(length <= OUTAGE_CEILING_MS);
-    assert_true(health_admit(t.r, t.now));
+    assert_true(admit(&t));
     if (i % 2) good(&t);  // one success is not enough
     bad(&t, FAULT_TIMEOUT, 0);
     bad(&t, FAULT_TIMEOUT, 0);  // of another attempt, already under way: not longer for that
@@ -223,13 +240,13 @@ static void test_benches_at_once(void **state) {
     uint64_t length = wait_out(&t);
     assert_about(length, cases[i].first_ms);
     if (cases[i].retry_after_s) assert_int_equal(length, cases[i].first_ms);  // as the provider said
-    assert_true(health_admit(t.r, t.now));
-    assert_false(health_admit(t.r, t.now));
+    assert_true(admit(&t));
+    assert_false(admit(&t));
     bad(&t, cases[i].fault, cases[i].retry_after_s);
     assert_about(wait_out(&t), cases[i].second_ms);
     good(&t);  // one closes it
-    assert_true(health_admit(t.r, t.now));
-    assert_true(health_admit(t.r, t.now));
+    assert_true(admit(&t));
+    assert_true(admit(&t));
     health_free(t.h);
   }
   struct hand t = hand();
@@ -262,19 +279,146 @@ static void test_no_verdict_gives_the_probe_back(void **state) {
   assert_int_equal(state_of(&t), HEALTH_UP);
   bad(&t, FAULT_UPSTREAM_CUT, 0);
   wait_out(&t);
-  assert_true(health_admit(t.r, t.now));
-  health_abandon(t.r);
+  assert_true(admit(&t));
+  abandon(&t);
   assert_int_equal(state_of(&t), HEALTH_UP);
-  assert_true(health_admit(t.r, t.now));
+  assert_true(admit(&t));
   bad(&t, FAULT_BAD_REQUEST, 0);
-  assert_true(health_admit(t.r, t.now));
+  assert_true(admit(&t));
   t.now += PROBE_MS - 2;
   assert_int_equal(state_of(&t), HEALTH_PROBING);
   t.now += 2;  // nothing was ever heard of it
   assert_int_equal(state_of(&t), HEALTH_UP);
-  assert_true(health_admit(t.r, t.now));
-  assert_false(health_admit(t.r, t.now));
+  assert_true(admit(&t));
+  assert_false(admit(&t));
   health_free(t.h);
+}
+
+// Attempts that began before the breaker opened, and end when it is half open.
+static void test_late_results_decide_nothing(void **state) {
+  (void)state;
+  struct hand t = hand();
+  for (int i = 0; i < 10; i++) good(&t);
+  struct health_pass old = health_pass(t.r);
+  for (int i = 0; i < 3; i++) bad(&t, FAULT_TIMEOUT, 0);
+  wait_out(&t);
+  uint64_t benches = health_benches(t.h);
+  struct health_report before, after;
+  health_report(t.r, t.now, &before);
+  for (int probe = 0; probe < 3; probe++) {
+    assert_true(admit(&t));
+    for (int i = 0; i < 5; i++) {
+      struct health_pass unasked = health_pass(t.r);
+      health_success(t.r, old, &(struct health_sample){t.now, 100, 60000, 50});
+      health_failure(t.r, old, FAULT_TIMEOUT, 0, t.now, random_next());
+      health_failure(t.r, old, FAULT_UPSTREAM_RATE, 0, t.now, random_next());
+      health_failure(t.r, old, FAULT_UPSTREAM_AUTH, 0, t.now, random_next());
+      health_failure(t.r, old, FAULT_BAD_REQUEST, 0, t.now, random_next());
+      health_abandon(t.r, old);
+      health_abandon(t.r, unasked);
+      assert_int_equal(state_of(&t), HEALTH_PROBING);
+      struct health_pass pass;
+      assert_false(health_admit(t.r, t.now, &pass));
+    }
+    assert_int_equal(health_benches(t.h), benches);
+    good(&t);  // the probe's own
+    assert_int_equal(state_of(&t), HEALTH_UP);
+  }
+  assert_int_equal(LOAD(t.r->bench), 0);
+  // Closed, and still they come: no new outage is made of them, but they are in the figures.
+  for (int i = 0; i < 20; i++) health_failure(t.r, old, FAULT_TIMEOUT, 0, t.now, random_next());
+  assert_int_equal(state_of(&t), HEALTH_UP);
+  health_report(t.r, t.now, &after);
+  assert_int_equal(after.requests_30m, before.requests_30m + 3 + 15 + 30 + 20);
+  health_free(t.h);
+}
+
+// One success closes a bench that is no outage's: not one that began before. What a provider asks for holds whenever.
+static void test_late_results_and_benches_at_once(void **state) {
+  (void)state;
+  struct hand t = hand();
+  struct health_pass old = health_pass(t.r);
+  bad(&t, FAULT_UPSTREAM_RATE, 0);
+  wait_out(&t);
+  health_success(t.r, old, &(struct health_sample){t.now, 100, 60000, 50});
+  assert_int_not_equal(LOAD(t.r->bench), 0);
+  health_failure(t.r, old, FAULT_UPSTREAM_RATE, 7, t.now, random_next());
+  assert_int_equal(wait_out(&t), 7000);
+  assert_true(admit(&t));
+  good(&t);
+  assert_int_equal(LOAD(t.r->bench), 0);
+  // Begun while it was benched, as nothing better was left: that is news.
+  bad(&t, FAULT_UPSTREAM_RATE, 0);
+  struct health_pass unasked = health_pass(t.r);
+  wait_out(&t);
+  health_success(t.r, unasked, &(struct health_sample){t.now, 100, 1000, 50});
+  assert_int_equal(LOAD(t.r->bench), 0);
+  health_free(t.h);
+}
+
+// The probe's stream is so long that it is forgotten; its end does not make room beside the next one.
+static void test_a_forgotten_probe_ends(void **state) {
+  (void)state;
+  struct hand t = hand();
+  struct health_pass first, second, third;
+  bad(&t, FAULT_TIMEOUT, 0);
+  wait_out(&t);
+  assert_true(health_admit(t.r, t.now, &first));
+  t.now += PROBE_MS;
+  assert_true(health_admit(t.r, t.now, &second));
+  health_success(t.r, first, &(struct health_sample){t.now, 100, PROBE_MS, 50});  // still a success
+  assert_int_equal(t.r->streak, 1);
+  assert_false(health_admit(t.r, t.now, &third));
+  health_abandon(t.r, second);
+  assert_true(health_admit(t.r, t.now, &third));
+  health_free(t.h);
+}
+
+// Many at a time, of every age: whoever is late or no probe leaves bench and probe as they are.
+static void test_random_ends_of_many(void **state) {
+  (void)state;
+  enum { OPEN = 24 };
+  static const enum fault faults[] = {FAULT_UPSTREAM_ERROR, FAULT_UPSTREAM_RATE, FAULT_UPSTREAM_AUTH, FAULT_TIMEOUT,
+                                      FAULT_BAD_REQUEST};
+  unsigned late_ends = 0, probe_ends = 0;
+  for (unsigned seed = 0; seed < 200; seed++) {
+    random_state = seed * 104729 + 1;
+    struct hand t = hand();
+    struct health_pass open[OPEN];
+    unsigned count = 0, failing = (unsigned)(random_next() % 101);
+    for (int n = 0; n < 2000; n++, t.now += random_next() % (chance(10) ? 9000 : 300)) {
+      if (count < OPEN && chance(55)) {
+        bool half_open = LOAD(t.r->bench) && !health_benched_until(t.r, t.now);
+        bool probing = state_of(&t) == HEALTH_PROBING;
+        struct health_pass pass;
+        bool admitted = health_admit(t.r, t.now, &pass);
+        assert_int_equal(admitted, !(half_open && probing));
+        assert_int_equal(pass.probe != 0, half_open && admitted);
+        if (admitted || chance(30)) open[count++] = pass;
+        continue;
+      }
+      if (!count) continue;
+      unsigned i = (unsigned)(random_next() % count);
+      struct health_pass pass = open[i];
+      open[i] = open[--count];
+      uint64_t bench = LOAD(t.r->bench), probe = LOAD(t.r->probe);
+      bool late = is_late(t.r, pass), is_probe = pass.probe && pass.probe == probe;
+      enum fault fault = faults[random_next() % (sizeof faults / sizeof *faults)];
+      if (chance(10))
+        health_abandon(t.r, pass);
+      else if (chance(failing))
+        health_failure(t.r, pass, fault, 0, t.now, random_next());
+      else
+        health_success(t.r, pass, &(struct health_sample){t.now, 100, 1000, 50});
+      if (late) assert_int_equal(LOAD(t.r->bench), bench);
+      assert_int_equal(LOAD(t.r->probe), is_probe ? 0 : probe);
+      late_ends += late;
+      probe_ends += is_probe;
+    }
+    health_free(t.h);
+  }
+  print_message("ends: %u late, %u of probes\n", late_ends, probe_ends);
+  assert_true(late_ends > 1000 && probe_ends > 1000);
 }
 
 static void test_the_clock_jumps(void **state) {
@@ -292,11 +436,11 @@ static void test_the_clock_jumps(void **state) {
     assert_true(until == 0 || until - t.now <= CEILING_MS + SLACK_MS);
     if (until) t.now = until;
     for (int n = 0; n < 3; n++, t.now += 100) {
-      assert_true(health_admit(t.r, t.now));
+      assert_true(admit(&t));
       good(&t);
     }
     assert_int_equal(health_benched_until(t.r, t.now), 0);
-    assert_true(health_admit(t.r, t.now) && health_admit(t.r, t.now));
+    assert_true(admit(&t) && admit(&t));
     double out[HEALTH_PERCENTILES];
     t.now += PUBLISH_MS;
     good(&t);
@@ -378,9 +522,9 @@ static void test_figures_age(void **state) {
   (void)state;
   struct hand t = hand();
   double out[HEALTH_PERCENTILES];
-  for (int n = 0; n < 100; n++) health_success(t.r, &(struct health_sample){t.now, 1000, 2000, 100});
+  for (int n = 0; n < 100; n++) health_success(t.r, pass_of(&t), &(struct health_sample){t.now, 1000, 2000, 100});
   t.now += 4 * 60000;
-  for (int n = 0; n < 100; n++) health_success(t.r, &(struct health_sample){t.now, 3000, 4000, 100});
+  for (int n = 0; n < 100; n++) health_success(t.r, pass_of(&t), &(struct health_sample){t.now, 3000, 4000, 100});
   assert_true(health_latency_ms(t.r, t.now, out));
   assert_true(fabs(out[HEALTH_P90] - 3000) < 300 && fabs(out[HEALTH_P50] - 1000) < 100);
   t.now += 2 * 60000;  // the first lot is out of the five minutes
@@ -421,11 +565,12 @@ static void test_percentiles_against_exact_ones(void **state) {
       throughput[i] = (double)tokens / (ms / 1000.0);
       if (throughput[i] > 60000 || throughput[i] < 0.1)
         tokens = 1 + ms / 10, throughput[i] = (double)tokens / (ms / 1000.0);
-      health_success(t.r, &(struct health_sample){t.now, ms, ms, tokens});
+      health_success(t.r, pass_of(&t), &(struct health_sample){t.now, ms, ms, tokens});
       if (i % 30 == 0) t.now += 1000;
     }
     t.now += PUBLISH_MS;
-    health_success(t.r, &(struct health_sample){t.now, (uint32_t)latency[N - 1], (uint32_t)latency[N - 1], 0});
+    health_success(t.r, pass_of(&t),
+                   &(struct health_sample){t.now, (uint32_t)latency[N - 1], (uint32_t)latency[N - 1], 0});
     qsort(latency, N, sizeof latency[0], compare);
     qsort(throughput, N, sizeof throughput[0], compare);
     double got[HEALTH_PERCENTILES];
@@ -449,7 +594,8 @@ static void test_percentiles_against_exact_ones(void **state) {
 static void test_a_million_samples_keep_the_shape(void **state) {
   (void)state;
   struct hand t = hand();
-  for (int i = 0; i < 1000000; i++) health_success(t.r, &(struct health_sample){t.now, i % 10 ? 100 : 5000, 5000, 10});
+  for (int i = 0; i < 1000000; i++)
+    health_success(t.r, pass_of(&t), &(struct health_sample){t.now, i % 10 ? 100 : 5000, 5000, 10});
   t.now += PUBLISH_MS;
   good(&t);
   double got[HEALTH_PERCENTILES];
@@ -508,7 +654,7 @@ static void test_random_outcomes(void **state) {
       uint64_t until = health_benched_until(t.r, t.now);
       assert_true(until == 0 || (until > t.now && until - t.now <= CEILING_MS));
       bool half_open = LOAD(t.r->bench) && !until;
-      bool admitted = health_admit(t.r, t.now);
+      bool admitted = admit(&t);
       if (half_open) {
         // At most one probe, and one when there is none.
         assert_int_equal(admitted, in_flight == 0);
@@ -518,7 +664,7 @@ static void test_random_outcomes(void **state) {
       }
       if (chance(70)) {
         if (chance(10))
-          health_abandon(t.r);
+          abandon(&t);
         else if (chance(failing))
           bad(&t, faults[random_next() % 8], chance(30) ? (unsigned)(random_next() % 2000) : 0);
         else
@@ -527,13 +673,13 @@ static void test_random_outcomes(void **state) {
       }
       uint64_t step = random_next() % (chance(5) ? 20000 : 200);
       t.now += step;
-      if (step > 2000 && in_flight) health_abandon(t.r), in_flight = 0;
+      if (step > 2000 && in_flight) abandon(&t), in_flight = 0;
     }
-    health_abandon(t.r);
+    abandon(&t);
     // It recovers: closed within 30 s of probes, the provider's own word excepted.
     if (health_benched_until(t.r, t.now)) t.now = health_benched_until(t.r, t.now);
     for (int i = 0; i < 3; i++, t.now += 100) {
-      assert_true(health_admit(t.r, t.now));
+      assert_true(admit(&t));
       good(&t);
     }
     assert_int_equal(LOAD(t.r->bench), 0);
@@ -547,11 +693,10 @@ static void test_recovered_is_back_within_30_s(void **state) {
     random_state = seed;
     struct hand t = hand();
     for (int n = 0; n < 600; n++, t.now += 100)
-      if (health_benched_until(t.r, t.now) == 0 && health_admit(t.r, t.now))
-        chance(50) ? bad(&t, FAULT_CONNECT, 0) : good(&t);
+      if (health_benched_until(t.r, t.now) == 0 && admit(&t)) chance(50) ? bad(&t, FAULT_CONNECT, 0) : good(&t);
     uint64_t recovered = t.now;
     while (LOAD(t.r->bench)) {
-      if (health_benched_until(t.r, t.now) == 0 && health_admit(t.r, t.now)) good(&t);
+      if (health_benched_until(t.r, t.now) == 0 && admit(&t)) good(&t);
       t.now += 100;
       assert_true(t.now - recovered <= 30000);
     }
@@ -582,16 +727,17 @@ static void *thread_main(void *context) {
     (void)s;
     if (health_latency_ms(r, now, out)) assert(out[0] > 0);
     health_throughput_p50(r, now);
-    if (!health_admit(r, now)) continue;
+    struct health_pass pass;
+    if (!health_admit(r, now, &pass)) continue;
     switch (rng.x >> 50 & 7) {
-      case 0: health_failure(r, FAULT_UPSTREAM_ERROR, 0, now, rng.x); break;
-      case 1: health_abandon(r); break;
+      case 0: health_failure(r, pass, FAULT_UPSTREAM_ERROR, 0, now, rng.x); break;
+      case 1: health_abandon(r, pass); break;
       case 2: {
         struct health_report report;
         health_report(r, now, &report);
         break;
       }
-      default: health_success(r, &(struct health_sample){now, (uint32_t)(rng.x >> 50), 1000, 10}); break;
+      default: health_success(r, pass, &(struct health_sample){now, (uint32_t)(rng.x >> 50), 1000, 10}); break;
     }
   }
   return NULL;
@@ -626,9 +772,9 @@ static void test_without_memory(void **state) {
       if (!r || i % 100) continue;
       double out[HEALTH_PERCENTILES];
       struct health_report report;
-      health_success(r, &(struct health_sample){START, 10, 10, 10});
+      health_success(r, health_pass(r), &(struct health_sample){START, 10, 10, 10});
       health_latency_ms(r, START, out);
-      health_failure(r, FAULT_UPSTREAM_RATE, 0, START, 0);
+      health_failure(r, health_pass(r), FAULT_UPSTREAM_RATE, 0, START, 0);
       assert_int_equal(health_state(r, START), HEALTH_BENCHED);
       health_report(r, START, &report);
       assert_true(report.noted);
@@ -669,6 +815,10 @@ int main(void) {
       cmocka_unit_test(test_benches_at_once),
       cmocka_unit_test(test_the_later_end_holds),
       cmocka_unit_test(test_no_verdict_gives_the_probe_back),
+      cmocka_unit_test(test_late_results_decide_nothing),
+      cmocka_unit_test(test_late_results_and_benches_at_once),
+      cmocka_unit_test(test_a_forgotten_probe_ends),
+      cmocka_unit_test(test_random_ends_of_many),
       cmocka_unit_test(test_the_clock_jumps),
       cmocka_unit_test(test_grades),
       cmocka_unit_test(test_a_closed_outage_does_not_grade),
