@@ -5,6 +5,7 @@
 #include "gateway/account.h"
 #include "gateway/gateway.h"
 #include "gateway/idempotency.h"
+#include "gateway/metadata.h"
 #include "gateway/path.h"
 #include "gateway/relay.h"
 #include "gateway/response.h"
@@ -99,7 +100,7 @@ static void serve(struct request *r) {
   step->facts =
       (struct cache_facts){copy(r, f->source_id),     copy(r, f->model),         copy(r, f->provider),
                            copy(r, f->provider_name), copy(r, f->finish_reason), copy(r, f->native_finish_reason),
-                           copy(r, f->router)};
+                           copy(r, f->router),        copy(r, f->strategy)};
   struct buf *body = worker_scratch(&r->worker->body);
   chat_replay_write(answer->bytes, answer->holes, answer->hole_count, str_from_cstr(r->generation_id),
                     r->arrived_us / 1000000, body);
@@ -109,8 +110,10 @@ static void serve(struct request *r) {
     return;
   }
   account(r, FAULT_NONE, (struct str){0});
+  bool stream = r->inference->chat.stream;
+  metadata_add(r, body, stream ? STR("\n\ndata: [DONE]\n\n") : STR(""), 200);
   cache_step_keep(r, 200, buf_view(body));
-  send_kept(r, 200, r->inference->chat.stream, buf_view(body), cache_step_fields(r, (struct str){0}));
+  send_kept(r, 200, stream, buf_view(body), cache_step_fields(r, (struct str){0}));
   request_over(r);
 }
 
@@ -282,7 +285,8 @@ void cache_step_finish(struct request *r, struct str rest) {
         .holes = (const struct chat_replay_hole *)holes.ptr,
         .hole_count = holes.len / sizeof(struct chat_replay_hole),
         .facts = {id, e->model->id, e->provider->id, e->provider->name, str_from_cstr(in->at->reply.finish_reason),
-                  str_from_cstr(in->at->reply.native_finish_reason), in->plan ? plan_router(in->plan, e) : STR("")},
+                  str_from_cstr(in->at->reply.native_finish_reason), in->plan ? plan_router(in->plan, e) : STR(""),
+                  str_from_cstr(metadata_strategy(in))},
         .stored_ms = now,
         .until_ms = now + step->wish.ttl_s * 1000ull,
     };
@@ -327,6 +331,14 @@ bool cache_step_row(const struct request *r, struct record *row) {
   row->router = step->facts.router;
   row->from_cache = true;
   return true;
+}
+
+const struct cache_facts *cache_step_hit(const struct request *r, uint64_t *age_s, uint64_t *left_s) {
+  const struct cache_step *step = step_of(r);
+  if (!step || !step->hit) return NULL;
+  *age_s = step->age_s;
+  *left_s = step->left_s;
+  return &step->facts;
 }
 
 bool cache_step_waits(const struct request *r) {

@@ -40,6 +40,10 @@ void cache_step_finish(struct request *r, struct str rest);
 void cache_step_keep(struct request *r, unsigned status, struct str rest);
 // A kept answer's part of the row: who made it. False: the request is answered by a provider.
 bool cache_step_row(const struct request *r, struct record *row);
+// What it was answered with, when that was a kept answer; else NULL. *age_s, *left_s: how long it has been kept, and
+// will be.
+struct cache_facts;
+const struct cache_facts *cache_step_hit(const struct request *r, uint64_t *age_s, uint64_t *left_s);
 // It waits for another's answer: no provider is asked.
 bool cache_step_waits(const struct request *r);
 // True: the request must stay until its wait is over; it is then ended here.

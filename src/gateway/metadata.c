@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "gateway/response_cache.h"
 #include "json/json.h"
 #include "policy/plan.h"
 #include "provider/encode.h"
@@ -49,14 +50,38 @@ static void write_dropped(const struct translation *t, struct buf *out) {
   buf_char(out, ']');
 }
 
+const char *metadata_strategy(const struct inference *in) {
+  const char *strategy = in->plan ? in->plan->strategy : "direct";
+  bool other = in->at->endpoint->model != in->targets[0]->model;
+  return other && strcmp(strategy, "direct") == 0 ? "fallback" : strategy;
+}
+
+// Of an answer that was kept: nobody was asked. `response_cache` is ours.
+static void write_hit(const struct inference *in, const struct cache_facts *f, uint64_t age_s, uint64_t left_s,
+                      struct buf *out) {
+  struct buf summary;
+  buf_init(&summary, LIMIT_HEADER_LINE);
+  buf_printf(&summary, "available=0, selected=response cache (%.*s)", STR_ARGS(f->source_id));
+  buf_lit(out, ",\"openrouter_metadata\":{\"requested\":");
+  json_write_str(out, in->requested.len ? in->requested : f->model);
+  encode_plain(out, STR("strategy"), f->strategy);
+  buf_lit(out, ",\"region\":null");
+  encode_plain(out, STR("summary"), buf_view(&summary));
+  buf_lit(out,
+          ",\"attempt\":0,\"is_byok\":false,\"endpoints\":{\"total\":0,\"available\":[]},\"attempts\":[],"
+          "\"response_cache\":{\"source_id\":");
+  json_write_str(out, f->source_id);
+  buf_printf(out, ",\"age_seconds\":%llu,\"ttl_seconds\":%llu}}", (unsigned long long)age_s,
+             (unsigned long long)left_s);
+  if (summary.failed) out->failed = true;
+  buf_free(&summary);
+}
+
 static void write_all(const struct inference *in, unsigned status, struct buf *out) {
   const struct endpoint *e = in->at->endpoint;
-  bool other = e->model != in->targets[0]->model;
   buf_lit(out, ",\"openrouter_metadata\":{\"requested\":");
   json_write_str(out, in->requested);
-  const char *strategy = in->plan ? in->plan->strategy : "direct";
-  if (other && strcmp(strategy, "direct") == 0) strategy = "fallback";
-  buf_printf(out, ",\"strategy\":\"%s\",\"region\":", strategy);
+  buf_printf(out, ",\"strategy\":\"%s\",\"region\":", metadata_strategy(in));
   if (e->region.len)
     json_write_str(out, e->region);
   else
@@ -77,10 +102,16 @@ static void write_all(const struct inference *in, unsigned status, struct buf *o
 void metadata_add(struct request *r, struct buf *out, struct str tail, unsigned status) {
   const struct inference *in = r->inference;
   struct str end = str_from(out->ptr, out->len);
-  if (!r->wants_metadata || !in || !in->at || out->failed) return;
+  uint64_t age_s = 0, left_s = 0;
+  if (!r->wants_metadata || !in || out->failed) return;
+  const struct cache_facts *hit = cache_step_hit(r, &age_s, &left_s);
+  if (!in->at && !hit) return;
   if (!str_ends(end, tail) || end.len == tail.len || end.ptr[end.len - tail.len - 1] != '}') return;
   out->len -= tail.len + 1;
-  write_all(in, status, out);
+  if (hit)
+    write_hit(in, hit, age_s, left_s, out);
+  else
+    write_all(in, status, out);
   buf_char(out, '}');
   buf_str(out, tail);
 }

@@ -64,7 +64,8 @@ static struct str *strings_of(struct cache_answer *a, unsigned i) {
                        &a->facts.provider_name,
                        &a->facts.finish_reason,
                        &a->facts.native_finish_reason,
-                       &a->facts.router};
+                       &a->facts.router,
+                       &a->facts.strategy};
   return i < sizeof all / sizeof *all ? all[i] : NULL;
 }
 

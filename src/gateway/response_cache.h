@@ -25,7 +25,8 @@ enum cache_outcome { CACHE_OVER, CACHE_HIT, CACHE_LEAD, CACHE_ALONE, CACHE_WAIT 
 struct cache_facts {
   struct str source_id;  // the generation that made it
   struct str model, provider, provider_name, finish_reason, native_finish_reason;
-  struct str router;  // that chose the model; empty: none did
+  struct str router;    // that chose the model; empty: none did
+  struct str strategy;  // of its openrouter_metadata
 };
 
 struct cache_answer {

@@ -114,6 +114,35 @@ class Cache(unittest.TestCase):
         self.assertGreater(second.json["created"], time.time() - 30)
         self.assertNotEqual(second.json["created"], first.json["created"])
 
+    def test_metadata(self):
+        """A hit tells that nobody was asked; what is kept knows nothing of who wanted it."""
+        told = {"X_OpenRouter_Metadata": "enabled"}
+        last = lambda r, stream: [e for e in r.events() if e != "[DONE]"][-1] if stream else r.json
+        for stream in (False, True):
+            sent = body("told", stream=stream)
+            first, second, third = ask(sent, **told), ask(sent, **told), ask(sent)
+            self.assertEqual([self.status(r) for r in (first, second, third)], ["MISS", "HIT", "HIT"])
+            self.assertEqual(len(last(first, stream)["openrouter_metadata"]["attempts"]), 1)
+            self.assertNotIn("response_cache", last(first, stream)["openrouter_metadata"])
+            found = last(second, stream)["openrouter_metadata"]
+            if stream:
+                self.assertEqual(second.events()[-1], "[DONE]")
+            kept = found.pop("response_cache")
+            self.assertEqual(kept["source_id"], first.id)
+            self.assertIn(kept["age_seconds"], (0, 1))
+            self.assertTrue(290 < kept["ttl_seconds"] <= 300)
+            self.assertIn("response cache", found.pop("summary"))
+            self.assertEqual(found, {"requested": "test/plain", "strategy": "direct", "region": None, "attempt": 0, "is_byok": False,
+                                     "endpoints": {"total": 0, "available": []}, "attempts": []})
+            self.assertNotIn("openrouter_metadata", last(third, stream))
+        sent = json.dumps({"models": ["test/fails", "test/plain"], "messages": [{"role": "user", "content": "strategy"}]}).encode()
+        found = [ask(sent, **told).json["openrouter_metadata"] for _ in range(2)]
+        self.assertEqual([(f["requested"], f["strategy"], len(f["attempts"])) for f in found],
+                         [("test/fails", "fallback", 2), ("test/fails", "fallback", 0)])
+        # By Idempotency-Key it is byte for byte what the client got.
+        once = told | {"Idempotency_Key": "metadata"}
+        self.assertEqual(ask(sent, **once).body, ask(sent, **once).body)
+
     def test_presets(self):
         for slug, says in (("cached", True), ("uncached", False)):
             made = gateway.call("POST", f"/api/v1/presets/{slug}/chat/completions", json.dumps(
