@@ -219,14 +219,16 @@ static unsigned place_in(const struct pool *pool, const struct band *band, doubl
                                                                                                           : from;
 }
 
-// The next dearer, the next cheaper, and so on, best of another author and not old.
-static void add_fallbacks(const struct pool *pool, unsigned at, struct auto_choice *out) {
+// The next dearer, the next cheaper, and so on, best of another author and not old. None above the ceiling, if any.
+static void add_fallbacks(const struct pool *pool, unsigned at, const struct auto_wish *wish, struct auto_choice *out) {
   const struct model *first = pool->entries[at].model;
-  unsigned low = at, high = at + 1;  // [low, high) is used up
-  for (bool dearer = true; out->count < AUTO_MODELS && (low > 0 || high < pool->count); dearer = !dearer) {
+  unsigned low = at, high = at + 1, end = pool->count;  // [low, high) is used up
+  if (wish->tier == TIER_ANY && wish->ceiling)
+    while (end > high && pool->entries[end - 1].percentile >= wish->ceiling) end--;
+  for (bool dearer = true; out->count < AUTO_MODELS && (low > 0 || high < end); dearer = !dearer) {
     unsigned next;
-    if ((dearer && high < pool->count) || low == 0) {
-      next = nearest(pool, high, pool->count, pool->entries[at].percentile, first);
+    if ((dearer && high < end) || low == 0) {
+      next = nearest(pool, high, end, pool->entries[at].percentile, first);
       high = next + 1;
     } else {
       next = nearest(pool, 0, low, pool->entries[at].percentile, first);
@@ -251,6 +253,9 @@ static struct str reason(const struct pool *pool, const struct auto_wish *wish, 
   if (wish->tier != TIER_ANY)
     return arena_printf(arena, "difficulty %.2f of a pool of %u, cost tier %s: price percentile %.0f", out->difficulty,
                         pool->count, tier_name(wish->tier), at);
+  if (wish->ceiling)
+    return arena_printf(arena, "difficulty %.2f of a pool of %u, at most price percentile %u: price percentile %.0f",
+                        out->difficulty, pool->count, wish->ceiling, at);
   return arena_printf(arena, "difficulty %.2f of a pool of %u: price percentile %.0f", out->difficulty, pool->count,
                       at);
 }
@@ -277,7 +282,7 @@ bool auto_choose(const struct catalogue *c, const struct auto_wish *wish, const 
     if (kept) at = i;
   }
   out->models[out->count++] = pool.entries[at].model;
-  add_fallbacks(&pool, at, out);
+  add_fallbacks(&pool, at, wish, out);
   struct str sentence = reason(&pool, wish, out, pool.entries[at].percentile, kept, arena);
   if (!sentence.ptr) return false;
   out->reason = sentence.ptr;

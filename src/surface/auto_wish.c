@@ -1,36 +1,49 @@
 #include "surface/auto_wish.h"
 
+#include "json/utf8.h"
 #include "surface/chat_members.h"
 
-enum { PATTERNS_MAX = 1024 };
+// Of one list: how many patterns, how many characters each has and all together.
+enum { PATTERNS_MAX = 1024, PATTERN_LENGTH_MAX = 1024, PATTERNS_LENGTH_MAX = 65536 };
 
 static bool refuse(struct fault_note *note, struct str message) {
   *note = (struct fault_note){FAULT_BAD_REQUEST, message, STR("plugins")};
   return false;
 }
 
+static size_t characters(struct str text) {
+  size_t n = 0;
+  for (size_t i = 0; i < text.len; i++) n += !utf8_is_tail((unsigned char)text.ptr[i]);
+  return n;
+}
+
 static bool read_patterns(const struct json_doc *doc, uint32_t plugin, struct str key, struct arena *arena,
                           struct str_list *out, struct fault_note *note) {
   uint32_t list = json_get(doc, plugin, key);
-  size_t n = 0;
+  size_t n = 0, all = 0;
   if (json_type(doc, list) == JSON_NULL) return true;
   struct str wrong = arena_printf(arena,
                                   "\"%.*s\" of the plugin auto-router must be an array of at most %d patterns, as "
-                                  "\"anthropic/*\".",
-                                  STR_ARGS(key), PATTERNS_MAX);
+                                  "\"anthropic/*\", each of 1 to %d characters, %d in all.",
+                                  STR_ARGS(key), PATTERNS_MAX, PATTERN_LENGTH_MAX, PATTERNS_LENGTH_MAX);
   if (!json_is(doc, list, JSON_ARRAY)) return refuse(note, wrong);
   for (uint32_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i)) n++;
   if (n > PATTERNS_MAX) return refuse(note, wrong);
   struct str *items = arena_alloc(arena, (n + 1) * sizeof *items);
   if (!items) return refuse(note, STR("Out of memory."));
   n = 0;
-  for (uint32_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i), n++)
-    if (!json_string(doc, i, arena, &items[n]) || !items[n].len) return refuse(note, wrong);
+  for (uint32_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i), n++) {
+    if (!json_string(doc, i, arena, &items[n])) return refuse(note, wrong);
+    size_t length = characters(items[n]);
+    all += length;
+    if (length == 0 || length > PATTERN_LENGTH_MAX || all > PATTERNS_LENGTH_MAX) return refuse(note, wrong);
+  }
   *out = (struct str_list){items, n};
   return true;
 }
 
-static bool read_tier(const struct json_doc *doc, uint32_t plugin, enum cost_tier *out, struct fault_note *note) {
+// The tier, or its predecessor: 0 means up to the 90th percentile of price, 10 up to the 10th.
+static bool read_cost(const struct json_doc *doc, uint32_t plugin, struct auto_wish *wish, struct fault_note *note) {
   static const struct {
     struct str name;
     enum cost_tier tier;
@@ -39,8 +52,6 @@ static bool read_tier(const struct json_doc *doc, uint32_t plugin, enum cost_tie
                {{"high", 4}, TIER_HIGH},
                {{"xhigh", 5}, TIER_XHIGH},
                {{"max", 3}, TIER_MAX}};
-  static const enum cost_tier of_tradeoff[] = {TIER_MAX,  TIER_MAX,    TIER_XHIGH,  TIER_XHIGH, TIER_HIGH, TIER_HIGH,
-                                               TIER_HIGH, TIER_MEDIUM, TIER_MEDIUM, TIER_LOW,   TIER_LOW};
   uint32_t tier = json_get(doc, plugin, STR("cost_tier"));
   uint32_t tradeoff = json_get(doc, plugin, STR("cost_quality_tradeoff"));
   uint64_t number;
@@ -48,12 +59,13 @@ static bool read_tier(const struct json_doc *doc, uint32_t plugin, enum cost_tie
     if (!json_u64(doc, tradeoff, 10, &number))
       return refuse(note, STR("\"cost_quality_tradeoff\" of the plugin auto-router must be a whole number from 0 (the "
                               "best) to 10 (the cheapest); \"cost_tier\" is its successor."));
-    *out = of_tradeoff[number];
+    wish->tier = TIER_ANY;
+    wish->ceiling = (uint8_t)(90 - 8 * number);
   }
   if (json_type(doc, tier) == JSON_NULL) return true;
   for (size_t i = 0; i < sizeof tiers / sizeof *tiers; i++) {
     if (!json_string_is(doc, tier, tiers[i].name)) continue;
-    *out = tiers[i].tier;
+    wish->tier = tiers[i].tier;
     return true;
   }
   return refuse(note, STR("\"cost_tier\" of the plugin auto-router must be low, medium, high, xhigh or max."));
@@ -71,19 +83,29 @@ static struct str last_model(const struct chat_request *r, struct arena *arena) 
   return model;
 }
 
+// `otherwise`: when the plugin does not say.
+static bool read_flag(const struct json_doc *doc, struct str key, bool otherwise, struct arena *arena, bool *out,
+                      struct fault_note *note) {
+  uint32_t flag = json_get(doc, 0, key);
+  *out = otherwise;
+  if (json_type(doc, flag) == JSON_NULL || json_bool(doc, flag, out)) return true;
+  return refuse(note, arena_printf(arena, "\"%.*s\" of the plugin auto-router must be true or false.", STR_ARGS(key)));
+}
+
+// All of it must be right, also where it is not enabled.
 static bool read_plugin(const struct chat_request *r, const struct json_doc *doc, struct arena *arena,
                         struct auto_wish *wish, struct str *pinned, struct fault_note *note) {
-  bool given;
-  uint32_t pin = json_get(doc, 0, STR("pin_model"));
-  if (json_type(doc, json_get(doc, 0, STR("enabled"))) == JSON_FALSE) return true;
-  if (!read_patterns(doc, 0, STR("allowed_models"), arena, &wish->allowed, note)) return false;
-  if (!read_patterns(doc, 0, STR("excluded_models"), arena, &wish->excluded, note)) return false;
-  if (!read_tier(doc, 0, &wish->tier, note)) return false;
-  if (json_type(doc, pin) == JSON_NULL) return true;
-  if (!json_bool(doc, pin, &given))
-    return refuse(note, STR("\"pin_model\" of the plugin auto-router must be true or false."));
-  wish->no_pin = !given;
-  if (given) *pinned = last_model(r, arena);
+  struct auto_wish given = *wish;
+  bool enabled, pin, pins = json_type(doc, json_get(doc, 0, STR("pin_model"))) != JSON_NULL;
+  if (!read_flag(doc, STR("enabled"), true, arena, &enabled, note)) return false;
+  if (!read_flag(doc, STR("pin_model"), false, arena, &pin, note)) return false;
+  if (!read_patterns(doc, 0, STR("allowed_models"), arena, &given.allowed, note)) return false;
+  if (!read_patterns(doc, 0, STR("excluded_models"), arena, &given.excluded, note)) return false;
+  if (!read_cost(doc, 0, &given, note)) return false;
+  if (!enabled) return true;
+  if (pins) given.no_pin = !pin;
+  if (pin) *pinned = last_model(r, arena);
+  *wish = given;
   return true;
 }
 

@@ -123,9 +123,29 @@ static void test_tiers_are_fifths(void **state) {
     assert_int_equal(pick(0.5), chosen[tier - TIER_LOW]);
     assert_int_equal(choice.count, 2);
   }
+}
+
+static void test_ceiling(void **state) {
+  (void)state;
   world(MODELS);
+  wish.ceiling = 50;  // the tenth is at 47.5, the eleventh at 52.5
+  assert_int_equal(pick(1), 9);
+  assert_string_equal(choice.reason,
+                      "difficulty 1.00 of a pool of 20, at most price percentile 50: price percentile 48");
+  assert_int_equal(choice.count, AUTO_MODELS);
+  assert_true(pick(0) < 4);
+  for (double d = 0; d <= 1; d += 0.05) {
+    pick(d);
+    for (unsigned i = 0; i < choice.count; i++) assert_true(number(choice.models[i]) < 10);
+  }
   wish.ceiling = 10;
   assert_true(pick(1) <= 1);
+  wish.tier = TIER_MAX;  // goes before it
+  assert_int_equal(pick(1), 19);
+  catalogue.model_count = 2;  // at 25 and 75: nothing is below 10
+  wish.tier = TIER_ANY;
+  assert_int_equal(pick(1), 0);
+  assert_int_equal(choice.count, 1);
 }
 
 static void test_newer_ones_are_preferred(void **state) {
@@ -284,6 +304,7 @@ int main(void) {
       cmocka_unit_test(test_patterns),
       cmocka_unit_test(test_difficulty_points_at_price),
       cmocka_unit_test(test_tiers_are_fifths),
+      cmocka_unit_test(test_ceiling),
       cmocka_unit_test(test_newer_ones_are_preferred),
       cmocka_unit_test(test_fallbacks),
       cmocka_unit_test(test_pool),
