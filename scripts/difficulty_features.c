@@ -7,14 +7,14 @@
 
 int main(void) {
 #define NAME(name) #name " "
-  puts(DIFFICULTY_GROUPS(NAME) DIFFICULTY_COUNTS(NAME));
+  puts(DIFFICULTY_GROUPS(NAME) DIFFICULTY_COUNTS(NAME) DIFFICULTY_STORY(NAME));
   size_t len;
   while (scanf("%zu", &len) == 1 && getchar() == '\n' && len < (size_t)1 << 30) {
     char *text = malloc(len + 1);
     if (!text || fread(text, 1, len, stdin) != len) return 1;
     struct difficulty_features f;
     difficulty_read(str_from(text, len), &f);
-    for (unsigned i = 0; i < DIFFICULTY_FEATURES; i++) printf("%.7g ", (double)f.values[i]);
+    for (unsigned i = 0; i < DIFFICULTY_FEATURES; i++) printf("%.9g ", (double)f.values[i]);
     putchar('\n');
     free(text);
   }

@@ -221,7 +221,7 @@ static void auto_member(struct buf *out, const struct plan *p) {
   }
   json_write_key(out, STR("auto"));
   buf_char(out, '{');
-  number_member(out, STR("difficulty"), choice->difficulty, 4);
+  number_member(out, STR("difficulty"), choice->difficulty, 6);
   string_member(out, STR("model"), choice->models[0]->id);
   models_member(out, STR("models"), choice->models, choice->count);
   u64_member(out, STR("pool"), choice->pool);

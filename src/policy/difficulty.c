@@ -1,22 +1,25 @@
-// Two models over the features of the text (difficulty_features.c): questions with options go to boosted trees and a
-// linear model, which know thousands of such; all else to a small linear one. Either score is bent into 0 to 1 so that
-// its order stays and half of the prompts it was trained on lie above 0.5.
+// Two models over the features of the text (difficulty_features.c): one for questions with options, one for all else.
+// Each is the sum of boosted trees and a linear model, and both say the same: what is gained by asking the strong
+// model. That is bent into 0 to 1 so that its order stays.
 #include "policy/difficulty.h"
 
 #include "policy/difficulty_features.h"
 
-enum { DEPTH = 4, INNER = (1 << DEPTH) - 1, LEAVES = 1 << DEPTH };
-struct tree {  // full: the children of node i are 2i+1 (value not above the threshold) and 2i+2
-  uint8_t features[INNER];
-  float thresholds[INNER];
-  int16_t leaves[LEAVES];
+struct split {
+  float threshold;
+  uint8_t feature;
+};
+// Full trees of one depth, one behind the other: the children of split i of a tree are 2i+1 (value not above the
+// threshold) and 2i+2; behind the splits come the leaves.
+struct forest {
+  const struct split *splits;
+  const int16_t *leaves;
+  unsigned trees, depth;
+  float scale;  // of a leaf
 };
 struct term {
   uint8_t feature;
   float weight, least, most;  // beyond these the value counts as these
-};
-struct scale {
-  float base, middle, soft;  // middle + soft becomes 0.75
 };
 #include "policy/difficulty_data.inc"
 
@@ -29,18 +32,20 @@ static float sum_terms(const struct term *terms, size_t count, const float *valu
   }
   return sum;
 }
-static float sum_trees(const float *values) {
+static float sum_forest(const struct forest *f, const float *values) {
+  unsigned leaves = 1u << f->depth, inner = leaves - 1;
   int32_t sum = 0;
-  for (size_t i = 0; i < sizeof trees / sizeof *trees; i++) {
-    const struct tree *t = &trees[i];
+  for (unsigned i = 0; i < f->trees; i++) {
+    const struct split *tree = f->splits + (size_t)i * inner;
     unsigned at = 0;
-    while (at < INNER) at = 2 * at + 1 + (values[t->features[at]] > t->thresholds[at]);
-    sum += t->leaves[at - INNER];
+    while (at < inner) at = 2 * at + 1 + (values[tree[at].feature] > tree[at].threshold);
+    sum += f->leaves[(size_t)i * leaves + at - inner];
   }
-  return (float)sum * leaf_scale;
+  return (float)sum * f->scale;
 }
-static double bend(float sum, const struct scale *scale) {
-  double x = ((double)sum + scale->base - scale->middle) / scale->soft;
+// `middle` becomes 0.5, `middle` + `soft` 0.75.
+static double bend(float gain) {
+  double x = ((double)gain - middle) / soft;
   return 0.5 + 0.5 * x / (1 + (x < 0 ? -x : x));
 }
 
@@ -49,7 +54,8 @@ double difficulty_of(struct str prompt) {
   difficulty_read(prompt, &f);
   if (f.values[DIFFICULTY_options] > 1) {
     float sum = sum_terms(option_terms, sizeof option_terms / sizeof *option_terms, f.values);
-    return bend(sum + sum_trees(f.values), &option_scale);
+    return bend(sum + sum_forest(&option_forest, f.values) + option_base);
   }
-  return bend(sum_terms(open_terms, sizeof open_terms / sizeof *open_terms, f.values), &open_scale);
+  float sum = sum_terms(open_terms, sizeof open_terms / sizeof *open_terms, f.values);
+  return bend(sum + sum_forest(&open_forest, f.values) + open_base);
 }

@@ -21,14 +21,15 @@ struct option {
 };
 struct reading {
   uint32_t counts[DIFFICULTY_FEATURES];
-  uint64_t words[STEM_SETS], stem[STEM_SETS], numbers;
+  uint64_t words[STEM_SETS], stem[STEM_SETS], numbers, names;
   struct option options[OPTIONS];
   unsigned option_count;  // of them the last is being read; 0: the stem
   uint32_t letters, long_words, short_words, stem_read;
-  char last_mark;  // the last byte that is no blank
-  char stem_end;   // the same at the end of the stem
-  bool fresh;      // a sentence begins here
-  bool closed;     // behind the last option
+  uint32_t sentence_words, sentence_quantities;  // of the sentence being read
+  char last_mark;                                // the last byte that is no blank
+  char stem_end;                                 // the same at the end of the stem
+  bool fresh;                                    // a sentence begins here
+  bool closed;                                   // behind the last option
 };
 
 enum kind { BLANK, LETTER, DIGIT, MARK };
@@ -70,9 +71,21 @@ static void take_token(struct reading *r, uint32_t hash) {
 static void count_group(struct reading *r, uint32_t hash) {
   for (uint32_t at = hash % GROUP_SLOTS; group_words[at].hash; at = (at + 1) % GROUP_SLOTS)
     if (group_words[at].hash == hash) {
-      r->counts[group_words[at].group]++;
+      unsigned group = group_words[at].group;
+      r->counts[group]++;
+      r->sentence_quantities += group == DIFFICULTY_number || group == DIFFICULTY_one || group == DIFFICULTY_parts;
       return;
     }
+}
+static void end_sentence(struct reading *r) {
+  uint32_t words = r->sentence_words, quantities = r->sentence_quantities, *c = r->counts;
+  r->sentence_words = r->sentence_quantities = 0;
+  if (words + quantities == 0 || r->option_count > 0) return;
+  c[quantities > 0 ? DIFFICULTY_sentences_counting : DIFFICULTY_sentences_plain]++;
+  c[DIFFICULTY_sentences_dense] += quantities > 1;
+  if (words > c[DIFFICULTY_sentence_longest]) c[DIFFICULTY_sentence_longest] = words;
+  c[DIFFICULTY_last_words] = words;
+  c[DIFFICULTY_last_quantities] = quantities;
 }
 static bool ends_in(const char *word, size_t len, const char *end, size_t end_len) {
   return len > end_len + 1 && memcmp(word + len - end_len, end, end_len) == 0;
@@ -80,10 +93,11 @@ static bool ends_in(const char *word, size_t len, const char *end, size_t end_le
 
 // Returns where the word ends. An apostrophe between two letters belongs to it.
 static size_t read_word(struct reading *r, struct str text, size_t at) {
-  uint32_t hash = 2166136261u;
+  uint32_t hash = 2166136261u, plain = 0;  // plain: of what is before an apostrophe
   size_t from = at, upper = 0;
   for (; at < text.len; at++) {
     unsigned char c = (unsigned char)text.ptr[at];
+    if (!plain && (c == '\'' || c >= 0x80)) plain = hash;
     if (c == '\'' && at + 1 < text.len && kind_of((unsigned char)text.ptr[at + 1]) == LETTER)
       r->counts[DIFFICULTY_apostrophes]++;
     else if (kind_of(c) != LETTER)
@@ -97,7 +111,11 @@ static size_t read_word(struct reading *r, struct str text, size_t at) {
   r->counts[DIFFICULTY_words]++;
   if (r->option_count == 0) r->counts[DIFFICULTY_stem_words]++;
   if (capital) r->counts[DIFFICULTY_capitals]++;
-  if (capital && !r->fresh && len > 1) r->counts[DIFFICULTY_names]++;
+  if (capital && !r->fresh && len > 1) {
+    r->counts[DIFFICULTY_names]++;
+    set_add(&r->names, 1, mix(plain ? plain : hash));
+  }
+  r->sentence_words++;
   if (upper == len && len > 1) r->counts[DIFFICULTY_upper_words]++;
   if (ends_in(text.ptr + from, len, "ed", 2)) r->counts[DIFFICULTY_past]++;
   if (ends_in(text.ptr + from, len, "ing", 3)) r->counts[DIFFICULTY_ing]++;
@@ -111,9 +129,23 @@ static size_t read_word(struct reading *r, struct str text, size_t at) {
   return at;
 }
 
+// `from` to `to` is a number of so many digits.
+static void count_digits(struct reading *r, const char *from, const char *to, uint32_t digits) {
+  uint32_t *c = r->counts, significant = digits;
+  c[DIFFICULTY_round_numbers] += to[-1] == '0';
+  c[DIFFICULTY_large_numbers] += digits > 2;
+  c[DIFFICULTY_ones] += digits == 1 && *from == '1';
+  for (; from < to && (*from == '0' || kind_of((unsigned char)*from) != DIGIT); from++) significant -= *from == '0';
+  for (; to > from && (to[-1] == '0' || kind_of((unsigned char)to[-1]) != DIGIT); to--) significant -= to[-1] == '0';
+  c[DIFFICULTY_significant_digits] += significant;
+  c[DIFFICULTY_long_numbers] += significant > 1;
+  if (significant > c[DIFFICULTY_significant_most]) c[DIFFICULTY_significant_most] = significant;
+}
+
 // Digits with points and commas between them.
 static size_t read_number(struct reading *r, struct str text, size_t at) {
   uint32_t hash = 2166136261u, digits = 0;
+  size_t from = at;
   for (; at < text.len; at++) {
     unsigned char c = (unsigned char)text.ptr[at];
     bool inner = (c == '.' || c == ',') && at + 1 < text.len && kind_of((unsigned char)text.ptr[at + 1]) == DIGIT;
@@ -125,6 +157,8 @@ static size_t read_number(struct reading *r, struct str text, size_t at) {
   r->counts[DIFFICULTY_numbers]++;
   r->counts[DIFFICULTY_digits] += digits;
   if (digits > r->counts[DIFFICULTY_longest_number]) r->counts[DIFFICULTY_longest_number] = digits;
+  count_digits(r, text.ptr + from, text.ptr + at, digits);
+  r->sentence_quantities++;
   set_add(&r->numbers, 1, mix(hash));
   if (r->option_count && !r->closed) r->options[r->option_count - 1].digit = true;
   if (at + 1 < text.len && text.ptr[at] == '/' && kind_of((unsigned char)text.ptr[at + 1]) == DIGIT)
@@ -150,10 +184,12 @@ static void read_mark(struct reading *r, struct str text, size_t at) {
   if (c != '.' && c != '!' && c != '?') return;
   if (at + 1 < text.len && kind_of((unsigned char)text.ptr[at + 1]) != BLANK) return;
   r->fresh = true;
+  end_sentence(r);
   if (r->option_count == 0) r->counts[DIFFICULTY_sentences]++;
 }
 
 static void end_part(struct reading *r) {
+  end_sentence(r);
   if (r->option_count == 0)
     r->stem_end = r->last_mark;
   else if (!r->closed)
@@ -163,6 +199,7 @@ static void end_part(struct reading *r) {
 static size_t read_line_start(struct reading *r, struct str text, size_t at) {
   r->counts[DIFFICULTY_newlines]++;
   r->fresh = true;
+  end_sentence(r);
   struct str rest = str_skip(text, at);
   if (str_starts(rest, STR("Answer:"))) {
     end_part(r);
@@ -253,6 +290,24 @@ static void describe_options(const struct reading *r, float *v) {
   compare_options(r, v);
 }
 
+// Sums of what is counted apart.
+static void combine(struct reading *r) {
+  uint32_t *c = r->counts;
+  c[DIFFICULTY_different_names] = set_size(&r->names, 1);
+  c[DIFFICULTY_repeated_numbers] = c[DIFFICULTY_numbers] - set_size(&r->numbers, 1);
+  c[DIFFICULTY_quantities] = c[DIFFICULTY_numbers] + c[DIFFICULTY_number] + c[DIFFICULTY_parts];
+  c[DIFFICULTY_quantities_ones] = c[DIFFICULTY_quantities] + c[DIFFICULTY_one];
+  c[DIFFICULTY_clauses] = c[DIFFICULTY_commas] + c[DIFFICULTY_conjunction] + c[DIFFICULTY_sentences] +
+                          c[DIFFICULTY_order] + c[DIFFICULTY_condition] + c[DIFFICULTY_contrast];
+  c[DIFFICULTY_relations] =
+      c[DIFFICULTY_times] + c[DIFFICULTY_than] + c[DIFFICULTY_parts] + c[DIFFICULTY_percents] + c[DIFFICULTY_fractions];
+  c[DIFFICULTY_persons] = c[DIFFICULTY_different_names] + c[DIFFICULTY_third];
+  c[DIFFICULTY_operations] = c[DIFFICULTY_relations] + c[DIFFICULTY_each] + c[DIFFICULTY_rest] + c[DIFFICULTY_total] +
+                             c[DIFFICULTY_compare] + c[DIFFICULTY_average];
+  c[DIFFICULTY_comparisons] = c[DIFFICULTY_than] + c[DIFFICULTY_compare];
+  c[DIFFICULTY_quantities_relations] = c[DIFFICULTY_quantities] + c[DIFFICULTY_relations];
+}
+
 static void finish(struct reading *r, struct str text, float *v) {
   uint32_t *c = r->counts;
   float words = (float)c[DIFFICULTY_words], all = 1 + words;
@@ -288,5 +343,6 @@ void difficulty_read(struct str text, struct difficulty_features *out) {
     read_part(&r, str_from(text.ptr + text.len - DIFFICULTY_TAIL, DIFFICULTY_TAIL));
   }
   end_part(&r);
+  combine(&r);
   finish(&r, text, out->values);
 }

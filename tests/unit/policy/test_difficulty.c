@@ -79,9 +79,79 @@ static void options_are_read(void **state) {
   assert_true(f.values[DIFFICULTY_percents] == log1pf(1));
   difficulty_read(STR("Don't stop. Half of TEN"), &f);
   assert_true(f.values[DIFFICULTY_words] == log1pf(5));
-  assert_true(f.values[DIFFICULTY_times] == log1pf(1));
+  assert_true(f.values[DIFFICULTY_parts] == log1pf(1));
   assert_true(f.values[DIFFICULTY_number] == log1pf(1));
   assert_true(f.values[DIFFICULTY_sentences] == log1pf(1));
+}
+
+static void story_is_read(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    enum difficulty_feature feature;
+    float value;  // before the logarithm
+  } cases[] = {
+      {"Then Tom and Ann met Tom's dog.", DIFFICULTY_names, 3},
+      {"Then Tom and Ann met Tom's dog.", DIFFICULTY_different_names, 2},
+      {"Tom’s and Tom's, of Tom", DIFFICULTY_different_names, 1},
+      {"He had 1,200.50, 007, 30 and 30", DIFFICULTY_significant_digits, 5 + 1 + 1 + 1},
+      {"He had 1,200.50, 007, 30 and 30", DIFFICULTY_significant_most, 5},
+      {"He had 1,205.50, 007, 30 and 31", DIFFICULTY_long_numbers, 2},
+      {"He had 1,200.50, 007, 30 and 30", DIFFICULTY_round_numbers, 3},
+      {"He had 1,200.50, 007, 30 and 30", DIFFICULTY_large_numbers, 2},
+      {"He had 1,200.50, 007, 30 and 30", DIFFICULTY_repeated_numbers, 1},
+      {"0 and 000", DIFFICULTY_significant_digits, 0},
+      {"1 of 11 and 1", DIFFICULTY_ones, 2},
+      {"She has 3 and five. He has none. One is half! How many?", DIFFICULTY_sentences_counting, 2},
+      {"She has 3 and five. He has none. One is half! How many?", DIFFICULTY_sentences_dense, 2},
+      {"She has 3 and five. He has none. One is half! How many?", DIFFICULTY_sentences_plain, 2},
+      {"She has 3 and five. He has none. One is half! How many?", DIFFICULTY_sentence_longest, 4},
+      {"She has 3 and five. He has none. One is half! How many?", DIFFICULTY_last_words, 2},
+      {"She has 3 and five. He has none. One is half! How 2?", DIFFICULTY_last_quantities, 1},
+      {"No end\nand 2 lines\n\n", DIFFICULTY_sentences_plain, 1},
+      {"No end\nand 2 lines\n\n", DIFFICULTY_sentences_counting, 1},
+      {"Q one?\nA. 1\nB. Two. Three.", DIFFICULTY_sentences_counting, 1},
+      {"two, 2, half and one", DIFFICULTY_quantities, 3},
+      {"two, 2, half and one", DIFFICULTY_quantities_ones, 4},
+      {"If so, then stop, and wait.", DIFFICULTY_clauses, 2 + 1 + 1 + 1 + 1},
+      {"twice as much, 5% more than 1/2", DIFFICULTY_relations, 5},
+      {"twice as much, 5% more than 1/2", DIFFICULTY_comparisons, 2},
+      {"twice as much, 5% more than 1/2 of the rest each", DIFFICULTY_operations, 8},
+      {"she, he, Bo and Bo", DIFFICULTY_persons, 3},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct difficulty_features f;
+    difficulty_read(str_from_cstr(cases[i].text), &f);
+    if (f.values[cases[i].feature] != log1pf(cases[i].value))
+      fail_msg("%zu: %s: %f", i, cases[i].text, expm1((double)f.values[cases[i].feature]));
+  }
+}
+
+static float open_gain(const struct difficulty_features *f) {
+  return sum_terms(open_terms, sizeof open_terms / sizeof *open_terms, f->values) + sum_forest(&open_forest, f->values);
+}
+// More of anything but decimals never makes a prompt without options easier.
+static void more_is_never_easier(void **state) {
+  (void)state;
+  static const char *const texts[] = {"", "Tom has 5 apples. He eats half of them, then $2.50 each. How many are left?",
+                                      QUEUE, LIMITER};
+  unsigned rose = 0;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    struct difficulty_features f;
+    difficulty_read(str_from_cstr(texts[i]), &f);
+    for (unsigned feature = 0; feature < DIFFICULTY_FEATURES; feature++) {
+      float first = f.values[feature], before = open_gain(&f);
+      for (unsigned step = 0; step < 20; step++) {
+        f.values[feature] += 0.25f;
+        float now = open_gain(&f);
+        if (feature == DIFFICULTY_decimals ? now > before : now < before - 1e-6f) fail_msg("%zu %u", i, feature);
+        rose += now > before;
+        before = now;
+      }
+      f.values[feature] = first;
+    }
+  }
+  assert_true(rose > 200);
 }
 
 static double milliseconds(void) {
@@ -124,10 +194,8 @@ static void any_bytes_will_do(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(hard_is_above_easy),
-      cmocka_unit_test(longer_is_harder),
-      cmocka_unit_test(options_are_read),
-      cmocka_unit_test(any_bytes_will_do),
+      cmocka_unit_test(hard_is_above_easy), cmocka_unit_test(longer_is_harder),     cmocka_unit_test(options_are_read),
+      cmocka_unit_test(story_is_read),      cmocka_unit_test(more_is_never_easier), cmocka_unit_test(any_bytes_will_do),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
