@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "base/rand.h"
 #include "gateway/demo.h"
 #include "llm/catalogue.h"
 #include "net/tls.h"
@@ -97,6 +98,32 @@ static bool wants_fetches(const struct provider *p) {
   return p->protocol == PROTOCOL_VERTEX || p->protocol == PROTOCOL_GEMINI || p->protocol == PROTOCOL_BEDROCK;
 }
 
+// What an endpoint is called, whatever its place in the catalogue.
+static struct str endpoint_identity(struct arena *arena, const struct endpoint *e) {
+  return arena_printf(arena, "%.*s\n%.*s\n%.*s\n%.*s", STR_ARGS(e->provider->id), STR_ARGS(e->model->id),
+                      STR_ARGS(e->upstream_model), STR_ARGS(e->tag));
+}
+
+static uint64_t hash_of(struct str text) {
+  uint64_t h = 14695981039346656037u;  // FNV-1a
+  for (size_t i = 0; i < text.len; i++) h = (h ^ (unsigned char)text.ptr[i]) * 1099511628211u;
+  return rand_mix(h);
+}
+
+static bool identify(struct snapshot *s) {
+  const struct catalogue *c = &s->catalogue;
+  struct arena scratch = {0};
+  s->identities = arena_alloc(&s->arena, (c->endpoint_count + 1) * sizeof *s->identities);
+  for (size_t m = 0; s->identities && m < c->model_count; m++)
+    for (size_t i = 0; i < c->models[m].endpoint_count; i++) {
+      const struct endpoint *e = &c->models[m].endpoints[i];
+      s->identities[e->index] = hash_of(endpoint_identity(&scratch, e));
+    }
+  bool ok = s->identities && !scratch.failed;
+  arena_free(&scratch);
+  return ok;
+}
+
 struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct config_problems *problems) {
   struct snapshot *s = calloc(1, sizeof *s);
   if (!s) return NULL;
@@ -106,7 +133,7 @@ struct snapshot *snapshot_load(struct str path, struct arena *scratch, struct co
   s->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
   bool ok = path.len ? config_load(&s->arena, path, &s->config, problems)
                      : config_from_environment(&s->arena, &s->config, problems);
-  if (ok) ok = catalogue_build(&s->arena, &s->config, &s->catalogue, problems);
+  if (ok) ok = catalogue_build(&s->arena, &s->config, &s->catalogue, problems) && identify(s);
   if (ok) {
     s->origins = arena_zalloc(&s->arena, (s->catalogue.provider_count + 1) * sizeof *s->origins);
     ok = s->origins != NULL;
@@ -156,9 +183,7 @@ bool snapshot_bind_health(struct snapshot *s, struct health *h) {
   for (size_t m = 0; ok && m < c->model_count; m++)
     for (size_t i = 0; i < c->models[m].endpoint_count; i++) {
       const struct endpoint *e = &c->models[m].endpoints[i];
-      struct str identity = arena_printf(&scratch, "%.*s\n%.*s\n%.*s\n%.*s", STR_ARGS(e->provider->id),
-                                         STR_ARGS(e->model->id), STR_ARGS(e->upstream_model), STR_ARGS(e->tag));
-      index.endpoints[e->index] = record_of(h, HEALTH_ENDPOINT, identity, &ok);
+      index.endpoints[e->index] = record_of(h, HEALTH_ENDPOINT, endpoint_identity(&scratch, e), &ok);
     }
   for (size_t i = 0; ok && i < c->provider_count; i++) {
     const struct provider *p = &c->providers[i];

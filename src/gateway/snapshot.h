@@ -24,6 +24,7 @@ struct snapshot {
   struct config config;
   struct catalogue catalogue;
   struct provider_origin *origins;  // one for each provider
+  uint64_t *identities;             // one for each endpoint: the same after a reload that keeps it
   struct health_index health;       // all NULL: nobody has looked
   struct auto_wish auto_wish;       // the configuration's
   struct tls_context *tls;          // the system's trust anchors; NULL: no provider here wants anything fetched

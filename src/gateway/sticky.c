@@ -16,9 +16,12 @@ enum {
   LIFE_LONG_MS = 60 * 60 * 1000,  // those that are told to keep it for an hour
 };
 
+// Where a conversation is: of the endpoint both its index in the snapshot it was noted by, and what it is called in all
+// others.
 struct place {
   uint64_t conversation, until_ms;
   uint64_t serial;  // of the snapshot
+  uint64_t identity;
   uint32_t endpoint;
 };
 
@@ -89,21 +92,30 @@ static uint64_t conversation_of(struct request *r, bool *named) {
   return add_messages(rand_mix(h + 3), c);
 }
 
+// After a reload endpoints may have moved, or be gone: UINT32_MAX.
+static uint32_t endpoint_of(const struct place *p, const struct snapshot *snapshot) {
+  if (p->serial == snapshot->serial) return p->endpoint;
+  for (size_t i = 0; i < snapshot->catalogue.endpoint_count; i++)
+    if (snapshot->identities[i] == p->identity) return (uint32_t)i;
+  return UINT32_MAX;
+}
+
 const struct endpoint *sticky_find(struct request *r) {
   struct inference *in = r->inference;
   struct sticky *s = gateway_sticky(r->worker->gateway);
   const struct catalogue *catalogue = request_catalogue(r);
   if (!s || !catalogue->model_count) return NULL;
-  uint64_t now = loop_now_ms(r->worker->loop), serial = r->ws->snapshot->serial, h;
+  uint64_t now = loop_now_ms(r->worker->loop), h;
+  struct place found = {0};
   in->conversation_hash = h = conversation_of(r, &in->conversation_named);
-  uint32_t found = UINT32_MAX;
   pthread_mutex_lock(&s->lock);
   for (unsigned i = 0; s->places && i < WAYS; i++) {
     const struct place *p = &s->places[h % SETS * WAYS + i];
-    if (p->conversation == h && p->until_ms > now && p->serial == serial) found = p->endpoint;
+    if (p->conversation == h && p->until_ms > now) found = *p;
   }
   pthread_mutex_unlock(&s->lock);
-  return found < catalogue->endpoint_count ? catalogue->models[0].endpoints + found : NULL;
+  uint32_t endpoint = found.until_ms ? endpoint_of(&found, r->ws->snapshot) : UINT32_MAX;
+  return endpoint < catalogue->endpoint_count ? catalogue->models[0].endpoints + endpoint : NULL;
 }
 
 // --- noting ---
@@ -124,8 +136,7 @@ static void put(struct sticky *s, const struct place *place, uint64_t now_ms) {
     if (set[i].conversation == place->conversation) {
       // An answer that wrote for an hour is not forgotten because the next only read.
       struct place kept = *place;
-      if (set[i].endpoint == place->endpoint && set[i].serial == place->serial && set[i].until_ms > now_ms &&
-          set[i].until_ms > place->until_ms)
+      if (set[i].identity == place->identity && set[i].until_ms > now_ms && set[i].until_ms > place->until_ms)
         kept.until_ms = set[i].until_ms;
       set[i] = kept;
       oldest = NULL;
@@ -151,6 +162,7 @@ void sticky_note(struct attempt *a) {
   struct place place = {.conversation = in->conversation_hash,
                         .until_ms = now + life_of(a),
                         .serial = r->ws->snapshot->serial,
+                        .identity = r->ws->snapshot->identities[a->endpoint->index],
                         .endpoint = a->endpoint->index};
   put(s, &place, now);
 }

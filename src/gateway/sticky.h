@@ -1,5 +1,6 @@
 // Conversations whose prompt lies in a provider's cache go back there (MAP 7.5): which endpoint answered a conversation
-// last, for as long as that cache lives. One bounded table for all loops; when it is full the oldest of a few goes.
+// last, for as long as that cache lives, also over a reload that keeps the endpoint. One bounded table for all loops;
+// when it is full the oldest of a few goes.
 #pragma once
 #include "gateway/request.h"
 

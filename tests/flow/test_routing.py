@@ -260,6 +260,29 @@ class Sessions(Case):
         found = {self.ask("test/pair", messages=[{"role": "user", "content": "Not cached"}]) for _ in range(25)}
         self.assertEqual(found, {"a", "b"})
 
+    def test_a_reload_forgets_nobody(self):
+        """What is left of a configuration keeps its conversations, wherever it stands; what is gone has none."""
+        price = {"pricing": {"prompt": "0.000001", "completion": "0.000001", "input_cache_read": "0.0000001"}}
+        at = {n: endpoint(n, "fault-switch") | price for n in "abc"}
+        gateway = gateway_of([{"id": "test/pair", "endpoints": [at["a"], at["b"]]}])
+        ask = lambda n: self.provider_of(gateway.chat("Hello", model="test/pair", session_id=f"reload {n}"))
+        first = [ask(n) for n in range(12)]
+        self.assertEqual(set(first), {"a", "b"})
+
+        def reload(*endpoints):
+            models = [{"id": "test/new", "endpoints": [at["c"]]}, {"id": "test/pair", "endpoints": list(endpoints)}]
+            gateway.write_config(gateway.settings | {"models": models})
+            gateway.reload()
+
+        for endpoints in ("cba", "bac"):
+            reload(*(at[n] for n in endpoints))
+            self.assertEqual([ask(n) for n in range(12)], first)
+        reload(at["b"], at["c"])
+        found = [ask(n) for n in range(12)]
+        self.assertNotIn("a", found)
+        self.assertEqual([f for f, was in zip(found, first) if was == "b"], ["b"] * first.count("b"))
+        gateway.stop()
+
     def test_order_wins(self):
         first = self.ask("test/pair", session_id="orderly")
         other = "b" if first == "a" else "a"
