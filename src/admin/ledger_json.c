@@ -69,18 +69,18 @@ static void attempt(struct buf *out, const struct json_doc *doc, uint32_t a) {
   buf_char(out, '}');
 }
 
-// The attempts that failed, as they were recorded, and the one that answered, with what it could not be told.
+// The attempts that failed, as they were recorded, and the one that answered (recorded without a fault), with what it
+// could not be told. A single one that lost nothing is told by the row itself.
 static void provider_responses(struct buf *out, const struct record *r) {
   struct json_doc doc = {0};
+  uint32_t answered = JSON_NONE;
   json_write_key(out, STR("provider_responses"));
   buf_char(out, '[');
   bool any = false;
-  struct str dropped = {0};
   if (r->attempts_json.len && json_parse(&doc, r->attempts_json, 2) == JSON_OK) {
     for (uint32_t a = json_first(&doc, 0); a != JSON_NONE; a = json_next(&doc, 0, a)) {
-      struct str lost = json_raw(&doc, json_get(&doc, a, STR("dropped")));
-      if (lost.len) {
-        dropped = lost;
+      if (!r->fault && json_get(&doc, a, STR("fault")) == JSON_NONE) {
+        answered = a;
         continue;
       }
       if (any) buf_char(out, ',');
@@ -88,24 +88,31 @@ static void provider_responses(struct buf *out, const struct record *r) {
       attempt(out, &doc, a);
     }
   }
-  json_doc_free(&doc);
   if (!r->fault && r->provider.len) {
     if (any) buf_char(out, ',');
     buf_char(out, '{');
     json_write_key(out, STR("provider_name"));
     json_write_str(out, r->provider_name.len ? r->provider_name : r->provider);
     text(out, "model_permaslug", r->model);
-    number(out, "latency", r->latency_ms);
+    uint64_t ms;
+    bool told = answered != JSON_NONE && json_u64(&doc, json_get(&doc, answered, STR("latency_ms")), UINT32_MAX, &ms);
+    number(out, "latency", told ? ms : r->latency_ms);
+    if (told) {
+      copied(out, "started", &doc, json_get(&doc, answered, STR("started_ms")), JSON_NUMBER);
+      copied(out, "reason", &doc, json_get(&doc, answered, STR("reason")), JSON_STRING);
+    } else if (!any) {
+      number(out, "started", 0);
+      text(out, "reason", STR("first"));
+    }
     if (r->upstream_id.len) text(out, "id", r->upstream_id);
     flag(out, "is_byok", false);
     number(out, "status", 200);
-    if (dropped.len) {
-      json_write_key(out, STR("dropped_parameters"));
-      buf_str(out, dropped);
-    }
+    if (answered != JSON_NONE)
+      copied(out, "dropped_parameters", &doc, json_get(&doc, answered, STR("dropped")), JSON_ARRAY);
     buf_char(out, '}');
   }
   buf_char(out, ']');
+  json_doc_free(&doc);
 }
 
 void generation_item_json(struct buf *out, const struct record *r) {

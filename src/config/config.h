@@ -104,6 +104,8 @@ struct config {
   bool health;
   bool hedge;
   uint64_t hedge_max_percent;
+  unsigned queue_timeout_ms;
+  uint64_t queue_max;
   struct str_list auto_allowed, auto_excluded;
   enum cost_tier auto_tier;
   struct preferences routing;  // and what holds for every request: only, ignore, sort, policies

@@ -81,6 +81,12 @@ const struct setting settings[] = {
          "ask a second endpoint when the first is slower to speak than in 95 of 100 cases; the first to speak answers"},
     {"routing.hedge_max_percent", SETTING_COUNT, AT(hedge_max_percent), .default_text = "2", .min = 1, .max = 100,
      .help = "of a hundred requests, how many may be hedged"},
+    {"routing.queue_timeout_ms", TIMES(0), AT(queue_timeout_ms), .default_text = "5s",
+     .help =
+         "how long a request may wait for room when all providers that could answer have `max_concurrency` requests; "
+         "0: it is refused at once"},
+    {"routing.queue_max", SETTING_COUNT, AT(queue_max), .default_text = "1000", .min = 1, .max = 1000000,
+     .help = "how many requests may wait so at a time; keys are served in turn"},
     {"routing.sort", SETTING_SORT, AT(routing.sort),
      .help = "`price`, `throughput`, `latency` or `exacto`, for requests that give neither sort nor order; the draw by "
              "price when not given"},
@@ -156,7 +162,8 @@ const struct setting settings[] = {
     {"providers[].min_tokens_per_second", SETTING_COUNT, PROVIDER_AT(min_tokens_per_second), .max = 100000,
      .help = "instead of `upstream.min_tokens_per_second`"},
     {"providers[].max_concurrency", SETTING_COUNT, PROVIDER_AT(max_concurrency), .min = 1, .max = 1000000,
-     .help = "requests under way there at a time; one more goes to the next endpoint, or is refused with 429"},
+     .help = "requests under way there at a time; one more goes to the next endpoint, or waits "
+             "(`routing.queue_timeout_ms`)"},
     {"providers[].idle_timeout_ms", TIMES(10), PROVIDER_AT(idle_timeout_ms),
      .help = "instead of `upstream.idle_timeout_ms`"},
     {"providers[].total_timeout_ms", TIMES(10), PROVIDER_AT(total_timeout_ms),

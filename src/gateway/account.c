@@ -8,50 +8,55 @@
 #include "json/json.h"
 #include "policy/plan.h"
 
-// What the provider that answered could not be told.
-static void write_dropped(const struct inference *in, struct buf *out) {
-  buf_lit(out, ",\"dropped\":[");
-  for (unsigned i = 0; i < in->at->translation.dropped_count; i++) {
-    if (i) buf_char(out, ',');
-    json_write_str(out, in->at->translation.dropped[i]);
+static void write_who(const struct endpoint *e, struct buf *out) {
+  buf_lit(out, "{\"provider\":");
+  json_write_str(out, e->provider->name);
+  buf_lit(out, ",\"model\":");
+  json_write_str(out, e->model->id);
+  if (e->tag.len) {
+    buf_lit(out, ",\"tag\":");
+    json_write_str(out, e->tag);
   }
-  buf_char(out, ']');
+}
+
+// The one that answered (a row without a fault), and what it could not be told. Its latency is that of its first token.
+static void write_answered(const struct request *r, struct buf *out) {
+  const struct attempt *a = r->inference->at;
+  const struct translation *t = &a->translation;
+  uint64_t spoke = a->spoke_ns ? a->spoke_ns : time_mono_ns();
+  write_who(a->endpoint, out);
+  buf_printf(out, ",\"status\":%u,\"reason\":\"%s\",\"started_ms\":%u,\"latency_ms\":%u", a->status,
+             attempt_reason_name(a->reason), (unsigned)((a->started_ns - r->ready_ns) / 1000000),
+             (unsigned)((spoke - a->started_ns) / 1000000));
+  if (t->dropped_count) buf_lit(out, ",\"dropped\":[");
+  for (unsigned i = 0; i < t->dropped_count; i++) {
+    if (i) buf_char(out, ',');
+    json_write_str(out, t->dropped[i]);
+  }
+  if (t->dropped_count) buf_char(out, ']');
+  buf_char(out, '}');
 }
 
 // Only kept when there was more than one attempt or a failed one, or when something was lost on the way: a plain
 // success is told by the row itself.
-static struct str attempts_json(struct request *r) {
+static struct str attempts_json(struct request *r, bool answered) {
   struct inference *in = r->inference;
-  bool lossy = in && in->at && in->at->translation.dropped_count;
-  if (!in || (!in->attempt_count && !lossy)) return (struct str){0};
+  answered = answered && in->at && (in->attempt_count || in->at->translation.dropped_count);
+  if (!in->attempt_count && !answered) return (struct str){0};
   struct buf out;
   buf_init(&out, 8192);
   buf_char(&out, '[');
   for (unsigned i = 0; i < in->attempt_count; i++) {
     const struct attempt_row *a = &in->attempts[i];
     if (i) buf_char(&out, ',');
-    buf_lit(&out, "{\"provider\":");
-    json_write_str(&out, a->endpoint->provider->name);
-    buf_lit(&out, ",\"model\":");
-    json_write_str(&out, a->endpoint->model->id);
-    if (a->endpoint->tag.len) {
-      buf_lit(&out, ",\"tag\":");
-      json_write_str(&out, a->endpoint->tag);
-    }
+    write_who(a->endpoint, &out);
     buf_printf(&out, ",\"status\":%u,\"fault\":\"%s\",\"reason\":\"%s\",\"started_ms\":%u,\"latency_ms\":%u}",
                a->status, a->fault ? fault_row(a->fault)->name : "slower", attempt_reason_name(a->reason),
                a->started_ms, a->latency_ms);
   }
-  if (lossy) {
-    const struct endpoint *e = in->at->endpoint;
+  if (answered) {
     if (in->attempt_count) buf_char(&out, ',');
-    buf_lit(&out, "{\"provider\":");
-    json_write_str(&out, e->provider->name);
-    buf_lit(&out, ",\"model\":");
-    json_write_str(&out, e->model->id);
-    buf_printf(&out, ",\"status\":%u", in->at->status);
-    write_dropped(in, &out);
-    buf_char(&out, '}');
+    write_answered(r, &out);
   }
   buf_char(&out, ']');
   struct str text = out.failed ? (struct str){0} : arena_str(&r->arena, buf_view(&out));
@@ -98,7 +103,7 @@ static void add_answer(struct request *r, struct record *row, enum fault fault) 
   if (fault && in->spoken && !reply->priced) estimate(r);
   row->usage = reply->usage;
   if (fault == FAULT_NONE || (fault == FAULT_CLIENT_GONE && in->spoken)) row->cost = reply->cost;
-  row->attempts_json = attempts_json(r);
+  row->attempts_json = attempts_json(r, fault == FAULT_NONE);
 }
 
 void account(struct request *r, enum fault fault, struct str message) {
@@ -131,7 +136,7 @@ void account(struct request *r, enum fault fault, struct str message) {
   row.latency_ms = (uint32_t)((first - r->ready_ns) / 1000000);
   row.generation_ms = (uint32_t)((now - first) / 1000000);
   if (r->sent_ns)
-    row.gateway_us = (uint32_t)((r->sent_ns - r->ready_ns +
+    row.gateway_us = (uint32_t)((r->sent_ns - r->ready_ns - (in ? in->waited_ns : 0) +
                                  (in && in->at && in->at->head_ns && !in->spoken ? now - in->at->head_ns : 0)) /
                                 1000);
   if (in) add_answer(r, &row, fault);

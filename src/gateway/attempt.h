@@ -78,6 +78,7 @@ enum attempt_reason {
   ATTEMPT_KEY,       // the same endpoint with another key
   ATTEMPT_AGAIN,     // the same endpoint once more: its model had failed
   ATTEMPT_HEDGE,     // the one before was slow to speak
+  ATTEMPT_WAITED,    // its provider was full, and has room now
 };
 const char *attempt_reason_name(enum attempt_reason reason);
 

@@ -4,6 +4,7 @@
 //   the same endpoint with another key    its key was refused, or is at its rate limit
 //   the same endpoint once more           its model wrote what its service refused
 //   the next endpoint in the order        any failure that another may not have; one that is benched comes last
+//   any that was full (places.c)          there is nobody else: once its provider has room
 //   one more beside it (hedging)          it is slower to speak than it usually is; the first to speak answers
 //
 // An endpoint that failed is not asked again by the same request.
@@ -15,6 +16,7 @@
 #include "base/time.h"
 #include "gateway/gateway.h"
 #include "gateway/path.h"
+#include "gateway/places.h"
 #include "gateway/planning.h"
 #include "gateway/prepare.h"
 #include "gateway/relay.h"
@@ -23,11 +25,9 @@
 enum { FLOOR_WINDOW_MS = 10000, HEDGE_LEAST_MS = 50 };
 
 const char *attempt_reason_name(enum attempt_reason reason) {
-  static const char *const names[] = {[ATTEMPT_FIRST] = "first",
-                                      [ATTEMPT_FALLBACK] = "fallback",
-                                      [ATTEMPT_KEY] = "key",
-                                      [ATTEMPT_AGAIN] = "again",
-                                      [ATTEMPT_HEDGE] = "hedge"};
+  static const char *const names[] = {
+      [ATTEMPT_FIRST] = "first", [ATTEMPT_FALLBACK] = "fallback", [ATTEMPT_KEY] = "key",
+      [ATTEMPT_AGAIN] = "again", [ATTEMPT_HEDGE] = "hedge",       [ATTEMPT_WAITED] = "waited"};
   return names[reason];
 }
 
@@ -203,21 +203,8 @@ static int target_choose(struct request *r, bool beside, struct attempt_passes *
   return any;
 }
 
-// A provider that may have so many requests at a time does not get more, and others do not wait for it.
-static bool enter(struct attempt *a) {
-  const struct health_index *index = &a->request->ws->snapshot->health;
-  const struct provider *p = a->endpoint->provider;
-  if (!p->max_concurrency || !index->providers) return true;
-  a->counted = health_enter(index->providers[p->index], p->max_concurrency);
-  return a->counted;
-}
-
-static void leave(struct attempt *a) {
-  if (a->counted) health_leave(a->request->ws->snapshot->health.providers[a->endpoint->provider->index]);
-  a->counted = false;
-}
-
-static void begin(struct attempt *a, unsigned target, enum attempt_reason reason, struct attempt_passes passes) {
+// All but asking it.
+static void aim(struct attempt *a, unsigned target, enum attempt_reason reason, struct attempt_passes passes) {
   struct inference *in = a->request->inference;
   in->tried |= 1u << target;
   a->endpoint = in->targets[target];
@@ -227,14 +214,33 @@ static void begin(struct attempt *a, unsigned target, enum attempt_reason reason
   a->asked_again = a->renewed = a->whole = false;
   a->file_count = 0;
   a->counted = false;
-  if (enter(a)) {
+}
+
+static void begin(struct attempt *a, unsigned target, enum attempt_reason reason, struct attempt_passes passes) {
+  aim(a, target, reason, passes);
+  if (places_enter(a)) {
     attempt_start(a);
     return;
   }
+  struct request *r = a->request;
+  r->inference->full |= 1u << target;
+  chat_reply_init(&a->reply, str_from_cstr(r->generation_id), a->endpoint, r->arrived_us / 1000000);
   a->status = 0;
-  a->retry_after_s = 1;
+  a->retry_after_s = 0;
   a->started_ns = time_mono_ns();
   attempt_failed(a, FAULT_UPSTREAM_BUSY, (struct str){0});
+}
+
+void failover_go_on(struct request *r, unsigned target) {
+  struct attempt *a = r->inference->at;
+  struct records records = records_of(r, r->inference->targets[target], -1);
+  uint64_t now = loop_now_ms(r->worker->loop);
+  struct attempt_passes passes = {0};
+  admit(records.endpoint, now, &passes.endpoint);
+  admit(records.provider, now, &passes.provider);
+  aim(a, target, ATTEMPT_WAITED, passes);
+  a->counted = true;
+  attempt_start(a);
 }
 
 void path_first_attempt(struct request *r) {
@@ -325,20 +331,20 @@ void attempt_failed(struct attempt *a, enum fault fault, struct str message) {
   if (attempt_mend(a, fault, message)) return;
   note_failure(a, fault);
   row_add(a, fault);
-  log_failure(a, fault);
+  if (fault != FAULT_UPSTREAM_BUSY) log_failure(a, fault);
   if (a->retry_after_s && (!in->retry_after_s || a->retry_after_s < in->retry_after_s))
     in->retry_after_s = a->retry_after_s;
   relay_reset(a);
   a->state = ATTEMPT_NONE;
   struct attempt *other = other_of(a);
   if (other) {  // it goes on alone
-    leave(a);
+    places_leave(a);
     in->at = other;
     return;
   }
   in->at = a;
   if (once_more(a, fault) || with_another_key(a, fault)) return;
-  leave(a);
+  places_leave(a);
   if (!in->spoken && fault_row(fault)->fallback && in->attempt_count < REQUEST_ATTEMPTS - 1) {
     struct attempt_passes passes = {0};
     int target = target_choose(r, false, &passes);
@@ -348,7 +354,7 @@ void attempt_failed(struct attempt *a, enum fault fault, struct str message) {
       return;
     }
   }
-  path_fail(r, fault, message);
+  if (in->spoken || !places_wait(r)) path_fail(r, fault, message);
 }
 
 // What the cancelled attempt will probably have cost: its prompt, and what it had said.
@@ -372,7 +378,7 @@ void path_attempt_spoke(struct attempt *a) {
     abandon_all(other);
     row_add(other, FAULT_NONE);
     relay_reset(other);
-    leave(other);
+    places_leave(other);
     other->state = ATTEMPT_NONE;
   }
   if (in->chat.stream)
@@ -383,7 +389,7 @@ void path_attempt_spoke(struct attempt *a) {
 
 void path_attempt_done(struct attempt *a) {
   timer_clear(&a->timer);
-  leave(a);
+  places_leave(a);
   note_success(a);
   sticky_note(a);
 }
@@ -395,7 +401,8 @@ void path_attempts_cancel(struct request *r) {
     if (!both[i] || both[i]->state == ATTEMPT_NONE) continue;
     stop(both[i]);
     abandon_all(both[i]);
-    leave(both[i]);
+    row_add(both[i], FAULT_CLIENT_GONE);
+    places_leave(both[i]);
     both[i]->state = ATTEMPT_NONE;
   }
 }
@@ -407,7 +414,7 @@ bool path_attempts_over(struct request *r) {
   for (unsigned i = 0; i < 2; i++) {
     if (!both[i] || !both[i]->request) continue;
     timer_clear(&both[i]->timer);
-    leave(both[i]);
+    places_leave(both[i]);
     relay_reset(both[i]);
     awaited |= exchange_is_on(&both[i]->exchange);
   }

@@ -20,6 +20,7 @@
 #include "gateway/response_cache.h"
 #include "gateway/sidecar.h"
 #include "gateway/sticky.h"
+#include "gateway/waiting.h"
 #include "gateway/worker.h"
 #include "net/tls.h"
 
@@ -49,6 +50,7 @@ struct gateway {
   struct dns *dns;
   struct health *health;                  // NULL: no memory for one, and all are well
   struct sticky *sticky;                  // NULL: no memory for one, and no conversation has a place of its own
+  struct waiting *waiting;                // NULL: no memory for one, and nobody waits
   struct sidecar *sidecar;                // NULL: no memory for one, and reasoning that clients lose stays lost
   struct response_cache *response_cache;  // NULL: no memory for one, and nothing is kept
   struct idempotency *idempotency;        // the same
@@ -91,6 +93,10 @@ struct idempotency *gateway_idempotency(struct gateway *g) {
 
 struct sticky *gateway_sticky(struct gateway *g) {
   return g->sticky;
+}
+
+struct waiting *gateway_waiting(struct gateway *g) {
+  return g->waiting;
 }
 
 struct store *gateway_store(struct gateway *g) {
@@ -388,6 +394,7 @@ static bool make(struct gateway *g, struct arena *arena, struct str *why) {
   g->dns = dns_new();
   g->response_cache = response_cache_new();
   g->idempotency = idempotency_new();
+  g->waiting = waiting_new();
   g->sidecar = sidecar_new();
   g->sticky = sticky_new();
   g->health = health_new();
@@ -486,10 +493,11 @@ void gateway_stop(struct gateway *g) {
   dns_free(g->dns);
   sidecar_free(g->sidecar);
   sticky_free(g->sticky);
-  health_free(g->health);
   for (unsigned i = 0; i < g->loop_count && g->loops; i++) worker_free(&g->loops[i]);
   response_cache_free(g->response_cache);  // the loops' last tasks may have given something back
   idempotency_free(g->idempotency);
+  waiting_free(g->waiting);
+  health_free(g->health);
   free(g->loops);
   presets_free(g->presets);
   tls_context_drop(g->tls);

@@ -35,7 +35,7 @@ static void write_attempts(const struct inference *in, unsigned status, struct b
   }
   if (status) {
     write_endpoint(out, in->at->endpoint);
-    buf_printf(out, ",\"status\":%u}", status);
+    buf_printf(out, ",\"status\":%u,\"reason\":\"%s\"}", status, attempt_reason_name(in->at->reason));
   }
   buf_char(out, ']');
 }

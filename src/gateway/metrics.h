@@ -21,6 +21,8 @@
   X(hedges_won_total, counter, "Hedges that spoke first")                                                          \
   X(hedges_denied_total, counter, "Hedges not made because their share was used up")                               \
   X(hedge_extra_picodollars_total, counter, "Estimated cost of the attempts that hedging cancelled, in 1e-12 USD") \
+  X(requests_waiting, gauge, "Requests that wait for room at a provider (max_concurrency)")                        \
+  X(requests_waited_total, counter, "Requests that had to wait for room at a provider")                            \
   X(prompt_tokens_total, counter, "Prompt tokens, as recorded")                                                    \
   X(completion_tokens_total, counter, "Completion tokens, as recorded")                                            \
   X(cost_picodollars_total, counter, "Cost in 1e-12 USD, as recorded")                                             \

@@ -20,6 +20,7 @@
 #include "gateway/gateway.h"
 #include "gateway/metadata.h"
 #include "gateway/path.h"
+#include "gateway/places.h"
 #include "gateway/planning.h"
 #include "gateway/relay.h"
 #include "gateway/response.h"
@@ -524,7 +525,8 @@ void request_client_gone(struct request *r) {
     path_attempts_cancel(r);
     if (in->head_sent && !in->recorded) metric_add(&r->worker->metrics, METRIC_streams_open, -1);
     if (!in->recorded) account(r, FAULT_CLIENT_GONE, (struct str){0});
-    if (cache_step_gone(r)) return;  // its wait is over in a moment, and then it is
+    bool awaited = places_gone(r);
+    if (cache_step_gone(r) || awaited) return;  // its wait is over in a moment, and then it is
   } else if (r->generation_id[0]) {
     account(r, FAULT_CLIENT_GONE, (struct str){0});  // in the middle of its body
   }

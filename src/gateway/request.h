@@ -37,12 +37,16 @@ struct attempt_row {
 enum { REQUEST_TARGETS = 16, REQUEST_ATTEMPTS = 3 * REQUEST_TARGETS };
 
 // What only an inference request needs, allocated when it becomes one.
+struct place_wait;
 struct inference {
   struct chat_request chat;
   bool chat_parsed;
   const struct endpoint *targets[REQUEST_TARGETS];  // in order
   unsigned target_count;
   uint32_t tried;           // bits of targets
+  uint32_t full;            // of those tried: whose providers had no room
+  struct place_wait *wait;  // see places.h; NULL: it never had to wait for room
+  uint64_t waited_ns;       // for room, before anything was sent
   const struct plan *plan;  // how they were chosen; NULL: not yet. Its strings are good until the answer flows
   struct preset_use preset;
   struct str plain_body;       // what `chat` was parsed of before a variant changed it, see planning_body

@@ -141,8 +141,6 @@ class Failover(Expectations, unittest.TestCase):
         for connection in gone:
             connection.request("POST", "/api/v1/chat/completions", harness.chat_body("x", True, "test/narrow-alone"))
         time.sleep(0.3)
-        response = gateway.chat(model="test/narrow-alone")
-        self.assertEqual((response.status, response.field("retry-after")), (429, "1"), response)
         for connection in gone:
             connection.close()
         wait_for(lambda: gateway.chat(model="test/narrow-alone").status == 200, "room for another")
