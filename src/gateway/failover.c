@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "gateway/gateway.h"
+#include "gateway/hedge_share.h"
 #include "gateway/path.h"
 #include "gateway/places.h"
 #include "gateway/planning.h"
@@ -426,18 +427,12 @@ bool path_attempts_over(struct request *r) {
 
 // --- time ---
 
-// Hedges are at most so many of a hundred requests, over all time and of this loop; the first is always allowed.
-static bool hedge_is_allowed(struct request *r) {
-  struct metrics *m = &r->worker->metrics;
-  int64_t requests = metric_get(m, METRIC_inference_requests_total), hedges = metric_get(m, METRIC_hedges_total);
-  return hedges * 100 < requests * (int64_t)request_config(r)->hedge_max_percent;
-}
-
 static void hedge(struct attempt *a) {
   struct request *r = a->request;
   struct inference *in = r->inference;
+  struct gateway *g = r->worker->gateway;
   if (in->spoken || other_of(a) || in->attempt_count >= REQUEST_ATTEMPTS - 2) return;
-  if (!hedge_is_allowed(r)) {
+  if (!hedge_share_take(gateway_hedges(g), gateway_inference_requests(g), request_config(r)->hedge_max_percent)) {
     metric_add(&r->worker->metrics, METRIC_hedges_denied_total, 1);
     return;
   }
@@ -445,7 +440,10 @@ static void hedge(struct attempt *a) {
   struct attempt *second = a == &in->first ? in->hedge : &in->first;
   struct attempt_passes passes = {0};
   int target = second ? target_choose(r, true, &passes) : -1;
-  if (target < 0) return;
+  if (target < 0) {
+    hedge_share_give(gateway_hedges(g));
+    return;
+  }
   second->request = r;
   metric_add(&r->worker->metrics, METRIC_hedges_total, 1);
   begin(second, (unsigned)target, ATTEMPT_HEDGE, passes);

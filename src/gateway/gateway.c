@@ -13,6 +13,7 @@
 #include "gateway/client.h"
 #include "gateway/credential.h"
 #include "gateway/demo.h"
+#include "gateway/hedge_share.h"
 #include "gateway/idempotency.h"
 #include "gateway/listener.h"
 #include "gateway/presets.h"
@@ -48,9 +49,10 @@ struct gateway {
   size_t route_count;
   struct store *store;
   struct dns *dns;
-  struct health *health;                  // NULL: no memory for one, and all are well
-  struct sticky *sticky;                  // NULL: no memory for one, and no conversation has a place of its own
-  struct waiting *waiting;                // NULL: no memory for one, and nobody waits
+  struct health *health;    // NULL: no memory for one, and all are well
+  struct sticky *sticky;    // NULL: no memory for one, and no conversation has a place of its own
+  struct waiting *waiting;  // NULL: no memory for one, and nobody waits
+  struct hedge_share hedges;
   struct sidecar *sidecar;                // NULL: no memory for one, and reasoning that clients lose stays lost
   struct response_cache *response_cache;  // NULL: no memory for one, and nothing is kept
   struct idempotency *idempotency;        // the same
@@ -97,6 +99,17 @@ struct sticky *gateway_sticky(struct gateway *g) {
 
 struct waiting *gateway_waiting(struct gateway *g) {
   return g->waiting;
+}
+
+struct hedge_share *gateway_hedges(struct gateway *g) {
+  return &g->hedges;
+}
+
+int64_t gateway_inference_requests(const struct gateway *g) {
+  int64_t sum = 0;
+  for (unsigned i = 0; i < g->loop_count; i++)
+    sum += metric_get(&g->loops[i].worker.metrics, METRIC_inference_requests_total);
+  return sum;
 }
 
 struct store *gateway_store(struct gateway *g) {

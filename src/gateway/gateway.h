@@ -41,6 +41,9 @@ struct response_cache *gateway_response_cache(struct gateway *g);  // may be NUL
 struct idempotency *gateway_idempotency(struct gateway *g);        // may be NULL
 struct sticky *gateway_sticky(struct gateway *g);
 struct waiting *gateway_waiting(struct gateway *g);  // may be NULL
+struct hedge_share *gateway_hedges(struct gateway *g);
+// That have come so far, of all loops.
+int64_t gateway_inference_requests(const struct gateway *g);
 // False when asking the store for an unknown key makes no sense (it is asked too much already).
 bool gateway_can_look_up_keys(struct gateway *g);
 // On the store's thread: makes the loops' keyrings anew when keys have changed since the last time (`force`: in any

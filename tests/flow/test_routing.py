@@ -299,6 +299,29 @@ class Hedging(Case):
         page = self.gateway.call("GET", "/metrics").body.decode()
         return int(next(line for line in page.splitlines() if line.startswith(f"signalbox_{name} ")).split()[1])
 
+    def test_the_share_is_of_the_process(self):
+        """However many loops there are, they share it."""
+        settings = config(servers["a"], [{"id": "test/pair", "endpoints": [offer("a"), offer("b", "0.000009")]}],
+                          [provider_entry(servers[n].url, n) for n in "ab"], routing={"hedge": True, "hedge_max_percent": 5})
+        settings["server"] = settings.get("server", {}) | {"workers": 4}
+        gateway = Gateway(settings).start()
+        wish = {"order": ["a", "b"]}
+        for _ in range(20):
+            gateway.chat("Hello", model="test/pair", provider=wish)
+
+        def slow(request):
+            time.sleep(1.2)
+            return good(request)
+        switches["a"].fails = slow
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            answers = list(pool.map(lambda _: gateway.chat("Hello", model="test/pair", provider=wish), range(24)))
+        self.assertEqual([r.status for r in answers], [200] * 24)
+        page = gateway.call("GET", "/metrics").body.decode()
+        made, denied = (int(next(l for l in page.splitlines() if l.startswith(f"signalbox_hedges_{n}total ")).split()[1]) for n in ("", "denied_"))
+        self.assertIn(made, (2, 3), page)  # 5 % of 44, perhaps before the last of them had come
+        self.assertEqual(made + denied, 24)
+        gateway.stop()
+
     def test_the_first_to_speak_answers(self):
         wish = {"order": ["a", "b"]}
         for _ in range(20):
