@@ -39,6 +39,7 @@ struct config_provider {
       total_timeout_ms;            // 0: defaults
   uint64_t min_tokens_per_second;  // 0: the default
   uint64_t max_concurrency;        // 0: any number
+  unsigned probe_interval_ms;      // 0: the default
   // what single protocols want beside a key
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock, from the environment
@@ -102,6 +103,7 @@ struct config {
   uint64_t upstream_min_tokens_per_second, upstream_max_event_bytes;
   // routing.*
   bool health;
+  unsigned probe_interval_ms;  // 0: never
   bool hedge;
   uint64_t hedge_max_percent;
   unsigned queue_timeout_ms;

@@ -76,6 +76,9 @@ const struct setting settings[] = {
      .help = "how endpoints are chosen, beside what requests say in their `provider` object"},
     {"routing.health", SETTING_SWITCH, AT(health), .default_text = "on",
      .help = "endpoints, providers and keys that fail are benched for a while: asked only when nothing better is left"},
+    {"routing.probe_interval_ms", TIMES(0), AT(probe_interval_ms), .default_text = "0",
+     .help = "how often a provider that is benched for an outage is asked for its list of models; an answer ends the "
+             "bench early; 0: never"},
     {"routing.hedge", SETTING_SWITCH, AT(hedge), .default_text = "off",
      .help =
          "ask a second endpoint when the first is slower to speak than in 95 of 100 cases; the first to speak answers"},
@@ -164,6 +167,8 @@ const struct setting settings[] = {
     {"providers[].max_concurrency", SETTING_COUNT, PROVIDER_AT(max_concurrency), .min = 1, .max = 1000000,
      .help = "requests under way there at a time; one more goes to the next endpoint, or waits "
              "(`routing.queue_timeout_ms`)"},
+    {"providers[].probe_interval_ms", TIMES(100), PROVIDER_AT(probe_interval_ms),
+     .help = "instead of `routing.probe_interval_ms`"},
     {"providers[].idle_timeout_ms", TIMES(10), PROVIDER_AT(idle_timeout_ms),
      .help = "instead of `upstream.idle_timeout_ms`"},
     {"providers[].total_timeout_ms", TIMES(10), PROVIDER_AT(total_timeout_ms),

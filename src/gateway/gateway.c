@@ -17,6 +17,7 @@
 #include "gateway/idempotency.h"
 #include "gateway/listener.h"
 #include "gateway/presets.h"
+#include "gateway/probe.h"
 #include "gateway/request.h"
 #include "gateway/response_cache.h"
 #include "gateway/sidecar.h"
@@ -472,6 +473,7 @@ struct gateway *gateway_start(struct arena *arena, const struct gateway_options 
 static void worker_free(struct loop_thread *t) {
   struct worker *w = &t->worker;
   listener_close_all(t->listeners);
+  prober_stop(w);
   // Jobs that came back from the store, replies whose end was still awaited.
   if (w->loop) loop_finish(w->loop);
   if (w->pool) upstream_pool_abort(w->pool);

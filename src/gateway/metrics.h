@@ -23,6 +23,8 @@
   X(hedge_extra_picodollars_total, counter, "Estimated cost of the attempts that hedging cancelled, in 1e-12 USD") \
   X(requests_waiting, gauge, "Requests that wait for room at a provider (max_concurrency)")                        \
   X(requests_waited_total, counter, "Requests that had to wait for room at a provider")                            \
+  X(health_probes_total, counter, "Lists of models asked for, of providers benched for an outage")                 \
+  X(health_probes_answered_total, counter, "Such lists that came")                                                 \
   X(prompt_tokens_total, counter, "Prompt tokens, as recorded")                                                    \
   X(completion_tokens_total, counter, "Completion tokens, as recorded")                                            \
   X(cost_picodollars_total, counter, "Cost in 1e-12 USD, as recorded")                                             \

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/time.h"
+#include "gateway/probe.h"
 
 struct worker_snapshot *worker_snapshot_hold(struct worker_snapshot *ws) {
   ws->uses++;
@@ -37,8 +38,10 @@ bool worker_use_snapshot(struct worker *w, struct snapshot *snapshot) {
     return false;
   }
   *ws = (struct worker_snapshot){snapshot, origins, 1};
+  prober_stop(w);  // it asks by the one before
   worker_snapshot_release(w->snapshot);
   w->snapshot = ws;
+  prober_use(w);
   return true;
 }
 

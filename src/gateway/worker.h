@@ -19,6 +19,7 @@
 
 struct client;
 struct demo;
+struct prober;
 struct stored_credential;
 struct gateway;
 
@@ -46,8 +47,9 @@ struct worker {
   struct client *clients;  // all open ones
   unsigned client_count;
   struct stored_credential *credentials;
-  int64_t aws_clock_s;  // how far AWS's clock is ahead of ours, once it refused a signature for its time
-  struct demo *demos;   // the demo provider's connections
+  int64_t aws_clock_s;    // how far AWS's clock is ahead of ours, once it refused a signature for its time
+  struct prober *prober;  // of the first loop; see probe.h
+  struct demo *demos;     // the demo provider's connections
   bool draining;
   // blocks of requests that are over, to be used again; see request.c
   struct spare_blocks {

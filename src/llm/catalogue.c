@@ -128,6 +128,7 @@ static bool provider_add(struct builder *b, const struct config_provider *given)
       .min_tokens_per_second = (unsigned)(given->min_tokens_per_second ? given->min_tokens_per_second
                                                                        : config->upstream_min_tokens_per_second),
       .max_concurrency = (unsigned)given->max_concurrency,
+      .probe_interval_ms = or_default(given->probe_interval_ms, config->probe_interval_ms),
       .idle_timeout_ms = or_default(given->idle_timeout_ms, config->upstream_idle_timeout_ms),
       .total_timeout_ms = or_default(given->total_timeout_ms, config->upstream_total_timeout_ms),
       .region = given->region,

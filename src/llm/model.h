@@ -53,6 +53,7 @@ struct provider {
   unsigned connect_timeout_ms, first_byte_timeout_ms, first_token_timeout_ms, idle_timeout_ms, total_timeout_ms;
   unsigned min_tokens_per_second;  // of a stream; 0: any
   unsigned max_concurrency;        // requests under way at a time; 0: any number
+  unsigned probe_interval_ms;      // between two active probes while it is benched; 0: never
   // what single protocols want beside a key; empty: not given
   struct str region, aws_access_key_id, aws_secret_access_key, aws_session_token;  // bedrock
   struct str aws_container_url, aws_container_token, aws_container_token_file;     // bedrock

@@ -79,6 +79,8 @@ struct health_record {
   uint8_t burst;
   bool doubt;      // the bench is an outage's: PROBES successes close it, not one
   bool relapsing;  // that bench was an outage's
+  bool vouched;    // a sign of life ended the bench
+  bool deceived;   // and it failed all the same: such signs are not asked for
   bool noted;
   uint8_t kind, last_fault;
   // The table's.
@@ -198,10 +200,17 @@ static uint64_t bench_end(uint64_t bench) {
   return bench >> BENCH_LENGTH_BITS;
 }
 
+static uint64_t bench_length(uint64_t bench) {
+  return bench & ((1u << BENCH_LENGTH_BITS) - 1);
+}
+
+static uint64_t bench_begin(uint64_t bench) {
+  return bench_end(bench) - bench_length(bench);
+}
+
 // Is the present hour within it?
 static bool bench_holds(uint64_t bench, uint64_t now_ms) {
-  uint64_t end = bench_end(bench), length = bench & ((1u << BENCH_LENGTH_BITS) - 1);
-  return now_ms < end && now_ms + length + SLACK_MS >= end;
+  return now_ms < bench_end(bench) && now_ms + SLACK_MS >= bench_begin(bench);
 }
 
 static bool probe_holds(uint64_t probe, uint64_t now_ms) {
@@ -391,6 +400,8 @@ static void bench_set(struct health_record *r, bool held, uint64_t length_ms, bo
   // Whoever sees the bench sees that it has opened.
   if (!held) STORE(r->opened, LOAD(r->opened) + 1);
   atomic_store_explicit(&r->bench, (now_ms + length_ms) << BENCH_LENGTH_BITS | length_ms, memory_order_release);
+  r->deceived |= r->vouched;
+  r->vouched = false;
   r->doubt = doubt;
   r->streak = 0;
   atomic_fetch_add_explicit(&r->health->benches, 1, memory_order_relaxed);
@@ -439,6 +450,7 @@ static void close_breaker(struct health_record *r, uint64_t now_ms) {
   STORE(r->bench, 0);
   r->closed_ms = now_ms;
   r->relapsing = r->doubt;
+  r->vouched = r->deceived = false;
   r->streak = 0;
   r->burst = 0;
   memset(r->slices, 0, sizeof r->slices);
@@ -526,6 +538,34 @@ void health_failure(struct health_record *r, struct health_pass pass, enum fault
 
 void health_abandon(struct health_record *r, struct health_pass pass) {
   probe_end(r, pass);
+}
+
+// --- active probes ---
+
+static bool may_be_vouched(const struct health_record *r, uint64_t now_ms) {
+  uint64_t bench = LOAD(r->bench);
+  return bench && bench_holds(bench, now_ms) && r->doubt && !r->deceived;
+}
+
+bool health_wants_probe(struct health_record *r, uint64_t now_ms) {
+  if (LIKELY(!LOAD(r->bench))) return false;
+  pthread_mutex_lock(&r->lock);
+  bool wants = may_be_vouched(r, now_ms);
+  pthread_mutex_unlock(&r->lock);
+  return wants;
+}
+
+bool health_alive(struct health_record *r, uint64_t asked_ms, uint64_t now_ms) {
+  if (LIKELY(!LOAD(r->bench))) return false;
+  pthread_mutex_lock(&r->lock);
+  uint64_t bench = LOAD(r->bench);
+  bool ends = may_be_vouched(r, now_ms) && bench_begin(bench) <= asked_ms;
+  if (ends) {
+    STORE(r->bench, now_ms << BENCH_LENGTH_BITS | bench_length(bench));
+    r->vouched = true;
+  }
+  pthread_mutex_unlock(&r->lock);
+  return ends;
 }
 
 // --- for people ---

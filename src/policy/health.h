@@ -85,6 +85,13 @@ void health_failure(struct health_record *r, struct health_pass pass, enum fault
 // back.
 void health_abandon(struct health_record *r, struct health_pass pass);
 
+// Active probes. Is it benched for an outage that a sign of life may end? No longer when one did, in vain, until it has
+// been well again. A lock while it is benched.
+bool health_wants_probe(struct health_record *r, uint64_t now_ms);
+// A sign of life, asked for at `asked_ms`: the bench of an outage that had begun by then ends, and it is half open.
+// True: it has ended one.
+bool health_alive(struct health_record *r, uint64_t asked_ms, uint64_t now_ms);
+
 // One more is under way. False: there are `limit` already, and it is not counted.
 bool health_enter(struct health_record *r, unsigned limit);
 void health_leave(struct health_record *r);

@@ -5,8 +5,10 @@
 
 enum { LENGTH_ROOM = 10 };
 
-void head_write(struct buf *out, const struct provider *provider, const struct head_target *target, size_t *length_at) {
-  buf_lit(out, "POST ");
+// The request line, who is asked, who asks, and what is wished.
+static void head_begin(struct buf *out, struct str method, const struct provider *provider,
+                       const struct head_target *target) {
+  buf_str(out, method);
   buf_str(out, target->prefix);
   buf_str(out, target->base);
   buf_str(out, target->path);
@@ -36,10 +38,19 @@ void head_write(struct buf *out, const struct provider *provider, const struct h
   buf_str(out, target->fields);
   buf_lit(out, "\r\nAccept: ");
   buf_str(out, target->accept);
-  buf_lit(out, "\r\nAccept-Encoding: identity\r\nUser-Agent: signalbox/" SIGNALBOX_VERSION
-               "\r\nContent-Type: application/json\r\nContent-Length: ");
+  buf_lit(out, "\r\nAccept-Encoding: identity\r\nUser-Agent: signalbox/" SIGNALBOX_VERSION);
+}
+
+void head_write(struct buf *out, const struct provider *provider, const struct head_target *target, size_t *length_at) {
+  head_begin(out, STR("POST "), provider, target);
+  buf_lit(out, "\r\nContent-Type: application/json\r\nContent-Length: ");
   *length_at = out->len;
   buf_lit(out, "          \r\n\r\n");  // blanks before a field's value mean nothing (RFC 9110 5.5)
+}
+
+void head_write_get(struct buf *out, const struct provider *provider, const struct head_target *target) {
+  head_begin(out, STR("GET "), provider, target);
+  buf_lit(out, "\r\n\r\n");
 }
 
 void head_length(struct buf *out, size_t length_at, size_t body_length) {

@@ -18,4 +18,6 @@ struct head_target {
 // Appends the head of a POST with a JSON body. The body's length is not known yet: *length_at is where head_length
 // writes it.
 void head_write(struct buf *out, const struct provider *provider, const struct head_target *target, size_t *length_at);
+// The head of a GET, complete.
+void head_write_get(struct buf *out, const struct provider *provider, const struct head_target *target);
 void head_length(struct buf *out, size_t length_at, size_t body_length);

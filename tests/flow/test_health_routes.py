@@ -1,5 +1,7 @@
 """What people see of health: the figures of GET /models/.../endpoints, GET /signalbox/health, the counter of benches."""
 
+import socket
+import time
 import unittest
 
 import harness
@@ -119,6 +121,50 @@ class Usual(Case):
     def test_needs_a_key(self):
         self.assertEqual(self.gateway.call("GET", "/api/v1/signalbox/health", key=None).status, 401)
         self.assertEqual(len(self.records(key=MANAGEMENT_KEY)), 0)
+
+
+class Probing(Case):
+    routing = {"probe_interval_ms": "200ms"}
+
+    def lists(self):
+        return [r for r in server.requests if r.method == "GET"]
+
+    def test_an_answer_ends_the_bench(self):
+        before, began = len(self.lists()), time.monotonic()
+        self.ask("broken", 1)
+        self.assertEqual(self.endpoint_of("broken")["status"], -5)
+        harness.wait_for(lambda: self.endpoint_of("broken")["status"] == -3, "the end of the bench", seconds=4)
+        self.assertLess(time.monotonic() - began, 4)  # without, it takes 4.5 s at least
+        asked = self.lists()[before:]
+        self.assertEqual([r.target for r in asked], ["/v1/models"])
+        self.assertEqual((asked[0].all("authorization"), asked[0].body), (["Bearer sk-upstream-a"], b""))
+        metrics = self.gateway.metrics()
+        self.assertEqual((metrics["signalbox_health_probes_total"], metrics["signalbox_health_probes_answered_total"]), (1, 1))
+        # It is still broken, and its list said nothing about that: it is not asked again.
+        self.ask("broken", 1)
+        self.assertEqual(self.endpoint_of("broken")["status"], -5)
+        time.sleep(1)
+        self.assertEqual(len(self.lists()), before + 1)
+
+    def test_nobody_asks_those_that_are_well_or_limited(self):
+        before = len(self.lists())
+        self.ask("good")
+        self.ask("limited")
+        time.sleep(1)
+        self.assertEqual(len(self.lists()), before)
+
+    def test_nobody_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as gone:
+            url = f"http://127.0.0.1:{gone.getsockname()[1]}/v1"
+        settings = config(server, [model("broken", "gone")], [provider_entry(url, "gone", probe_interval_ms=100)], routing={})
+        gateway = Gateway(settings).start()
+        gateway.chat("Hello", model="test/broken")
+        harness.wait_for(lambda: gateway.metrics()["signalbox_health_probes_total"] >= 3, "probes")
+        self.assertEqual(gateway.metrics()["signalbox_health_probes_answered_total"], 0)
+        gateway.reload()
+        total = gateway.metrics()["signalbox_health_probes_total"]
+        harness.wait_for(lambda: gateway.metrics()["signalbox_health_probes_total"] > total, "probes after a reload")
+        gateway.stop()
 
 
 class Off(Case):

@@ -421,6 +421,40 @@ static void test_random_ends_of_many(void **state) {
   assert_true(late_ends > 1000 && probe_ends > 1000);
 }
 
+// A sign of life ends an outage's bench, once until it has been well; no other bench, and none that began later.
+static void test_signs_of_life(void **state) {
+  (void)state;
+  struct hand t = hand();
+  assert_false(health_wants_probe(t.r, t.now));
+  assert_false(health_alive(t.r, t.now, t.now));
+  for (int outage = 0; outage < 3; outage++, t.now += 10 * 60000) {
+    bad(&t, FAULT_CONNECT, 0);
+    assert_true(health_wants_probe(t.r, t.now));
+    uint64_t asked = t.now + 500;
+    t.now += 1000;
+    assert_false(health_alive(t.r, asked - 600, t.now));  // asked for before it began
+    assert_int_equal(state_of(&t), HEALTH_BENCHED);
+    assert_true(health_alive(t.r, asked, t.now));
+    assert_false(health_wants_probe(t.r, t.now));
+    assert_false(health_alive(t.r, asked, t.now));
+    assert_int_equal(state_of(&t), HEALTH_UP);
+    assert_true(admit(&t));
+    assert_int_equal(state_of(&t), HEALTH_PROBING);
+    bad(&t, FAULT_CONNECT, 0);
+    assert_false(health_wants_probe(t.r, t.now));
+    assert_false(health_alive(t.r, t.now, t.now));
+    assert_about(wait_out(&t), 10000);
+    assert_false(health_wants_probe(t.r, t.now));
+    for (int i = 0; i < 3; i++) good(&t);
+    assert_int_equal(LOAD(t.r->bench), 0);
+  }
+  bad(&t, FAULT_UPSTREAM_RATE, 0);
+  assert_false(health_wants_probe(t.r, t.now));
+  assert_false(health_alive(t.r, t.now, t.now));
+  assert_int_equal(state_of(&t), HEALTH_BENCHED);
+  health_free(t.h);
+}
+
 static void test_the_clock_jumps(void **state) {
   (void)state;
   enum { HOUR = 3600 * 1000 };
@@ -819,6 +853,7 @@ int main(void) {
       cmocka_unit_test(test_late_results_and_benches_at_once),
       cmocka_unit_test(test_a_forgotten_probe_ends),
       cmocka_unit_test(test_random_ends_of_many),
+      cmocka_unit_test(test_signs_of_life),
       cmocka_unit_test(test_the_clock_jumps),
       cmocka_unit_test(test_grades),
       cmocka_unit_test(test_a_closed_outage_does_not_grade),
