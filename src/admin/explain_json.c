@@ -169,8 +169,8 @@ static void health_member(struct buf *out, const struct plan_query *q, const str
   json_write_key(out, STR("health"));
   buf_char(out, '{');
   word_member(out, STR("state"), state_text(state));
-  figure_member(out, STR("latency_p50_ms"), health_latency_p50(record, q->now_ms), 1);
-  figure_member(out, STR("throughput_p50"), health_throughput_p50(record, q->now_ms), 1);
+  figure_member(out, STR("latency_p50_ms"), health_latency_ms(record, HEALTH_P50, q->now_ms), 1);
+  figure_member(out, STR("throughput_p50"), health_throughput(record, HEALTH_P50, q->now_ms), 1);
   if (report.uptime_30m >= 0)
     number_member(out, STR("uptime_30m"), report.uptime_30m, 2);
   else

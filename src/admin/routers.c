@@ -60,9 +60,9 @@ static bool router_make(const struct catalogue *c, int router, struct arena *are
     if (m->context_length > out->context_length) out->context_length = m->context_length;
     if (m->created > out->created) out->created = m->created;
     for (size_t k = 0; k < m->endpoint_count; k++) {
-      parameters |= m->endpoints[k].facts.parameters;
-      input |= m->endpoints[k].facts.input_modalities;
-      output |= m->endpoints[k].facts.output_modalities;
+      parameters |= m->endpoints[k].parameters;
+      input |= m->endpoints[k].input_modalities;
+      output |= m->endpoints[k].output_modalities;
     }
   }
   uint32_t text = names_modality_mask((struct str_list){&(struct str){"text", 4}, 1});

@@ -491,11 +491,11 @@ static void on_time(struct timer *timer) {
 // When another is asked beside it: after the time within which it usually speaks. 0: never.
 static uint64_t hedge_moment(const struct attempt *a) {
   struct request *r = a->request;
-  double figures[HEALTH_PERCENTILES];
   struct health_record *record = records_of(r, a->endpoint, -1).endpoint;
   if (!request_config(r)->hedge || r->inference->target_count < 2 || a->reason == ATTEMPT_HEDGE || !record) return 0;
-  if (!health_latency_ms(record, loop_now_ms(r->worker->loop), figures)) return 0;
-  double ms = figures[HEALTH_P95] < HEDGE_LEAST_MS ? HEDGE_LEAST_MS : figures[HEALTH_P95];
+  double ms = health_latency_ms(record, HEALTH_P95, loop_now_ms(r->worker->loop));
+  if (ms <= 0) return 0;
+  if (ms < HEDGE_LEAST_MS) ms = HEDGE_LEAST_MS;
   return a->started_ns + (uint64_t)(ms * 1e6);
 }
 

@@ -214,17 +214,15 @@ static struct price_override *overrides_room(struct builder *b, struct pricing *
   return room;
 }
 
-static void facts_fill(const struct shipped_model *shipped, const struct config_endpoint *given, uint32_t parameters,
-                       struct endpoint *e) {
-  struct facts_source source = {.parameters = parameters,
-                                .parameters_shipped = !given || !given->supported_parameters.count};
-  if (shipped) source.input_modalities = shipped->input;
-  if (shipped) source.output_modalities = shipped->output;
+static void facts_fill(const struct shipped_model *shipped, const struct config_endpoint *given, struct endpoint *e) {
+  e->parameters_shipped = !given || !given->supported_parameters.count;
+  if (shipped) e->input_modalities = shipped->input;
+  if (shipped) e->output_modalities = shipped->output;
   uint32_t input = given ? names_modality_mask(given->input_modalities) : 0;
   uint32_t output = given ? names_modality_mask(given->output_modalities) : 0;
-  if (input) source.input_modalities = input;
-  if (output) source.output_modalities = output;
-  endpoint_facts_fill(e, &source);
+  if (input) e->input_modalities = input;
+  if (output) e->output_modalities = output;
+  endpoint_facts_fill(e);
 }
 
 static void endpoint_from_shipped(struct builder *b, const struct shipped_endpoint *row,
@@ -236,6 +234,7 @@ static void endpoint_from_shipped(struct builder *b, const struct shipped_endpoi
       .max_completion_tokens = row->max_output,
       .max_prompt_tokens = row->max_input,
       .supported_parameters = names_list(&b->lists, b->arena, row->parameters),
+      .parameters = row->parameters,
   };
   struct price_override overrides[SHIPPED_OVERRIDES_MAX];
   shipped_pricing(row, &out->pricing, overrides);
@@ -353,7 +352,7 @@ static bool endpoint_from_config(struct builder *b, struct slot *slot, const str
   out->data_policy = given->data_policy;
   if (given->supported_parameters.count) out->supported_parameters = given->supported_parameters;
   // What follows is only a guess.
-  out->facts.parameters = names_parameter_mask(out->supported_parameters);
+  out->parameters = names_parameter_mask(out->supported_parameters);
   if (!out->supported_parameters.count)
     out->supported_parameters = names_list(&b->lists, b->arena, names_common_parameters());
   return true;
@@ -379,7 +378,7 @@ static void endpoints_given(struct builder *b, struct slot *slot, struct model *
     struct endpoint e;
     if (!endpoint_from_config(b, slot, given, &e)) continue;
     price_check(b, slot, given, &e);
-    facts_fill(slot->shipped, given, e.facts.parameters, &e);
+    facts_fill(slot->shipped, given, &e);
     endpoint_push(b, &e, model, names_parameter_mask(e.supported_parameters));
   }
 }
@@ -391,7 +390,7 @@ static void endpoints_shipped(struct builder *b, const struct slot *slot, struct
     if (!provider) continue;
     struct endpoint e;
     endpoint_from_shipped(b, row, provider, &e);
-    facts_fill(slot->shipped, NULL, row->parameters, &e);
+    facts_fill(slot->shipped, NULL, &e);
     endpoint_push(b, &e, model, row->parameters);
   }
 }
@@ -537,11 +536,18 @@ static size_t endpoints_at_most(const struct slot *slot) {
   return slot->shipped ? slot->shipped->endpoint_count : 0;
 }
 
+// Each begins with a line of the cache: see struct endpoint.
+static struct endpoint *endpoints_room(struct arena *arena, size_t count) {
+  const size_t line = _Alignof(struct endpoint);
+  char *room = arena_alloc(arena, count * sizeof(struct endpoint) + line);
+  return room ? (void *)(room + (line - (uintptr_t)room % line)) : NULL;
+}
+
 static bool models_build(struct builder *b, struct slot *slots, const struct config_model *demo) {
   size_t count = slots_unique(b, slots, slots_collect(b, demo, slots));
   for (size_t i = 0; i < count; i++) b->endpoint_cap += endpoints_at_most(&slots[i]);
   b->models = arena_zalloc(b->arena, (count + 1) * sizeof *b->models);
-  b->endpoints = arena_alloc(b->arena, (b->endpoint_cap + 1) * sizeof *b->endpoints);
+  b->endpoints = endpoints_room(b->arena, b->endpoint_cap + 1);
   if (!b->models || !b->endpoints) return false;
   for (size_t i = 0; i < count; i++) model_add(b, &slots[i]);
   return true;

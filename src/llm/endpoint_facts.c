@@ -1,7 +1,5 @@
 #include "llm/endpoint_facts.h"
 
-#include "llm/preferences.h"
-
 static char plain(char c) {
   if (c >= 'A' && c <= 'Z') return (char)(c - 'A' + 'a');
   return c == '_' || c == ' ' ? '-' : c;
@@ -61,9 +59,29 @@ double endpoint_price(const struct pricing *pricing) {
   return (3 * usd(pricing->prompt) + usd(pricing->completion)) / 4 + usd(pricing->request) / 1000;
 }
 
-static enum service_tier tier_of(struct str tag) {
-  if (str_eq_nocase(tag, STR("priority"))) return TIER_PRIORITY;
-  return str_eq_nocase(tag, STR("flex")) ? TIER_FLEX : TIER_STANDARD;
+// Members that say the same in other words: an endpoint need know one of them.
+static const uint32_t alternatives[] = {
+    NAME_BIT(max_tokens) | NAME_BIT(max_completion_tokens),
+    NAME_BIT(reasoning) | NAME_BIT(include_reasoning) | NAME_BIT(reasoning_effort),
+    NAME_BIT(response_format) | NAME_BIT(structured_outputs),
+};
+enum { ALTERNATIVES = sizeof alternatives / sizeof *alternatives };
+_Static_assert(NAMES_PARAMETER_COUNT + ALTERNATIVES <= 32, "a bit for each");
+
+uint32_t parameters_lacking(uint32_t known) {
+  uint32_t lacking = ~known & (((uint32_t)1 << NAMES_PARAMETER_COUNT) - 1);
+  for (unsigned i = 0; i < ALTERNATIVES; i++)
+    if (!(known & alternatives[i])) lacking |= (uint32_t)1 << (NAMES_PARAMETER_COUNT + i);
+  return known ? lacking : 0;
+}
+
+uint32_t parameters_needed(uint32_t sent) {
+  uint32_t needed = sent;
+  for (unsigned i = 0; i < ALTERNATIVES; i++) {
+    needed &= ~alternatives[i];
+    if (sent & alternatives[i]) needed |= (uint32_t)1 << (NAMES_PARAMETER_COUNT + i);
+  }
+  return needed;
 }
 
 static enum quantization quantization_of(struct str word) {
@@ -71,16 +89,43 @@ static enum quantization quantization_of(struct str word) {
   return q == QUANTIZATION_COUNT ? QUANTIZATION_unknown : q;
 }
 
-void endpoint_facts_fill(struct endpoint *e, const struct facts_source *source) {
+static uint32_t modalities_lacking(uint32_t known) {
+  return known ? ~known & (((uint32_t)1 << NAMES_MODALITY_COUNT) - 1) : 0;
+}
+
+static uint64_t traits_of(const struct endpoint *e) {
+  enum data_policy data = e->data_policy.len ? data_policy_parse(e->data_policy) : e->provider->data;
+  uint64_t traits = TRAITS(QUANTIZATION, 1u << quantization_of(e->quantization)) |
+                    TRAITS(LACKS_INPUT, modalities_lacking(e->input_modalities)) |
+                    TRAITS(LACKS_OUTPUT, modalities_lacking(e->output_modalities));
+  if (data == DATA_TRAINS || data == DATA_UNKNOWN) traits |= TRAIT(MAY_TRAIN);
+  if (data != DATA_NOTHING) traits |= TRAIT(MAY_KEEP);
+  if (str_eq_nocase(e->tag, STR("flex"))) traits |= TRAIT(FLEX);
+  if (str_eq_nocase(e->tag, STR("priority"))) traits |= TRAIT(PRIORITY);
+  const struct pricing *p = &e->pricing;
+  if (p->request != PRICE_UNSET || p->image != PRICE_UNSET || p->audio != PRICE_UNSET) traits |= TRAIT(RARE_PRICES);
+  return traits;
+}
+
+// The lesser of two limits, either of which may be 0: not known.
+static uint32_t limit(uint64_t a, uint64_t b) {
+  if (!a) a = UINT32_MAX;
+  if (!b) b = UINT32_MAX;
+  if (b < a) a = b;
+  return a < UINT32_MAX ? (uint32_t)a : UINT32_MAX;
+}
+
+void endpoint_facts_fill(struct endpoint *e) {
+  uint32_t lacks = parameters_lacking(e->parameters);
   e->facts = (struct endpoint_facts){
-      .parameters = source->parameters,
-      .parameters_shipped = source->parameters_shipped,
-      .input_modalities = source->input_modalities,
-      .output_modalities = source->output_modalities,
-      .quantization = (uint8_t)quantization_of(e->quantization),
-      .data = (uint8_t)(e->data_policy.len ? data_policy_parse(e->data_policy) : e->provider->data),
-      .tier = (uint8_t)tier_of(e->tag),
+      .traits = traits_of(e),
+      .lacks = e->parameters_shipped ? 0 : lacks,
+      .may_lack = e->parameters_shipped ? lacks : 0,
       .price = endpoint_price(&e->pricing),
+      .prompt_price = e->pricing.prompt,
+      .completion_price = e->pricing.completion,
+      .prompt_tokens_max = limit(e->context_length, e->max_prompt_tokens),
+      .completion_tokens_max = limit(e->max_completion_tokens, 0),
   };
   if (!e->tag.len) e->tag = e->region.len ? e->region : e->quantization;
 }

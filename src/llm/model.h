@@ -70,21 +70,22 @@ enum endpoint_api { API_AUTO, API_CHAT, API_RESPONSES, API_CONVERSE, API_INVOKE 
 
 enum service_tier { TIER_STANDARD, TIER_FLEX, TIER_PRIORITY };
 
-// What routing asks of an endpoint, close together: a thousand of them are looked at in microseconds.
+// What routing asks of an endpoint, worked out of the rest of it (endpoint_facts.c) so that most filters are one AND.
 struct endpoint_facts {
-  uint32_t parameters;                           // bits of names.h; 0: not known
-  uint32_t input_modalities, output_modalities;  // bits of names.h; 0: not known
-  uint8_t quantization;                          // enum quantization
-  uint8_t data;                                  // enum data_policy
-  uint8_t tier;                                  // enum service_tier
-  bool parameters_shipped;  // they are the catalogue's: what it really takes shows when a request is written for it
-  double price;             // what the draw goes by, see routing_price
+  uint64_t traits;                                    // what a request may object to: bits of endpoint_facts.h
+  uint32_t lacks;                                     // parameters it does not take, see parameters_lacking
+  uint32_t may_lack;                                  // the same, where only the catalogue says so
+  double price;                                       // what the draw goes by, see routing_price
+  price_femto prompt_price, completion_price;         // as in its pricing
+  uint32_t prompt_tokens_max, completion_tokens_max;  // UINT32_MAX: not known
 };
 
 struct model;
 struct endpoint {
-  struct endpoint_facts facts;
+  // One line of the cache has all that routing reads of most endpoints: a thousand are looked at in microseconds.
+  _Alignas(64) struct endpoint_facts facts;
   const struct provider *provider;
+  uint32_t index;
   const struct model *model;
   struct str upstream_model;  // the provider's own name for it
   enum endpoint_api api;
@@ -94,7 +95,8 @@ struct endpoint {
   struct str tag;  // its sub-offer at the provider ("turbo", "us-east5", "fp8"); empty: there is one offer only
   struct str quantization, region, data_policy;
   struct str_list supported_parameters;
-  uint32_t index;
+  uint32_t parameters, input_modalities, output_modalities;  // bits of names.h; 0: not known
+  bool parameters_shipped;  // they are the catalogue's: what it really takes shows when a request is written for it
 };
 
 struct model {

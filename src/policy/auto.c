@@ -69,18 +69,16 @@ static bool is_demo(const struct model *m) {
 }
 // Does it write text, and nothing beside it that was not asked for?
 static bool is_chat(const struct model *m, const struct request_facts *facts) {
-  uint32_t out = m->endpoints[0].facts.output_modalities;
+  uint32_t out = m->endpoints[0].output_modalities;
   if (!out && m->output_modalities.count) out = names_modality_mask(m->output_modalities);
   return !out || ((out & MODALITY_BIT(text)) && !(out & ~(MODALITY_BIT(text) | facts->output_modalities)));
 }
 // Why the endpoint will not do. A choice is free: what routing only puts last is left out here.
 static enum routing_filter filter_of(struct routing_rules *rules, const struct endpoint *e) {
-  uint16_t rank;
-  enum routing_filter filter = routing_filter_of(rules, e, &rank);
+  enum routing_filter filter = routing_filter_of(rules, routing_standing(rules, e->provider), e);
   if (filter != ROUTING_FILTER_NONE) return filter;
   if (routing_answers_short(rules, e)) return ROUTING_FILTER_OUTPUT;
-  if (rules->facts->tools && e->facts.parameters && !(e->facts.parameters & NAME_BIT(tools)))
-    return ROUTING_FILTER_PARAMETERS;
+  if (routing_lacks_tools(rules, e)) return ROUTING_FILTER_PARAMETERS;
   return routing_unfit(rules, e) ? ROUTING_FILTER_CONTEXT : ROUTING_FILTER_NONE;
 }
 static bool find_price(struct pool *pool, const struct model *m, double *price) {

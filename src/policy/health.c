@@ -1,6 +1,6 @@
-// A record is two cache lines that everybody reads without a lock (its bench, its probe, the figures for sorting) and
-// what only its lock's holder touches. What readers see is published by writers as single atomics: a reader may see one
-// figure of now and one of a moment ago, which is as good.
+// A record is two cache lines that everybody reads without a lock (its bench, its probe, its figures, the medians in
+// the first line) and what only its lock's holder touches. What readers see is published by writers as single atomics:
+// a reader may see one figure of now and one of a moment ago, which is as good.
 //
 // The bench is one word, so that no reader ever sees half of it: the millisecond of its end and its length. It holds
 // only between begin and end: a clock that jumps, either way, ends a bench rather than making it last.
@@ -52,21 +52,16 @@ struct slice {
   uint32_t ok, failed;
 };
 
-struct published {
-  _Atomic float of[WINDOW_FIGURES][2][HEALTH_PERCENTILES];  // of 5 and of 30 minutes; 0: none
-};
-
 struct health_record {
   _Atomic(uint32_t) under_way;  // see health_enter
   // What routing reads of a thousand records.
   _Alignas(64) _Atomic uint64_t bench;  // 0: closed; else its end in ms << 24 | its length in ms
   _Atomic uint64_t probe;               // 0: none is under way; else when it began + 1
   _Atomic uint64_t published;           // ms << 8 | grade of 5 minutes << 4 | grade of 30; 0: nothing yet
-  _Atomic float p50[WINDOW_FIGURES][2];
-  _Atomic(struct published *) figures;  // NULL: nothing noted, or no memory for it
   _Atomic uint32_t opened;              // how often the breaker has; see health_pass
+  _Atomic float figures[HEALTH_PERCENTILES][WINDOW_FIGURES][2];  // of 5 and of 30 minutes; 0: none
   // The lock's.
-  pthread_mutex_t lock;
+  _Alignas(64) pthread_mutex_t lock;
   struct health_window *window;  // NULL: nothing noted, or no memory for it
   struct slice slices[SLICES];
   uint64_t slice;         // number of the newest since the clock's zero
@@ -116,7 +111,6 @@ struct health *health_new(void) {
 static void record_free(struct health_record *r) {
   if (r->window) free(r->window->timing);
   free(r->window);
-  free(LOAD(r->figures));
   pthread_mutex_destroy(&r->lock);
   free(r);
 }
@@ -220,31 +214,33 @@ static bool probe_holds(uint64_t probe, uint64_t now_ms) {
 // --- reading ---
 
 // Which of the two windows' figures are good now: 0 of 5 minutes, 1 of 30, 2 none.
-static unsigned window_of(uint64_t published, uint64_t now_ms, unsigned from) {
-  static const uint64_t lasts_ms[2] = {WINDOW_SHORT * 60u * SECOND_MS, WINDOW_MINUTES * 60u * SECOND_MS};
-  uint64_t at = published >> 8;
-  if (!published || now_ms + SLACK_MS < at) return 2;
-  uint64_t age = now_ms > at ? now_ms - at : 0;
-  while (from < 2 && age >= lasts_ms[from]) from++;
-  return from;
+static unsigned window_of(uint64_t published, uint64_t now_ms) {
+  uint64_t age = now_ms + SLACK_MS - (published >> 8);  // where that is still ahead: immense
+  if (LIKELY(age < SLACK_MS + WINDOW_SHORT * 60u * SECOND_MS)) return 0;
+  return age < SLACK_MS + WINDOW_MINUTES * 60u * SECOND_MS ? 1 : 2;
 }
 
 // In `published`: enum health_state of those with enough requests; the others:
-enum { GRADE_UNKNOWN = 15 };
+enum { GRADE_UNKNOWN = 8, GRADES_LOW = 0x77 };  // GRADES_LOW: either is known, and not HEALTH_UP
 
 static enum health_state grade_of(uint64_t published, uint64_t now_ms) {
-  for (unsigned w = window_of(published, now_ms, 0); w < 2; w++) {
+  for (unsigned w = window_of(published, now_ms); w < 2; w++) {
     unsigned grade = published >> (w == 0 ? 4 : 0) & 15;
     if (grade != GRADE_UNKNOWN) return (enum health_state)grade;
   }
   return HEALTH_UP;
 }
 
-enum health_state health_state(const struct health_record *r, uint64_t now_ms) {
-  uint64_t bench = LOAD(r->bench);
-  if (LIKELY(!bench)) return grade_of(LOAD(r->published), now_ms);
+static __attribute__((noinline)) enum health_state state_in_doubt(const struct health_record *r, uint64_t bench,
+                                                                  uint64_t published, uint64_t now_ms) {
+  if (!bench) return grade_of(published, now_ms);
   if (bench_holds(bench, now_ms)) return HEALTH_BENCHED;
   return probe_holds(LOAD(r->probe), now_ms) ? HEALTH_PROBING : HEALTH_UP;
+}
+
+enum health_state health_state(const struct health_record *r, uint64_t now_ms) {
+  uint64_t bench = LOAD(r->bench), published = LOAD(r->published);
+  return LIKELY(!bench && !(published & GRADES_LOW)) ? HEALTH_UP : state_in_doubt(r, bench, published, now_ms);
 }
 
 uint64_t health_benched_until(const struct health_record *r, uint64_t now_ms) {
@@ -252,39 +248,21 @@ uint64_t health_benched_until(const struct health_record *r, uint64_t now_ms) {
   return bench && bench_holds(bench, now_ms) ? bench_end(bench) : 0;
 }
 
-static bool figures_read(const struct health_record *r, enum window_figure f, uint64_t now_ms,
-                         double out[HEALTH_PERCENTILES]) {
-  struct published *p = atomic_load_explicit(&((struct health_record *)r)->figures, memory_order_acquire);
-  if (!p) return false;
-  for (unsigned w = window_of(LOAD(r->published), now_ms, 0); w < 2; w++) {
-    for (unsigned i = 0; i < HEALTH_PERCENTILES; i++) out[i] = (double)LOAD(p->of[f][w][i]);
-    if (out[HEALTH_P50] > 0) return true;
-  }
-  return false;
-}
-
-bool health_latency_ms(const struct health_record *r, uint64_t now_ms, double out[HEALTH_PERCENTILES]) {
-  return figures_read(r, WINDOW_LATENCY, now_ms, out);
-}
-
-bool health_throughput(const struct health_record *r, uint64_t now_ms, double out[HEALTH_PERCENTILES]) {
-  return figures_read(r, WINDOW_THROUGHPUT, now_ms, out);
-}
-
-static double p50_read(const struct health_record *r, enum window_figure f, uint64_t now_ms) {
-  for (unsigned w = window_of(LOAD(r->published), now_ms, 0); w < 2; w++) {
-    float p50 = LOAD(r->p50[f][w]);
-    if (p50 > 0) return (double)p50;
+static double figure_read(const struct health_record *r, enum window_figure f, enum health_percentile p,
+                          uint64_t now_ms) {
+  for (unsigned w = window_of(LOAD(r->published), now_ms); w < 2; w++) {
+    float figure = LOAD(r->figures[p][f][w]);
+    if (figure > 0) return (double)figure;
   }
   return 0;
 }
 
-double health_latency_p50(const struct health_record *r, uint64_t now_ms) {
-  return p50_read(r, WINDOW_LATENCY, now_ms);
+double health_latency_ms(const struct health_record *r, enum health_percentile p, uint64_t now_ms) {
+  return figure_read(r, WINDOW_LATENCY, p, now_ms);
 }
 
-double health_throughput_p50(const struct health_record *r, uint64_t now_ms) {
-  return p50_read(r, WINDOW_THROUGHPUT, now_ms);
+double health_throughput(const struct health_record *r, enum health_percentile p, uint64_t now_ms) {
+  return figure_read(r, WINDOW_THROUGHPUT, p, now_ms);
 }
 
 // --- publishing; under the record's lock ---
@@ -297,8 +275,6 @@ static void record_grow(struct health_record *r) {
   if (!r->window) r->window = calloc(1, sizeof *r->window);
   if (!r->window || r->kind == HEALTH_KEY) return;
   if (!r->window->timing) r->window->timing = calloc(1, sizeof *r->window->timing);
-  if (!r->window->timing || LOAD(r->figures)) return;
-  atomic_store_explicit(&r->figures, calloc(1, sizeof(struct published)), memory_order_release);
 }
 
 static unsigned grade(struct window_count c) {
@@ -317,14 +293,11 @@ static struct window_count graded(const struct health_record *r, unsigned minute
 }
 
 static void publish(struct health_record *r, uint64_t now_ms) {
-  struct published *p = LOAD(r->figures);
-  for (unsigned f = 0; p && f < WINDOW_FIGURES; f++) {
-    for (unsigned w = 0; w < 2; w++) {
-      for (unsigned i = 0; i < HEALTH_PERCENTILES; i++)
-        STORE(p->of[f][w][i], (float)health_window_percentile(r->window, (enum window_figure)f, w == 1, shares[i]));
-      STORE(r->p50[f][w], LOAD(p->of[f][w][HEALTH_P50]));
-    }
-  }
+  for (unsigned p = 0; r->window->timing && p < HEALTH_PERCENTILES; p++)
+    for (unsigned f = 0; f < WINDOW_FIGURES; f++)
+      for (unsigned w = 0; w < 2; w++)
+        STORE(r->figures[p][f][w],
+              (float)health_window_percentile(r->window, (enum window_figure)f, w == 1, shares[p]));
   uint64_t grades = grade(graded(r, WINDOW_SHORT)) << 4 | grade(graded(r, WINDOW_MINUTES));
   STORE(r->published, now_ms << 8 | grades);
 }
@@ -341,7 +314,7 @@ static void publish_when_due(struct health_record *r, uint64_t now_ms) {
 
 // `s` NULL: it failed. A rate limit is no failure of uptime.
 static void note(struct health_record *r, uint64_t now_ms, const struct health_sample *s, bool counts) {
-  if (!r->window || (r->kind != HEALTH_KEY && !LOAD(r->figures))) record_grow(r);
+  if (!r->window || (r->kind != HEALTH_KEY && !r->window->timing)) record_grow(r);
   struct health_window *w = r->window;
   if (!w) return;
   health_window_advance(w, now_ms);

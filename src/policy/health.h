@@ -47,15 +47,11 @@ struct health_record *health_record(struct health *h, enum health_kind kind, str
 enum health_state health_state(const struct health_record *r, uint64_t now_ms);
 // When its bench ends; 0: it is not benched.
 uint64_t health_benched_until(const struct health_record *r, uint64_t now_ms);
-// Rolling figures of the last 5 minutes (of 30, when nothing came in 5); false: none.
+// Rolling figures of the last 5 minutes (of 30, when nothing came in 5); 0: none.
 // The p90 is what nine of ten answers do not fall short of: a high latency, a low throughput.
-enum { HEALTH_P50, HEALTH_P75, HEALTH_P90, HEALTH_P99, HEALTH_P95, HEALTH_PERCENTILES };
-bool health_latency_ms(const struct health_record *r, uint64_t now_ms,
-                       double out[HEALTH_PERCENTILES]);  // to first token
-bool health_throughput(const struct health_record *r, uint64_t now_ms, double out[HEALTH_PERCENTILES]);  // tokens/s
-// One figure, for sorting; 0: unknown.
-double health_latency_p50(const struct health_record *r, uint64_t now_ms);
-double health_throughput_p50(const struct health_record *r, uint64_t now_ms);
+enum health_percentile { HEALTH_P50, HEALTH_P75, HEALTH_P90, HEALTH_P99, HEALTH_P95, HEALTH_PERCENTILES };
+double health_latency_ms(const struct health_record *r, enum health_percentile p, uint64_t now_ms);  // to first token
+double health_throughput(const struct health_record *r, enum health_percentile p, uint64_t now_ms);  // tokens/s
 
 // --- noting: thread-safe; a lock of the record's own, held for less than a microsecond ---
 

@@ -1,13 +1,21 @@
 #include "policy/provider_slug.h"
 
-// Nearly every comparison ends at the lengths or at the last byte (letters differ by 0x20 in case).
-static bool same(struct str a, struct str b) {
-  if (a.len != b.len) return false;
-  return !a.len || ((a.ptr[a.len - 1] | 0x20) == (b.ptr[b.len - 1] | 0x20) && str_eq_nocase(a, b));
+#include <string.h>
+
+// Nearly every comparison ends at the lengths or at the last byte (letters differ by 0x20 in case); most of the others
+// are alike to the letter.
+static inline bool alike(const char *a, const char *b, size_t len) {
+  if (!len) return true;
+  if ((a[len - 1] | 0x20) != (b[len - 1] | 0x20)) return false;
+  return memcmp(a, b, len) == 0 || str_eq_nocase(str_from(a, len), str_from(b, len));
 }
 
-static bool leads(struct str front, struct str whole) {
-  return whole.len > front.len && whole.ptr[front.len] == '/' && front.len && str_starts_nocase(whole, front);
+static inline bool same(struct str a, struct str b) {
+  return a.len == b.len && alike(a.ptr, b.ptr, a.len);
+}
+
+static inline bool leads(struct str front, struct str whole) {
+  return whole.len > front.len && front.len && whole.ptr[front.len] == '/' && alike(front.ptr, whole.ptr, front.len);
 }
 
 enum slug_match provider_slug_match(struct str slug, const struct provider *provider, struct str *sub) {

@@ -11,15 +11,21 @@
 #include <stdlib.h>
 
 #include "base/rand.h"
+#include "llm/endpoint_facts.h"
 #include "policy/routing_filters.h"
 
 struct entry {
   const struct endpoint *endpoint;
   uint64_t rank;
-  double key, weight;
-  uint16_t listed;  // place in `order`; RANK_NONE: not there
-  uint8_t model, band, place, filter;
-  bool sticky;
+  double key, weight;                   // weight: explain's only
+  uint16_t model, band, place, filter;  // no bytes, for a byte that is written may be anything's
+};
+
+// A percentile that must be met: enough throughput, or not too much latency.
+struct cutoff {
+  bool throughput;
+  enum health_percentile percentile;
+  double limit;
 };
 
 struct decision {
@@ -29,15 +35,58 @@ struct decision {
   bool strict;            // of it, too: the caller's own order or sort: uptime does not change it
   enum sort_by sort_all;  // where the model's name does not say
   bool strict_all;
-  bool ordered;  // there is an `order`
-  bool across;   // the models are ranked together
-  bool varies;   // the sorts of the models' names count
+  bool ordered;      // there is an `order`
+  bool listed_only;  // and nothing else will do
+  bool across;       // the models are ranked together
+  bool varies;       // the sorts of the models' names count
+  struct cutoff cutoffs[2 * CUTOFFS];
+  unsigned cutoff_count;
+  struct health_record *const *records;  // by the endpoints' indices; NULL: all are well
   struct entry *entries;
-  unsigned count;  // those that stay, in front
+  unsigned count;        // those that stay, in front
+  unsigned short_count;  // those of them that cannot answer with max_tokens
   struct entry *out;
   unsigned out_count;  // explain: those that do not
+  unsigned removed[ROUTING_FILTER_COUNT];
   struct routing *routing;
 };
+
+// --- what the request wants ---
+
+static void cutoffs_add(struct decision *d, const struct cutoffs *wish, bool throughput, double unit) {
+  for (unsigned i = 0; wish->given && i < CUTOFFS; i++)
+    if (wish->at[i] > 0)
+      d->cutoffs[d->cutoff_count++] = (struct cutoff){throughput, (enum health_percentile)i, wish->at[i] * unit};
+}
+_Static_assert((int)CUTOFF_P50 == (int)HEALTH_P50 && (int)CUTOFF_P75 == (int)HEALTH_P75, "the same places");
+_Static_assert((int)CUTOFF_P90 == (int)HEALTH_P90 && (int)CUTOFF_P99 == (int)HEALTH_P99, "the same places");
+
+// What the first name says that says how to sort.
+static enum sort_by named_sort(const struct routing_query *q) {
+  for (unsigned i = 0; q->variants && i < q->model_count; i++)
+    if (q->variants[i].sort != SORT_NONE) return (enum sort_by)q->variants[i].sort;
+  return SORT_NONE;
+}
+
+static void wishes(struct decision *d) {
+  const struct preferences *wish = d->rules.wish, *house = d->rules.house;
+  const struct preferences *sorting = wish->sort == SORT_NONE && !wish->across_models ? house : wish;
+  d->ordered = wish->order.count > 0;
+  d->listed_only = d->ordered && wish->no_fallbacks;
+  d->strict_all = d->ordered || wish->sort != SORT_NONE;
+  d->sort_all = d->ordered ? SORT_NONE : sorting->sort;
+  d->across = !d->ordered && sorting->across_models;
+  enum sort_by named = d->strict_all ? SORT_NONE : named_sort(d->q);
+  d->varies = named != SORT_NONE;
+  // Ranked together, all are sorted alike: as the first name says that says it. The house's wish is for who has none.
+  if (d->varies && sorting == house) d->across = false;
+  if (d->varies && d->across) d->sort_all = named, d->strict_all = true, d->varies = false;
+  d->sort = d->sort_all;
+  d->strict = d->strict_all;
+  d->records = d->q->health ? d->q->health->endpoints : NULL;
+  cutoffs_add(d, &wish->min_throughput, true, 1);
+  cutoffs_add(d, &wish->max_latency, false, 1000);
+}
 
 static void vary(struct decision *d, unsigned model) {
   if (!d->varies) return;
@@ -46,132 +95,119 @@ static void vary(struct decision *d, unsigned model) {
   d->strict = named != SORT_NONE || d->strict_all;
 }
 
-static void remove_entry(struct decision *d, const struct entry *e, enum routing_filter filter) {
-  if (d->routing->removed[filter] < UINT16_MAX) d->routing->removed[filter]++;
-  if (!d->q->explain) return;
-  d->out[d->out_count] = *e;
-  d->out[d->out_count++].filter = (uint8_t)filter;
+static bool is_drawn(const struct decision *d) {
+  return d->sort == SORT_NONE && !d->ordered;
 }
 
 // --- bands ---
 
-static bool meets_cutoffs(const struct preferences *p, const struct health_record *record, uint64_t now) {
-  double have[HEALTH_PERCENTILES];
-  if (p->min_throughput.given && health_throughput(record, now, have))
-    for (unsigned i = 0; i < CUTOFFS; i++)
-      if (p->min_throughput.at[i] > 0 && have[i] < p->min_throughput.at[i]) return false;
-  if (p->max_latency.given && health_latency_ms(record, now, have))
-    for (unsigned i = 0; i < CUTOFFS; i++)
-      if (p->max_latency.at[i] > 0 && have[i] > p->max_latency.at[i] * 1000) return false;
+static bool meets_cutoffs(const struct decision *d, const struct health_record *record) {
+  for (const struct cutoff *c = d->cutoffs; c < d->cutoffs + d->cutoff_count; c++) {
+    double have = c->throughput ? health_throughput(record, c->percentile, d->q->now_ms)
+                                : health_latency_ms(record, c->percentile, d->q->now_ms);
+    if (have > 0 && (c->throughput ? have < c->limit : have > c->limit)) return false;
+  }
   return true;
 }
-_Static_assert((int)CUTOFF_P50 == (int)HEALTH_P50 && (int)CUTOFF_P75 == (int)HEALTH_P75, "the same places");
-_Static_assert((int)CUTOFF_P90 == (int)HEALTH_P90 && (int)CUTOFF_P99 == (int)HEALTH_P99, "the same places");
 
-static struct health_record *record_of(const struct decision *d, const struct endpoint *e) {
-  const struct health_index *h = d->q->health;
-  return h && h->endpoints ? h->endpoints[e->index] : NULL;
+// What is known of it beside its uptime: one of the first three.
+static enum routing_band fitness(const struct decision *d, const struct endpoint *e,
+                                 const struct health_record *record) {
+  if (routing_unfit(&d->rules, e)) return ROUTING_BAND_UNFIT;
+  return !d->cutoff_count || !record || meets_cutoffs(d, record) ? ROUTING_BAND_GOOD : ROUTING_BAND_SLOW;
 }
 
-// The band it is in; *until: the end of its bench.
-static enum routing_band band_of(struct decision *d, const struct endpoint *e, enum routing_band *fit,
-                                 uint64_t *until) {
-  const struct preferences *p = d->rules.wish;
-  struct health_record *record = record_of(d, e);
-  uint64_t now = d->q->now_ms;
-  enum health_state state = record ? health_state(record, now) : HEALTH_UP;
-  const struct standing *s = routing_standing(&d->rules, e->provider);
-  *fit = ROUTING_BAND_GOOD;
-  if (record && (p->min_throughput.given || p->max_latency.given) && !meets_cutoffs(p, record, now))
-    *fit = ROUTING_BAND_SLOW;
-  if (routing_unfit(&d->rules, e)) *fit = ROUTING_BAND_UNFIT;
-  *until = 0;
-  if (state >= HEALTH_PROBING || s->benched) {
-    if (state >= HEALTH_PROBING) *until = health_benched_until(record, now);
-    if (s->benched && s->until > *until) *until = s->until;
-    return ROUTING_BAND_BENCHED;
-  }
-  if (state == HEALTH_POOR) return ROUTING_BAND_POOR;
-  return state == HEALTH_DEGRADED ? ROUTING_BAND_DEGRADED : *fit;
+// When the bench that it, its provider or all its keys are on ends.
+static uint64_t bench_end(const struct decision *d, const struct standing *s, const struct health_record *record) {
+  uint64_t own = record ? health_benched_until(record, d->q->now_ms) : 0;
+  return s->benched && s->until > own ? s->until : own;
 }
 
 // --- ranks and keys ---
 
 // The higher the precision, the lower; what is not told may be the original.
-static unsigned coarseness(enum quantization q) {
-  switch (q) {
-    case QUANTIZATION_fp16:
-    case QUANTIZATION_bf16:
-    case QUANTIZATION_fp32: return 1;
-    case QUANTIZATION_fp8:
-    case QUANTIZATION_mxfp8:
-    case QUANTIZATION_int8: return 2;
-    case QUANTIZATION_fp6: return 3;
-    case QUANTIZATION_fp4:
-    case QUANTIZATION_mxfp4:
-    case QUANTIZATION_nvfp4:
-    case QUANTIZATION_int4: return 4;
-    default: return 0;
-  }
+static unsigned coarseness(const struct endpoint *e) {
+  static const uint64_t steps[] = {
+      TRAIT_OF_QUANTIZATION(fp16) | TRAIT_OF_QUANTIZATION(bf16) | TRAIT_OF_QUANTIZATION(fp32),
+      TRAIT_OF_QUANTIZATION(fp8) | TRAIT_OF_QUANTIZATION(mxfp8) | TRAIT_OF_QUANTIZATION(int8),
+      TRAIT_OF_QUANTIZATION(fp6),
+      TRAIT_OF_QUANTIZATION(fp4) | TRAIT_OF_QUANTIZATION(mxfp4) | TRAIT_OF_QUANTIZATION(nvfp4) |
+          TRAIT_OF_QUANTIZATION(int4),
+  };
+  for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++)
+    if (e->facts.traits & steps[i]) return i + 1;
+  return 0;
+}
+
+// What orders inside a band: the group, and then the key.
+struct order {
+  unsigned group;
+  double key;
+  enum routing_place place;
+};
+
+static struct order order_listed(const struct decision *d, const struct standing *s, const struct endpoint *e) {
+  uint16_t listed = routing_order_place(&d->rules, s, e);
+  return (struct order){listed, routing_price(e), listed == RANK_NONE ? ROUTING_BY_PRICE : ROUTING_ORDERED};
 }
 
 // By a measured figure; without one in front of those that have it, by price.
-static unsigned measured(struct entry *e, double figure, double key) {
-  e->place = figure > 0 ? ROUTING_SORTED : ROUTING_UNMEASURED;
-  e->key = figure > 0 ? key : routing_price(e->endpoint);
-  return figure > 0;
+static struct order order_measured(const struct endpoint *e, double figure, double key) {
+  if (figure > 0) return (struct order){2, key, ROUTING_SORTED};
+  return (struct order){1, routing_price(e), ROUTING_UNMEASURED};
 }
 
-// Sets place and key; the result orders before the key.
-static unsigned group_of(const struct decision *d, struct entry *e) {
-  struct health_record *record = record_of(d, e->endpoint);
+static struct order order_sorted(const struct decision *d, const struct endpoint *e,
+                                 const struct health_record *record) {
   uint64_t now = d->q->now_ms;
-  double figure = 0;
-  e->key = routing_price(e->endpoint);
-  e->place = ROUTING_BY_PRICE;
-  if (d->ordered) {
-    if (e->listed != RANK_NONE) e->place = ROUTING_ORDERED;
-    return e->listed;
+  if (d->sort == SORT_PRICE) return (struct order){1, routing_price(e), ROUTING_SORTED};
+  if (d->sort == SORT_LATENCY) {
+    double latency = record ? health_latency_ms(record, HEALTH_P50, now) : 0;
+    return order_measured(e, latency, latency);
   }
-  switch (d->sort) {
-    case SORT_NONE: return 1;  // 0: the one that will be drawn
-    case SORT_PRICE: e->place = ROUTING_SORTED; return 0;
-    case SORT_LATENCY:
-      if (record) figure = health_latency_p50(record, now);
-      return measured(e, figure, figure);
-    case SORT_EXACTO:
-    case SORT_THROUGHPUT:
-      if (record) figure = health_throughput_p50(record, now);
-      return measured(e, figure, -figure) +
-             (d->sort == SORT_EXACTO ? 2 * coarseness((enum quantization)e->endpoint->facts.quantization) : 0);
-  }
-  return 0;
+  double throughput = record ? health_throughput(record, HEALTH_P50, now) : 0;
+  struct order order = order_measured(e, throughput, -throughput);
+  if (d->sort == SORT_EXACTO) order.group += 2 * coarseness(e);
+  return order;
+}
+
+// One less: the one that will be drawn.
+static struct order order_by_draw(const struct endpoint *e) {
+  return (struct order){2, routing_price(e), ROUTING_BY_PRICE};
 }
 
 enum { GROUP_BITS = 32, BAND_AT = GROUP_BITS, MODEL_AT = BAND_AT + 8, BENCHED_AT = 63 };
 
-static void rank_entry(struct decision *d, struct entry *e) {
-  enum routing_band fit;
-  uint64_t until;
-  enum routing_band band = band_of(d, e->endpoint, &fit, &until);
-  uint64_t group = group_of(d, e);
-  e->band = (uint8_t)band;
-  if (band == ROUTING_BAND_BENCHED) {
+static void rank_endpoint(const struct decision *d, const struct standing *s, const struct endpoint *endpoint,
+                          unsigned model, struct entry *out) {
+  const struct health_record *record = d->records ? d->records[endpoint->index] : NULL;
+  enum health_state state = record ? health_state(record, d->q->now_ms) : HEALTH_UP;
+  struct order order = d->sort != SORT_NONE ? order_sorted(d, endpoint, record)
+                       : d->ordered         ? order_listed(d, s, endpoint)
+                                            : order_by_draw(endpoint);
+  uint64_t rank;
+  enum routing_band fit = fitness(d, endpoint, record), band = fit;
+  if (UNLIKELY(state != HEALTH_UP)) band = state == HEALTH_DEGRADED ? ROUTING_BAND_DEGRADED : ROUTING_BAND_POOR;
+  if (UNLIKELY(state >= HEALTH_PROBING || s->benched)) {
     // The first to come back is the first to be asked; the group of one to be drawn is not theirs.
-    e->rank = (uint64_t)1 << BENCHED_AT;
-    e->key = (double)until;
-    return;
+    band = ROUTING_BAND_BENCHED;
+    rank = (uint64_t)1 << BENCHED_AT;
+    order.key = (double)bench_end(d, s, record);
+  } else {
+    enum routing_band asked_in = d->strict ? fit : band;
+    if (UNLIKELY(endpoint == d->q->sticky) && !d->ordered && asked_in <= ROUTING_BAND_SLOW) {
+      order.place = ROUTING_STICKY;
+      order.group = 0;
+      asked_in = ROUTING_BAND_GOOD;
+    }
+    rank = (uint64_t)(d->across ? 0 : model) << MODEL_AT | (uint64_t)asked_in << BAND_AT | order.group;
   }
-  if (d->strict) band = fit;
-  e->sticky = e->endpoint == d->q->sticky && !d->ordered && band <= ROUTING_BAND_SLOW;
-  if (e->sticky) {
-    e->place = ROUTING_STICKY;
-    band = ROUTING_BAND_GOOD;
-    group = 0;
-  } else if (!d->ordered) {
-    group++;
-  }
-  e->rank = (uint64_t)(d->across ? 0 : e->model) << MODEL_AT | (uint64_t)band << BAND_AT | group;
+  *out = (struct entry){.endpoint = endpoint,
+                        .rank = rank,
+                        .key = order.key,
+                        .model = (uint16_t)model,
+                        .band = (uint16_t)band,
+                        .place = (uint16_t)order.place};
 }
 
 static bool tie_before(const struct entry *a, const struct entry *b) {
@@ -205,66 +241,91 @@ struct run {
   struct entry *from, *to;
 };
 
+static struct run run_from(const struct decision *d, struct entry *from) {
+  struct run run = {from, d->entries + d->count};
+  if (d->across || d->q->model_count == 1) return run;
+  const struct entry *end = run.to;
+  for (run.to = from; run.to < end && run.to->model == from->model;) run.to++;
+  return run;
+}
+
+static double weight(const struct entry *e, bool free_ones) {
+  return free_ones ? e->key <= 0 : 1 / (e->key * e->key);
+}
+
+// The first whose weight, and all before it, sum up to more than a random share of the total.
+static struct entry *drawn_of(const struct decision *d, struct run run, uint64_t band, bool free_ones, double total,
+                              double left) {
+  double share = 1 / total;
+  struct entry *drawn = NULL;
+  for (struct entry *e = run.from; e < run.to && (left >= 0 || d->q->explain); e++) {
+    double w = e->rank >> GROUP_BITS == band ? weight(e, free_ones) * share : 0;
+    if (w <= 0) continue;
+    if (left >= 0) drawn = e;  // rounding may leave the last with a little
+    left -= w;
+    e->weight = w;
+  }
+  assert(drawn);
+  return drawn;
+}
+
 // The draw is among those of the best band that anybody is in. Free ones come before all that cost.
 static void draw(const struct decision *d, struct run run, unsigned model) {
   uint64_t best = UINT64_MAX;
-  bool any_free = false;
+  unsigned free_count = 0;
   double total = 0;
   for (struct entry *e = run.from; e < run.to; e++) {
-    if (e->sticky) return;
-    if (e->rank >> GROUP_BITS < best) best = e->rank >> GROUP_BITS;
+    if (e->place == ROUTING_STICKY) return;
+    uint64_t band = e->rank >> GROUP_BITS;
+    if (band > best) continue;
+    if (band < best) free_count = 0, total = 0;
+    best = band;
+    free_count += e->key <= 0;
+    total += weight(e, false);
   }
   if (best >> (BENCHED_AT - GROUP_BITS)) return;
-  for (struct entry *e = run.from; e < run.to; e++)
-    any_free = any_free || (e->rank >> GROUP_BITS == best && e->key <= 0);
-  for (struct entry *e = run.from; e < run.to; e++) {
-    if (e->rank >> GROUP_BITS != best) continue;
-    e->weight = any_free ? e->key <= 0 : 1 / (e->key * e->key);
-    total += e->weight;
-  }
-  double left = fraction(d->q->seed, model), share = 1 / total;
-  struct entry *drawn = NULL;
-  for (struct entry *e = run.from; e < run.to; e++) {
-    if (e->weight <= 0) continue;
-    e->weight *= share;
-    if (left >= 0) drawn = e;  // rounding may leave the last with a little
-    left -= e->weight;
-  }
-  assert(drawn);
+  if (free_count) total = free_count;
+  struct entry *drawn = drawn_of(d, run, best, free_count > 0, total, fraction(d->q->seed, model));
   drawn->place = ROUTING_DRAWN;
   drawn->rank--;
-}
-
-static struct run run_next(const struct decision *d, struct entry *from) {
-  struct run run = {from, from};
-  const struct entry *end = d->entries + d->count;
-  while (run.to < end && (d->across || run.to->model == from->model)) run.to++;
-  return run;
 }
 
 static void draw_all(struct decision *d) {
   struct entry *end = d->entries + d->count;
   for (struct run run = {d->entries, d->entries}; run.to < end;) {
-    run = run_next(d, run.to);
+    run = run_from(d, run.to);
     vary(d, run.from->model);
-    if (d->sort == SORT_NONE) draw(d, run, run.from->model);
+    if (is_drawn(d)) draw(d, run, run.from->model);
   }
 }
 
-// --- what hangs on the others ---
+// --- what falls out ---
+
+static void keep_out(struct decision *d, const struct entry *e, enum routing_filter filter) {
+  d->out[d->out_count] = *e;
+  d->out[d->out_count++].filter = (uint16_t)filter;
+}
+
+static inline void remove_entry(struct decision *d, const struct entry *e, enum routing_filter filter) {
+  d->removed[filter]++;
+  if (UNLIKELY(d->q->explain)) keep_out(d, e, filter);
+}
+
+static inline void remove_endpoint(struct decision *d, const struct endpoint *e, unsigned model,
+                                   enum routing_filter filter) {
+  remove_entry(d, &(struct entry){.endpoint = e, .model = (uint16_t)model}, filter);
+}
 
 // Where all are too short for max_tokens the provider may say so itself, or cut the answer.
 static void filter_output(struct decision *d) {
-  unsigned good = 0, kept = 0;
-  if (!d->rules.facts->max_tokens) return;
-  for (unsigned i = 0; i < d->count; i++) good += !routing_answers_short(&d->rules, d->entries[i].endpoint);
-  if (!good || good == d->count) return;
+  unsigned kept = 0;
+  if (!d->short_count || d->short_count == d->count) return;
   for (unsigned i = 0; i < d->count; i++) {
-    struct entry e = d->entries[i];
-    if (routing_answers_short(&d->rules, e.endpoint))
-      remove_entry(d, &e, ROUTING_FILTER_OUTPUT);
+    const struct entry *e = &d->entries[i];
+    if (routing_answers_short(&d->rules, e->endpoint))
+      remove_endpoint(d, e->endpoint, e->model, ROUTING_FILTER_OUTPUT);
     else
-      d->entries[kept++] = e;
+      d->entries[kept++] = *e;
   }
   d->count = kept;
 }
@@ -302,23 +363,28 @@ static bool has_entry(const struct decision *d, const struct endpoint *e) {
 }
 
 // Of a model that was there before, only what was out then and is not now.
-static void filter_model(struct decision *d, unsigned model) {
+static void rank_model(struct decision *d, unsigned model) {
   const struct model *m = d->q->models[model];
   bool repeated = is_repeated(d->q, model);
   if (repeated && !d->q->variants) return;
   routing_rules_vary(&d->rules, model);
-  for (size_t i = 0; i < m->endpoint_count; i++) {
-    struct entry *e = &d->entries[d->count];
-    *e = (struct entry){.endpoint = &m->endpoints[i], .model = (uint8_t)model};
-    enum routing_filter filter = routing_filter_of(&d->rules, e->endpoint, &e->listed);
-    if (filter == ROUTING_FILTER_NONE && d->ordered && d->rules.wish->no_fallbacks && e->listed == RANK_NONE)
+  vary(d, model);
+  const struct endpoint *end = m->endpoints + m->endpoint_count;
+  struct entry *next = d->entries + d->count;
+  for (const struct endpoint *e = m->endpoints; e < end; e++) {
+    const struct standing *s = routing_standing(&d->rules, e->provider);
+    enum routing_filter filter = routing_filter_of(&d->rules, s, e);
+    if (UNLIKELY(d->listed_only) && !filter && routing_order_place(&d->rules, s, e) == RANK_NONE)
       filter = ROUTING_FILTER_FALLBACKS;
-    if (repeated && (filter != ROUTING_FILTER_NONE || has_entry(d, e->endpoint))) continue;
-    if (filter == ROUTING_FILTER_NONE)
-      d->count++;
-    else
-      remove_entry(d, e, filter);
+    if (UNLIKELY(repeated) && (filter != ROUTING_FILTER_NONE || has_entry(d, e))) continue;
+    if (filter != ROUTING_FILTER_NONE) {
+      remove_endpoint(d, e, model, filter);
+      continue;
+    }
+    d->short_count += routing_answers_short(&d->rules, e);
+    rank_endpoint(d, s, e, model, next++);
   }
+  d->count = (unsigned)(next - d->entries);
 }
 
 // The filter that the last endpoints fell to, in the order in which they are asked. A tier that nobody asked for is
@@ -342,25 +408,29 @@ static int compare(const void *a, const void *b) {
 
 enum { INSERTED_MAX = 64 };  // more are sorted
 
-// The first `keep`, in order.
+static void insert(struct entry **top, unsigned at, struct entry *e) {
+  for (; at && before(e, top[at - 1]); at--) top[at] = top[at - 1];
+  top[at] = e;
+}
+
+// The first `keep`, in order. Nearly all of the others are behind the last of these at a glance.
 static void insert_first(const struct decision *d, struct entry **top, unsigned keep) {
-  unsigned have = 0;
-  for (struct entry *e = d->entries; e < d->entries + d->count; e++) {
-    if (have == keep && !before(e, top[have - 1])) continue;
-    unsigned at = have < keep ? have++ : have - 1;
-    for (; at && before(e, top[at - 1]); at--) top[at] = top[at - 1];
-    top[at] = e;
+  struct entry *e = d->entries, *end = e + d->count;
+  for (unsigned i = 0; i < keep; i++) insert(top, i, e++);
+  for (const struct entry *last = top[keep - 1]; e < end; e++) {
+    if (e->rank > last->rank || (e->rank == last->rank && e->key > last->key) || !before(e, last)) continue;
+    insert(top, keep - 1, e);
+    last = top[keep - 1];
   }
-  assert(have == keep);
 }
 
 static void put(struct decision *d, unsigned at, const struct entry *e, enum routing_filter filter) {
   vary(d, e->model);
   d->routing->candidates[at] = (struct routing_candidate){.endpoint = e->endpoint,
                                                           .filter = (uint8_t)filter,
-                                                          .band = e->band,
-                                                          .place = e->place,
-                                                          .model = e->model,
+                                                          .band = (uint8_t)e->band,
+                                                          .place = (uint8_t)e->place,
+                                                          .model = (uint8_t)e->model,
                                                           .sort = (uint8_t)d->sort,
                                                           .weight = e->weight};
 }
@@ -376,7 +446,9 @@ static void put_all(struct decision *d, unsigned keep) {
     for (unsigned i = 0; i < keep; i++) put(d, i, top[i], ROUTING_FILTER_NONE);
   }
   out->count = keep;
-  out->removed[ROUTING_FILTER_PLACES] = (uint16_t)(d->count - keep > UINT16_MAX ? UINT16_MAX : d->count - keep);
+  d->removed[ROUTING_FILTER_PLACES] = d->count - keep;
+  for (unsigned i = 0; i < ROUTING_FILTER_COUNT; i++)
+    out->removed[i] = (uint16_t)(d->removed[i] < UINT16_MAX ? d->removed[i] : UINT16_MAX);
   if (!d->q->explain) return;
   for (unsigned i = keep; i < d->count; i++) put(d, i, &d->entries[i], ROUTING_FILTER_PLACES);
   for (unsigned i = 0; i < d->out_count; i++) put(d, d->count + i, &d->out[i], (enum routing_filter)d->out[i].filter);
@@ -387,48 +459,21 @@ static void put_all(struct decision *d, unsigned keep) {
 static bool scratch(struct decision *d, struct arena *arena) {
   size_t endpoints = 0, providers = d->q->catalogue->provider_count;
   for (unsigned i = 0; i < d->q->model_count; i++) endpoints += d->q->models[i]->endpoint_count;
-  size_t entries = endpoints * (d->q->explain ? 2 : 1) + 1;  // one more: where the endpoint at hand is looked at
+  size_t entries = endpoints * (d->q->explain ? 2 : 1) + 1;  // never nothing
   char *block = arena_alloc(arena, entries * sizeof(struct entry) + providers * sizeof(struct standing));
   if (!block) return false;
   struct standing *standings = (void *)(block + entries * sizeof(struct entry));
   memset(standings, 0, providers * sizeof *standings);
   d->entries = (void *)block;
-  d->out = d->entries + endpoints + 1;
+  d->out = d->entries + endpoints;
   routing_rules_init(&d->rules, d->q, standings);
   return true;
 }
 
-// What the first name says that says how to sort.
-static enum sort_by named_sort(const struct routing_query *q) {
-  for (unsigned i = 0; q->variants && i < q->model_count; i++)
-    if (q->variants[i].sort != SORT_NONE) return (enum sort_by)q->variants[i].sort;
-  return SORT_NONE;
-}
-
-static void wishes(struct decision *d) {
-  const struct preferences *wish = d->rules.wish, *house = d->rules.house;
-  const struct preferences *sorting = wish->sort == SORT_NONE && !wish->across_models ? house : wish;
-  d->ordered = wish->order.count > 0;
-  d->strict_all = d->ordered || wish->sort != SORT_NONE;
-  d->sort_all = d->ordered ? SORT_NONE : sorting->sort;
-  d->across = !d->ordered && sorting->across_models;
-  enum sort_by named = d->strict_all ? SORT_NONE : named_sort(d->q);
-  d->varies = named != SORT_NONE;
-  // Ranked together, all are sorted alike: as the first name says that says it. The house's wish is for who has none.
-  if (d->varies && sorting == house) d->across = false;
-  if (d->varies && d->across) d->sort_all = named, d->strict_all = true, d->varies = false;
-  d->sort = d->sort_all;
-  d->strict = d->strict_all;
-}
-
 static void decide(struct decision *d) {
-  for (unsigned i = 0; i < d->q->model_count; i++) filter_model(d, i);
+  for (unsigned i = 0; i < d->q->model_count; i++) rank_model(d, i);
   filter_output(d);
-  for (unsigned i = 0; i < d->count; i++) {
-    vary(d, d->entries[i].model);
-    rank_entry(d, &d->entries[i]);
-  }
-  if (!d->ordered && (d->varies || d->sort == SORT_NONE)) draw_all(d);
+  if (d->varies || is_drawn(d)) draw_all(d);
   if (!d->ordered && d->rules.wish->no_fallbacks) first_choices(d);
 }
 

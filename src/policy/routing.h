@@ -65,7 +65,7 @@ struct routing_candidate {
   uint8_t place;   // enum routing_place
   uint8_t model;   // index into routing_query.models
   uint8_t sort;    // enum sort_by: by what its model's endpoints were sorted
-  double weight;   // its share of the draw, 0 to 1, when it took part; else 0
+  double weight;   // explain: its share of the draw, 0 to 1, when it took part; else 0
 };
 
 // Health records of a snapshot, by the indices of endpoints, providers and keys; see gateway/snapshot.h. NULL: nothing

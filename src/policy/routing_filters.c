@@ -1,6 +1,8 @@
 #include "policy/routing_filters.h"
 
-#include "llm/names.h"
+#include <math.h>  // INFINITY
+
+#include "llm/endpoint_facts.h"
 #include "policy/provider_slug.h"
 
 static const struct {
@@ -21,13 +23,6 @@ const char *routing_filter_reason(enum routing_filter f) {
 
 // --- rules ---
 
-// Members that say the same in other words: an endpoint need know one of them.
-static const uint32_t alternatives[] = {
-    NAME_BIT(max_tokens) | NAME_BIT(max_completion_tokens),
-    NAME_BIT(reasoning) | NAME_BIT(include_reasoning) | NAME_BIT(reasoning_effort),
-    NAME_BIT(response_format) | NAME_BIT(structured_outputs),
-};
-
 // It names no single offers.
 static bool list_is_plain(const struct str_list *list) {
   for (size_t i = 0; i < list->count; i++)
@@ -35,59 +30,92 @@ static bool list_is_plain(const struct str_list *list) {
   return true;
 }
 
-void routing_rules_init(struct routing_rules *rules, const struct routing_query *q, struct standing *standings) {
-  static const struct request_facts no_facts;
-  *rules = (struct routing_rules){.q = q,
-                                  .wish = q->preferences ? q->preferences : &PREFERENCES_NONE,
-                                  .house = q->house ? q->house : &PREFERENCES_NONE,
-                                  .facts = q->facts ? q->facts : &no_facts,
-                                  .standings = standings,
-                                  .variant = {q->only_free, q->priority_tier, q->flex_tier, SORT_NONE}};
-  const struct preferences *p = rules->wish;
-  rules->deny = p->deny_collection || rules->house->deny_collection;
-  rules->zdr = p->zdr || rules->house->zdr;
-  rules->prices = p->max_prompt != PRICE_UNSET || p->max_completion != PRICE_UNSET || p->max_request != PRICE_UNSET ||
-                  p->max_image != PRICE_UNSET || p->max_audio != PRICE_UNSET;
-  rules->plain_only = list_is_plain(&p->only);
-  rules->plain_house_only = list_is_plain(&rules->house->only);
-  if (!p->require_parameters) return;
-  rules->parameters = rules->facts->parameters;
-  for (unsigned i = 0; i < sizeof alternatives / sizeof *alternatives; i++) {
-    if (rules->parameters & alternatives[i]) rules->either[i] = alternatives[i];
-    rules->parameters &= ~alternatives[i];
-  }
+// What the traits of an endpoint must not be.
+static void refuse_traits(struct routing_rules *rules) {
+  const struct preferences *wish = rules->wish, *house = rules->house;
+  uint64_t *by = rules->refused_by;
+  if (wish->deny_collection || house->deny_collection) by[ROUTING_FILTER_TRAINING] = TRAIT(MAY_TRAIN);
+  if (wish->zdr || house->zdr) by[ROUTING_FILTER_ZDR] = TRAIT(MAY_KEEP);
+  if (wish->quantizations) by[ROUTING_FILTER_QUANTIZATION] = TRAITS(QUANTIZATION, (uint16_t)~wish->quantizations);
+  by[ROUTING_FILTER_INPUT_MODALITY] = TRAITS(LACKS_INPUT, rules->facts->input_modalities);
+  by[ROUTING_FILTER_OUTPUT_MODALITY] = TRAITS(LACKS_OUTPUT, rules->facts->output_modalities);
+  for (unsigned i = 0; i < ROUTING_FILTER_COUNT; i++) rules->refused |= by[i];
+  if (wish->max_request != PRICE_UNSET || wish->max_image != PRICE_UNSET || wish->max_audio != PRICE_UNSET)
+    rules->refused |= TRAIT(RARE_PRICES);  // they are looked at
+}
+
+// What the variants of a model's name change.
+static void apply_variant(struct routing_rules *rules, bool only_free, bool priority_tier, bool flex_tier) {
+  uint64_t tiers = (priority_tier ? 0 : TRAIT(PRIORITY)) | (flex_tier ? 0 : TRAIT(FLEX));
+  rules->refused = (rules->refused & ~(TRAIT(PRIORITY) | TRAIT(FLEX))) | tiers;
+  rules->refused_by[ROUTING_FILTER_TIER] = tiers;
+  rules->price_max = only_free ? 0 : INFINITY;
 }
 
 void routing_rules_vary(struct routing_rules *rules, unsigned model) {
   const struct routing_query *q = rules->q;
   if (!q->variants) return;
   const struct routing_variant *v = &q->variants[model];
-  rules->variant = (struct routing_variant){.only_free = q->only_free || v->only_free,
-                                            .priority_tier = q->priority_tier || v->priority_tier,
-                                            .flex_tier = q->flex_tier || v->flex_tier};
+  apply_variant(rules, q->only_free || v->only_free, q->priority_tier || v->priority_tier,
+                q->flex_tier || v->flex_tier);
+}
+
+static price_femto price_max(price_femto wish) {
+  return wish == PRICE_UNSET ? INT64_MAX : wish;  // a price not given, PRICE_UNSET, is below all
+}
+
+static uint32_t tokens(uint64_t count) {
+  return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
+}
+
+void routing_rules_init(struct routing_rules *rules, const struct routing_query *q, struct standing *standings) {
+  static const struct request_facts no_facts;
+  const struct preferences *wish = q->preferences ? q->preferences : &PREFERENCES_NONE;
+  const struct preferences *house = q->house ? q->house : &PREFERENCES_NONE;
+  const struct request_facts *facts = q->facts ? q->facts : &no_facts;
+  *rules = (struct routing_rules){
+      .q = q,
+      .wish = wish,
+      .house = house,
+      .facts = facts,
+      .standings = standings,
+      .needed = wish->require_parameters ? parameters_needed(facts->parameters) : 0,
+      .tools = facts->tools ? NAME_BIT(tools) : 0,
+      .prompt_tokens_least = tokens(facts->prompt_tokens_least),
+      .prompt_tokens = tokens(facts->prompt_tokens),
+      .completion_tokens = tokens(facts->max_tokens),
+      .prompt_price_max = price_max(wish->max_prompt),
+      .completion_price_max = price_max(wish->max_completion),
+      .plain_only = list_is_plain(&wish->only),
+      .plain_house_only = list_is_plain(&house->only),
+  };
+  refuse_traits(rules);
+  apply_variant(rules, q->only_free, q->priority_tier, q->flex_tier);
 }
 
 // --- providers ---
 
-// Whether a list names the provider as a whole, and whether it names single offers of it. `plain`: there is none of
-// these in it.
-static bool list_names(const struct str_list *list, const struct provider *p, bool plain, bool *pins) {
+// Whether a list names the provider as a whole, and where it first names a single offer of it. `plain`: there is none
+// of these in it.
+static bool list_names(const struct str_list *list, const struct provider *p, bool plain, uint16_t *pin) {
   struct str sub;
   bool named = false;
+  *pin = RANK_NONE;
   if (plain) return provider_slug_listed(list, p);
   for (size_t i = 0; i < list->count; i++) {
     enum slug_match match = provider_slug_match(list->items[i], p, &sub);
     if (match == SLUG_BASE) named = true;
-    if (match == SLUG_PINNED) *pins = true;
+    if (match == SLUG_PINNED && i < *pin) *pin = (uint16_t)i;
   }
   return named;
 }
 
 static void standing_ranks(const struct str_list *order, const struct provider *p, struct standing *s) {
   struct str sub;
+  s->rank = s->order_pin = RANK_NONE;
   for (size_t i = 0; i < order->count && i < RANK_NONE; i++) {
     enum slug_match match = provider_slug_match(order->items[i], p, &sub);
-    if (match == SLUG_PINNED) s->order_pins = true;
+    if (match == SLUG_PINNED && s->order_pin == RANK_NONE) s->order_pin = (uint16_t)i;
     if (match == SLUG_BASE && s->rank == RANK_NONE) s->rank = (uint16_t)i;
   }
 }
@@ -121,109 +149,83 @@ static void standing_health(const struct routing_query *q, const struct provider
 const struct standing *routing_standing_find(struct routing_rules *rules, const struct provider *p) {
   struct standing *s = &rules->standings[p->index];
   const struct preferences *wish = rules->wish, *house = rules->house;
-  *s = (struct standing){.known = true, .rank = RANK_NONE};
-  s->in_only = !wish->only.count || list_names(&wish->only, p, rules->plain_only, &s->only_pins);
-  s->in_house_only = !house->only.count || list_names(&house->only, p, rules->plain_house_only, &s->house_only_pins);
-  s->ignored = list_names(&wish->ignore, p, false, &s->ignore_pins);
-  if (list_names(&house->ignore, p, false, &s->ignore_pins)) s->ignored = true;
+  *s = (struct standing){.known = true};
+  s->in_only = list_names(&wish->only, p, rules->plain_only, &s->only_pin) || !wish->only.count;
+  s->in_house_only = list_names(&house->only, p, rules->plain_house_only, &s->house_only_pin) || !house->only.count;
+  s->ignored = list_names(&wish->ignore, p, false, &s->ignore_pin);
+  if (list_names(&house->ignore, p, false, &s->house_ignore_pin)) s->ignored = true;
   standing_ranks(&wish->order, p, s);
+  s->open = s->in_only && s->in_house_only && !s->ignored && (s->ignore_pin & s->house_ignore_pin) == RANK_NONE;
   if (rules->q->health) standing_health(rules->q, p, s);
   return s;
 }
 
 // --- lists ---
 
-// The first place in the list where exactly this endpoint is named; RANK_NONE: it is not.
-static uint16_t pinned_at(const struct str_list *list, const struct endpoint *e) {
+// The first place in the list, none of them before `from`, where exactly this endpoint is named; RANK_NONE: it is not.
+static uint16_t pinned_at(const struct str_list *list, uint16_t from, const struct endpoint *e) {
   struct str sub;
-  for (size_t i = 0; i < list->count && i < RANK_NONE; i++) {
+  for (size_t i = from; i < list->count && i < RANK_NONE; i++) {
     if (provider_slug_match(list->items[i], e->provider, &sub) == SLUG_PINNED && provider_slug_is(sub, e))
       return (uint16_t)i;
   }
   return RANK_NONE;
 }
 
-static bool pinned(bool any, const struct str_list *list, const struct endpoint *e) {
-  return any && pinned_at(list, e) != RANK_NONE;
+static bool pinned(const struct str_list *list, uint16_t from, const struct endpoint *e) {
+  return from != RANK_NONE && pinned_at(list, from, e) != RANK_NONE;
 }
 
 // A tier's endpoint counts as one of its provider's when the request asks for the tier; else only its full slug names
 // it.
-static bool tier_asked(const struct routing_variant *v, const struct endpoint *e) {
-  switch ((enum service_tier)e->facts.tier) {
-    case TIER_PRIORITY: return v->priority_tier;
-    case TIER_FLEX: return v->flex_tier;
-    default: return true;
-  }
+static bool is_plain(const struct routing_rules *rules, const struct endpoint *e) {
+  return !(e->facts.traits & rules->refused_by[ROUTING_FILTER_TIER]);
 }
 
-static enum routing_filter lists_filter(struct routing_rules *rules, const struct endpoint *e, uint16_t *rank) {
+uint16_t routing_order_place(const struct routing_rules *rules, const struct standing *s, const struct endpoint *e) {
+  uint16_t place = is_plain(rules, e) ? s->rank : RANK_NONE;
+  if (s->order_pin >= place) return place;
+  uint16_t own = pinned_at(&rules->wish->order, s->order_pin, e);
+  return own < place ? own : place;
+}
+
+static enum routing_filter lists_filter(const struct routing_rules *rules, const struct standing *s,
+                                        const struct endpoint *e) {
   const struct preferences *wish = rules->wish, *house = rules->house;
-  const struct standing *s = routing_standing(rules, e->provider);
-  bool plain = tier_asked(&rules->variant, e);
-  *rank = plain ? s->rank : RANK_NONE;
-  if (s->order_pins) {
-    uint16_t at = pinned_at(&wish->order, e);
-    if (at < *rank) *rank = at;
-  }
-  bool only = pinned(s->only_pins, &wish->only, e);
-  bool house_only = pinned(s->house_only_pins, &house->only, e);
-  if (!plain && !only && !house_only && *rank == RANK_NONE) return ROUTING_FILTER_TIER;
+  bool plain = is_plain(rules, e);
+  if (s->open && plain) return ROUTING_FILTER_NONE;
+  bool only = pinned(&wish->only, s->only_pin, e), house_only = pinned(&house->only, s->house_only_pin, e);
+  if (!plain && !only && !house_only && routing_order_place(rules, s, e) == RANK_NONE) return ROUTING_FILTER_TIER;
   // From here on a tier's endpoint that was named stands for itself.
   if (!only && !s->in_only) return ROUTING_FILTER_PROVIDERS;
   if (!house_only && !s->in_house_only) return ROUTING_FILTER_PROVIDERS;
   if (s->ignored && plain) return ROUTING_FILTER_PROVIDERS;
-  if (pinned(s->ignore_pins, &wish->ignore, e) || pinned(s->ignore_pins, &house->ignore, e))
+  if (pinned(&wish->ignore, s->ignore_pin, e) || pinned(&house->ignore, s->house_ignore_pin, e))
     return ROUTING_FILTER_PROVIDERS;
   return ROUTING_FILTER_NONE;
 }
 
 // --- the rest ---
 
-static bool above(price_femto price, price_femto max) {
-  return max != PRICE_UNSET && price > max;  // a price not given, PRICE_UNSET, is below all
+static bool too_dear(const struct preferences *wish, const struct pricing *at) {
+  return at->prompt > price_max(wish->max_prompt) || at->completion > price_max(wish->max_completion) ||
+         at->request > price_max(wish->max_request) || at->image > price_max(wish->max_image) ||
+         at->audio > price_max(wish->max_audio);
 }
 
-static bool too_dear(const struct preferences *p, const struct pricing *at) {
-  return above(at->prompt, p->max_prompt) || above(at->completion, p->max_completion) ||
-         above(at->request, p->max_request) || above(at->image, p->max_image) || above(at->audio, p->max_audio);
-}
-
-static bool too_long(uint64_t tokens, const struct endpoint *e) {
-  return (e->context_length && tokens > e->context_length) || (e->max_prompt_tokens && tokens > e->max_prompt_tokens);
-}
-
-static bool lacks(uint32_t needed, uint32_t known) {
-  return known && (needed & ~known);
-}
-
-static bool knows_members(const struct routing_rules *rules, uint32_t known) {
-  if (!known) return true;
-  for (unsigned i = 0; i < sizeof rules->either / sizeof *rules->either; i++)
-    if (rules->either[i] && !(rules->either[i] & known)) return false;
-  return !(rules->parameters & ~known);
-}
-
-enum routing_filter routing_filter_of(struct routing_rules *rules, const struct endpoint *e, uint16_t *rank) {
+enum routing_filter routing_filter_find(const struct routing_rules *rules, const struct standing *s,
+                                        const struct endpoint *e) {
   const struct endpoint_facts *f = &e->facts;
-  const struct request_facts *r = rules->facts;
-  enum routing_filter by_lists = lists_filter(rules, e, rank);
+  const uint64_t *by = rules->refused_by;
+  enum routing_filter by_lists = lists_filter(rules, s, e);
   if (by_lists != ROUTING_FILTER_NONE) return by_lists;
-  if (rules->deny && (f->data == DATA_TRAINS || f->data == DATA_UNKNOWN)) return ROUTING_FILTER_TRAINING;
-  if (rules->zdr && f->data != DATA_NOTHING) return ROUTING_FILTER_ZDR;
-  if (rules->wish->quantizations && !(rules->wish->quantizations >> f->quantization & 1))
-    return ROUTING_FILTER_QUANTIZATION;
-  if (rules->prices && too_dear(rules->wish, &e->pricing)) return ROUTING_FILTER_MAX_PRICE;
-  if (rules->variant.only_free && f->price > 0) return ROUTING_FILTER_FREE;
-  if (too_long(r->prompt_tokens_least, e)) return ROUTING_FILTER_CONTEXT;
-  if (lacks(r->input_modalities, f->input_modalities)) return ROUTING_FILTER_INPUT_MODALITY;
-  if (lacks(r->output_modalities, f->output_modalities)) return ROUTING_FILTER_OUTPUT_MODALITY;
-  if (!f->parameters_shipped && !knows_members(rules, f->parameters)) return ROUTING_FILTER_PARAMETERS;
-  return ROUTING_FILTER_NONE;
-}
-
-bool routing_unfit(const struct routing_rules *rules, const struct endpoint *e) {
-  return (rules->facts->tools && lacks(NAME_BIT(tools), e->facts.parameters)) ||
-         (e->facts.parameters_shipped && !knows_members(rules, e->facts.parameters)) ||
-         too_long(rules->facts->prompt_tokens, e);
+  if (f->traits & by[ROUTING_FILTER_TRAINING]) return ROUTING_FILTER_TRAINING;
+  if (f->traits & by[ROUTING_FILTER_ZDR]) return ROUTING_FILTER_ZDR;
+  if (f->traits & by[ROUTING_FILTER_QUANTIZATION]) return ROUTING_FILTER_QUANTIZATION;
+  if (too_dear(rules->wish, &e->pricing)) return ROUTING_FILTER_MAX_PRICE;
+  if (f->price > rules->price_max) return ROUTING_FILTER_FREE;
+  if (rules->prompt_tokens_least > f->prompt_tokens_max) return ROUTING_FILTER_CONTEXT;
+  if (f->traits & by[ROUTING_FILTER_INPUT_MODALITY]) return ROUTING_FILTER_INPUT_MODALITY;
+  if (f->traits & by[ROUTING_FILTER_OUTPUT_MODALITY]) return ROUTING_FILTER_OUTPUT_MODALITY;
+  return f->lacks & rules->needed ? ROUTING_FILTER_PARAMETERS : ROUTING_FILTER_NONE;
 }

@@ -1,5 +1,6 @@
 // Nanoseconds to decide where a request goes, with all filters set and real health records, some of them benched:
-//   cmake --build --preset release --target micro_routing && build/release/tests/bench/micro_routing [DECISIONS]
+//   cmake --build --preset release --target micro_routing && build/release/tests/bench/micro_routing [DECISIONS [ROW]]
+// ROW is part of a row's name as printed: "20 endpoints".
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -9,7 +10,7 @@
 #include "llm/names.h"
 #include "policy/routing.h"
 
-enum { PROVIDERS = 20, MODELS = 5, ENDPOINTS = 1000, NOW_MS = 10000000 };
+enum { PROVIDERS = 20, MODELS = 5, ENDPOINTS = 1000, NOW_MS = 10000000, ROW_NAME = 64 };
 
 static struct provider providers[PROVIDERS];
 static struct endpoint endpoints[ENDPOINTS];
@@ -19,6 +20,8 @@ static struct health_record *records[ENDPOINTS], *provider_records[PROVIDERS], *
     **keys[PROVIDERS];
 static struct health_index health_index = {records, provider_records, keys};
 static char names[PROVIDERS][32];
+static const char *wanted = "";  // part of the names of the rows to measure
+static size_t rounds = 20000;
 
 static uint64_t nanoseconds(void) {
   struct timespec t;
@@ -40,7 +43,7 @@ static struct health_record *record(struct health *h, enum health_kind kind, con
 
 // One in 16 endpoints fails and is benched, the others have figures; so is one provider of 16.
 static void note(struct health_record *r, unsigned n) {
-  for (unsigned i = 0; i < 20; i++) {
+  for (unsigned i = 0; i < 3; i++) {
     uint64_t at = NOW_MS - 2000 + i * 100;
     struct health_pass pass;
     check(health_admit(r, at, &pass) || n % 16 == 5);
@@ -75,8 +78,8 @@ static void world_make(struct health *h, unsigned endpoint_count, unsigned model
                            .index = i};
     e->pricing.prompt = (price_femto)(1 + i * 37 % 90) * 1000000000;
     e->pricing.completion = (price_femto)(2 + i * 53 % 90) * 1000000000;
-    endpoint_facts_fill(e, &(struct facts_source){.parameters = NAME_BIT(max_tokens) | NAME_BIT(temperature) |
-                                                                NAME_BIT(top_p) | NAME_BIT(tools)});
+    e->parameters = NAME_BIT(max_tokens) | NAME_BIT(temperature) | NAME_BIT(top_p) | NAME_BIT(tools);
+    endpoint_facts_fill(e);
     if (!m->endpoint_count++) m->endpoints = e;
     records[i] = record(h, HEALTH_ENDPOINT, "endpoint", i);
     note(records[i], i);
@@ -89,7 +92,15 @@ static int ascending(const void *a, const void *b) {
   return left < right ? -1 : left > right;
 }
 
-static void measure(const char *name, struct routing_query *q, unsigned endpoint_count, size_t rounds) {
+static void row_name(char name[static ROW_NAME], unsigned endpoint_count, unsigned model_count, const char *how) {
+  snprintf(name, ROW_NAME, "%4u endpoints of %u model%s %s", endpoint_count, model_count,
+           model_count == 1 ? ", " : "s,", how);
+}
+
+static void measure(const char *how, struct routing_query *q, unsigned endpoint_count) {
+  char name[ROW_NAME];
+  row_name(name, endpoint_count, q->model_count, how);
+  if (!strstr(name, wanted)) return;
   uint64_t *took = calloc(rounds, sizeof *took);
   struct arena arena = {0};
   struct routing result;
@@ -104,14 +115,13 @@ static void measure(const char *name, struct routing_query *q, unsigned endpoint
   unsigned stay = result.count + result.removed[ROUTING_FILTER_PLACES];
   check(result.count > 0);
   qsort(took, rounds, sizeof *took, ascending);
-  printf("routing, %4u endpoints of %u model%s %-12s %4u stay %8llu ns p50 %8llu ns p99\n", endpoint_count,
-         q->model_count, q->model_count == 1 ? ", " : "s,", name, stay, (unsigned long long)took[rounds / 2],
+  printf("routing, %-42s %4u stay %8llu ns p50 %8llu ns p99\n", name, stay, (unsigned long long)took[rounds / 2],
          (unsigned long long)took[rounds * 99 / 100]);
   free(took);
   arena_free(&arena);
 }
 
-static void measure_world(unsigned endpoint_count, unsigned model_count, size_t rounds) {
+static void measure_world(unsigned endpoint_count, unsigned model_count) {
   struct health *h = health_new();
   check(h);
   memset(models, 0, sizeof models);
@@ -142,19 +152,20 @@ static void measure_world(unsigned endpoint_count, unsigned model_count, size_t 
                             .health = &health_index,
                             .now_ms = NOW_MS,
                             .max = 16};
-  measure("by draw", &q, endpoint_count, rounds);
+  measure("by draw", &q, endpoint_count);
   wish.sort = SORT_THROUGHPUT;
-  measure("by figure", &q, endpoint_count, rounds);
+  measure("by figure", &q, endpoint_count);
   wish.max_latency = (struct cutoffs){true, {[CUTOFF_P90] = 1}};
-  measure("with cutoffs", &q, endpoint_count, rounds);
+  measure("with cutoffs", &q, endpoint_count);
   health_free(h);
 }
 
 int main(int argc, char **argv) {
-  size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000;
+  if (argc > 1) rounds = strtoul(argv[1], NULL, 10);
+  if (argc > 2) wanted = argv[2];
   check(rounds > 0);
-  measure_world(20, 1, rounds);
-  measure_world(1000, 1, rounds);
-  measure_world(1000, MODELS, rounds);
+  measure_world(20, 1);
+  measure_world(1000, 1);
+  measure_world(1000, MODELS);
   return 0;
 }

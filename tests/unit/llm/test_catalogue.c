@@ -9,8 +9,7 @@
 // cmocka wants the four above first.
 #include <cmocka.h>
 
-#include "llm/names.h"
-#include "llm/preferences.h"
+#include "llm/endpoint_facts.h"
 #include "llm/shipped.h"
 #include "provider/table.h"
 
@@ -214,24 +213,24 @@ static void test_facts(void **state) {
   f->config.model_count = 2;
   assert_true(build(f));
   const struct endpoint *e = catalogue_find(&f->catalogue, STR("openai/gpt-4o-mini"))->endpoints;
-  assert_int_equal(e[0].facts.data, DATA_TRAINS);
-  assert_int_equal(e[0].facts.tier, TIER_PRIORITY);
-  assert_true(e[0].facts.parameters & NAME_BIT(tools));
-  assert_true(e[0].facts.input_modalities & MODALITY_BIT(image));
-  assert_int_equal(e[0].facts.output_modalities, MODALITY_BIT(text));
+  assert_true(e[0].facts.traits & TRAIT(MAY_TRAIN));
+  assert_true(e[0].facts.traits & TRAIT(PRIORITY));
+  assert_true(e[0].parameters & NAME_BIT(tools));
+  assert_true(e[0].input_modalities & MODALITY_BIT(image));
+  assert_int_equal(e[0].output_modalities, MODALITY_BIT(text));
   assert_true(e[0].facts.price > 2.6e-7 && e[0].facts.price < 2.7e-7);  // (3 x 0.15 + 0.6) / 4 for a million
-  assert_int_equal(e[1].facts.data, DATA_NOTHING);
-  assert_int_equal(e[1].facts.parameters, 0);  // only guessed
+  assert_false(e[1].facts.traits & (TRAIT(MAY_TRAIN) | TRAIT(MAY_KEEP)));
+  assert_int_equal(e[1].parameters, 0);  // only guessed
   assert_true(e[1].supported_parameters.count > 0);
-  assert_true(e[1].facts.input_modalities & MODALITY_BIT(image));  // the model is known
+  assert_true(e[1].input_modalities & MODALITY_BIT(image));  // the model is known
   assert_true(str_eq(e[1].tag, STR("eu")));
   e = catalogue_find(&f->catalogue, STR("own/y"))->endpoints;
-  assert_int_equal(e->facts.parameters, NAME_BIT(tools));
-  assert_int_equal(e->facts.input_modalities, MODALITY_BIT(text) | MODALITY_BIT(audio));
-  assert_int_equal(e->facts.output_modalities, 0);
-  assert_int_equal(e->facts.quantization, QUANTIZATION_fp8);
+  assert_int_equal(e->parameters, NAME_BIT(tools));
+  assert_int_equal(e->input_modalities, MODALITY_BIT(text) | MODALITY_BIT(audio));
+  assert_int_equal(e->output_modalities, 0);
+  assert_true(e->facts.traits & TRAIT_OF_QUANTIZATION(fp8));
   assert_true(str_eq(e->tag, STR("fp8")));
-  assert_int_equal(catalogue_find(&f->catalogue, STR("demo/echo"))->endpoints->facts.data, DATA_NOTHING);
+  assert_false(catalogue_find(&f->catalogue, STR("demo/echo"))->endpoints->facts.traits & TRAIT(MAY_KEEP));
   assert_int_equal(catalogue_provider(&f->catalogue, STR("openai"))->data, DATA_STORES);
 }
 

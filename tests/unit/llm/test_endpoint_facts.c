@@ -8,7 +8,6 @@
 // cmocka wants the three above first
 #include <cmocka.h>
 
-#include "llm/names.h"
 #include "llm/shipped.h"
 
 static void test_bits_are_the_catalogues(void **state) {
@@ -76,27 +75,62 @@ static void test_fill(void **state) {
                        .pricing = PRICING_UNSET,
                        .region = STR("us-east5"),
                        .quantization = STR("FP8"),
-                       .max_completion_tokens = 5};
-  struct facts_source source = {.parameters = 3, .input_modalities = 4, .output_modalities = 5};
-  endpoint_facts_fill(&e, &source);
+                       .max_completion_tokens = 5,
+                       .input_modalities = MODALITY_BIT(text),
+                       .parameters = NAME_BIT(tools)};
+  e.pricing.prompt = 7;
+  endpoint_facts_fill(&e);
   assert_true(str_eq(e.tag, STR("us-east5")));
-  assert_int_equal(e.facts.parameters, 3);
-  assert_int_equal(e.facts.input_modalities, 4);
-  assert_int_equal(e.facts.output_modalities, 5);
-  assert_int_equal(e.facts.quantization, QUANTIZATION_fp8);
-  assert_int_equal(e.facts.data, DATA_STORES);
-  assert_int_equal(e.facts.tier, TIER_STANDARD);
+  uint64_t lacks_input = TRAITS(LACKS_INPUT, ((1u << NAMES_MODALITY_COUNT) - 1) & ~MODALITY_BIT(text));
+  assert_true(e.facts.traits == (TRAIT_OF_QUANTIZATION(fp8) | TRAIT(MAY_KEEP) | lacks_input));
+  assert_int_equal(e.facts.lacks, parameters_lacking(NAME_BIT(tools)));
+  assert_int_equal(e.facts.may_lack, 0);
+  assert_int_equal(e.facts.prompt_price, 7);
+  assert_true(e.facts.completion_price == PRICE_UNSET);
+  assert_int_equal(e.facts.prompt_tokens_max, UINT32_MAX);
+  assert_int_equal(e.facts.completion_tokens_max, 5);
   e.region = e.tag = (struct str){0};
   e.data_policy = STR("nobody knows");
-  endpoint_facts_fill(&e, &source);
+  e.input_modalities = 0;
+  e.parameters_shipped = true;
+  e.max_prompt_tokens = 400;
+  e.context_length = (uint64_t)1 << 40;
+  e.pricing.image = 0;
+  endpoint_facts_fill(&e);
   assert_true(str_eq(e.tag, STR("FP8")));
-  assert_int_equal(e.facts.data, DATA_UNKNOWN);
+  assert_true(e.facts.traits == (TRAIT_OF_QUANTIZATION(fp8) | TRAIT(MAY_KEEP) | TRAIT(MAY_TRAIN) | TRAIT(RARE_PRICES)));
+  assert_int_equal(e.facts.lacks, 0);
+  assert_int_equal(e.facts.may_lack, parameters_lacking(NAME_BIT(tools)));
+  assert_int_equal(e.facts.prompt_tokens_max, 400);
   e.tag = STR("Flex");
   e.quantization = STR("awq");
-  endpoint_facts_fill(&e, &source);
+  e.data_policy = STR("zdr");
+  e.max_prompt_tokens = 0;
+  endpoint_facts_fill(&e);
   assert_true(str_eq(e.tag, STR("Flex")));
-  assert_int_equal(e.facts.tier, TIER_FLEX);
-  assert_int_equal(e.facts.quantization, QUANTIZATION_unknown);
+  assert_true(e.facts.traits == (TRAIT_OF_QUANTIZATION(unknown) | TRAIT(FLEX) | TRAIT(RARE_PRICES)));
+  assert_int_equal(e.facts.prompt_tokens_max, UINT32_MAX);  // so many that it does not matter
+}
+
+static void test_parameters(void **state) {
+  (void)state;
+  static const struct {
+    uint32_t sent, known;
+    bool lacking;
+  } cases[] = {
+      {0, NAME_BIT(tools), false},
+      {NAME_BIT(tools), 0, false},  // nothing is known
+      {NAME_BIT(tools), NAME_BIT(tools), false},
+      {NAME_BIT(tools) | NAME_BIT(seed), NAME_BIT(tools), true},
+      {NAME_BIT(max_tokens), NAME_BIT(max_completion_tokens), false},
+      {NAME_BIT(max_completion_tokens), NAME_BIT(max_tokens), false},
+      {NAME_BIT(max_tokens), NAME_BIT(tools), true},
+      {NAME_BIT(reasoning_effort) | NAME_BIT(response_format), NAME_BIT(include_reasoning), true},
+      {NAME_BIT(reasoning_effort) | NAME_BIT(structured_outputs),
+       NAME_BIT(include_reasoning) | NAME_BIT(response_format), false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    assert_int_equal((parameters_needed(cases[i].sent) & parameters_lacking(cases[i].known)) != 0, cases[i].lacking);
 }
 
 int main(void) {
@@ -105,6 +139,7 @@ int main(void) {
       cmocka_unit_test(test_policies),
       cmocka_unit_test(test_price),
       cmocka_unit_test(test_fill),
+      cmocka_unit_test(test_parameters),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,23 +20,13 @@ uint64_t health_benched_until(const struct health_record *r, uint64_t now_ms) {
   (void)now_ms;
   return r->until;
 }
-bool health_latency_ms(const struct health_record *r, uint64_t now_ms, double out[HEALTH_PERCENTILES]) {
+double health_latency_ms(const struct health_record *r, enum health_percentile p, uint64_t now_ms) {
   (void)now_ms;
-  memcpy(out, r->latency, sizeof r->latency);
-  return r->latency[0] > 0;
+  return r->latency[p];
 }
-bool health_throughput(const struct health_record *r, uint64_t now_ms, double out[HEALTH_PERCENTILES]) {
+double health_throughput(const struct health_record *r, enum health_percentile p, uint64_t now_ms) {
   (void)now_ms;
-  memcpy(out, r->throughput, sizeof r->throughput);
-  return r->throughput[0] > 0;
-}
-double health_latency_p50(const struct health_record *r, uint64_t now_ms) {
-  (void)now_ms;
-  return r->latency[0];
-}
-double health_throughput_p50(const struct health_record *r, uint64_t now_ms) {
-  (void)now_ms;
-  return r->throughput[0];
+  return r->throughput[p];
 }
 
 enum { WORLD_PROVIDERS = 64, WORLD_ENDPOINTS = 1100, WORLD_MODELS = 4 };
@@ -108,18 +98,14 @@ static inline struct endpoint *world_endpoint(struct world *w, const char *provi
                          .pricing = PRICING_UNSET,
                          .index = (uint32_t)w->catalogue.endpoint_count++};
   e->pricing.prompt = e->pricing.completion = (price_femto)usd * 1000000000;
-  e->facts.quantization = QUANTIZATION_unknown;
-  e->facts.price = endpoint_price(&e->pricing);
+  endpoint_facts_fill(e);
   m->endpoint_count++;
   return e;
 }
 
-// After tag, region, quantization, data_policy or prices were set.
-static inline void world_refill(struct endpoint *e) {
-  struct facts_source source = {.parameters = e->facts.parameters,
-                                .input_modalities = e->facts.input_modalities,
-                                .output_modalities = e->facts.output_modalities};
-  endpoint_facts_fill(e, &source);
+// After anything about endpoints was set.
+static inline void world_refill(struct world *w) {
+  for (size_t i = 0; i < w->catalogue.endpoint_count; i++) endpoint_facts_fill(&w->endpoints[i]);
 }
 
 static inline void world_free(struct world *w) {

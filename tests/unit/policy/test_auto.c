@@ -9,6 +9,8 @@
 // cmocka wants the three above first
 #include <cmocka.h>
 
+#include "llm/endpoint_facts.h"
+
 enum { MODELS = 20, MANY = 400 };
 static struct provider provider, other, demo;
 static struct endpoint endpoints[MANY];
@@ -30,18 +32,23 @@ static void world(unsigned count) {
     snprintf(ids[i], sizeof ids[i], "%c/m%02u", i < count / 2 ? 'a' : 'b', i);
     models[i] = (struct model){
         .id = str_from_cstr(ids[i]), .endpoints = &endpoints[i], .endpoint_count = 1, .created = 1700000000};
-    endpoints[i] = (struct endpoint){
-        .provider = &provider, .model = &models[i], .pricing = PRICING_UNSET, .facts = {.price = i + 1}};
+    endpoints[i] = (struct endpoint){.provider = &provider, .model = &models[i], .pricing = PRICING_UNSET};
+    endpoints[i].pricing.prompt = endpoints[i].pricing.completion = (i + 1) * (price_femto)1000000000;
   }
   catalogue = (struct catalogue){.models = models, .model_count = count, .providers = &provider, .provider_count = 3};
   facts = (struct request_facts){0};
   wish = (struct auto_wish){0};
   arena_free(&arena);
 }
+// After anything about endpoints was set.
+static void refill(void) {
+  for (size_t i = 0; i < catalogue.model_count; i++) endpoint_facts_fill(&endpoints[i]);
+}
 static unsigned number(const struct model *m) {
   return (unsigned)(m - models);
 }
 static unsigned pick(double difficulty) {
+  refill();
   if (!auto_choose(&catalogue, &wish, &facts, NULL, difficulty, NULL, &arena, &choice, &why))
     fail_msg("%.*s", STR_ARGS(why));
   assert_true(choice.count >= 1);
@@ -53,6 +60,7 @@ static struct str_list list(const struct str *items, size_t count) {
   return (struct str_list){items, count};
 }
 static void refused(const char *part) {
+  refill();
   assert_false(auto_choose(&catalogue, &wish, &facts, NULL, 0.5, NULL, &arena, &choice, &why));
   assert_int_equal(choice.count, 0);
   if (str_find(why, str_from_cstr(part), 0) == SIZE_MAX) fail_msg("%.*s", STR_ARGS(why));
@@ -210,24 +218,24 @@ static void test_what_the_request_needs(void **state) {
   facts.prompt_tokens_least = facts.prompt_tokens = 500000;
   refused("context");
   world(MODELS);
-  for (unsigned i = 0; i < MODELS; i++) endpoints[i].facts.parameters = i % 2 ? NAME_BIT(tools) : NAME_BIT(temperature);
+  for (unsigned i = 0; i < MODELS; i++) endpoints[i].parameters = i % 2 ? NAME_BIT(tools) : NAME_BIT(temperature);
   facts.tools = true;
   assert_int_equal(pick(0) % 2, 1);
   assert_int_equal(choice.pool, MODELS / 2);
   world(MODELS);
-  endpoints[3].facts.input_modalities = MODALITY_BIT(text) | MODALITY_BIT(image);
+  endpoints[3].input_modalities = MODALITY_BIT(text) | MODALITY_BIT(image);
   for (unsigned i = 0; i < MODELS; i++)
-    if (i != 3) endpoints[i].facts.input_modalities = MODALITY_BIT(text);
+    if (i != 3) endpoints[i].input_modalities = MODALITY_BIT(text);
   facts.input_modalities = MODALITY_BIT(image);
   assert_int_equal(pick(1), 3);
   assert_int_equal(choice.pool, 1);
   world(MODELS);  // what makes vectors or pictures is for no chat
-  for (unsigned i = 0; i < MODELS - 1; i++) endpoints[i].facts.output_modalities = MODALITY_BIT(embeddings);
-  endpoints[0].facts.output_modalities = MODALITY_BIT(text) | MODALITY_BIT(image);
+  for (unsigned i = 0; i < MODELS - 1; i++) endpoints[i].output_modalities = MODALITY_BIT(embeddings);
+  endpoints[0].output_modalities = MODALITY_BIT(text) | MODALITY_BIT(image);
   assert_int_equal(pick(0), 19);
   assert_int_equal(choice.pool, 1);
   facts.output_modalities = MODALITY_BIT(image);
-  for (unsigned i = 1; i < MODELS; i++) endpoints[i].facts.output_modalities = MODALITY_BIT(text);
+  for (unsigned i = 1; i < MODELS; i++) endpoints[i].output_modalities = MODALITY_BIT(text);
   assert_int_equal(pick(1), 0);
   world(MODELS);  // preferences
   struct preferences only = PREFERENCES_NONE;
@@ -257,13 +265,14 @@ static void test_demo_and_free(void **state) {
   assert_int_equal(choice.pool, 4);
   world(MODELS);
   models[0].id = STR("a/m:free");
-  endpoints[0].facts.price = 0;
+  endpoints[0].pricing = PRICING_UNSET;
   pick(0);
   assert_int_equal(choice.pool, MODELS - 1);
   const struct model *found[8];
   assert_int_equal(auto_free(&catalogue, &facts, 1, found, 8), 1);
   assert_ptr_equal(found[0], &models[0]);
-  for (unsigned i = 0; i < 10; i++) endpoints[i].facts.price = 0;
+  for (unsigned i = 0; i < 10; i++) endpoints[i].pricing = PRICING_UNSET;
+  refill();
   unsigned first[10] = {0};
   for (uint64_t seed = 0; seed < 1000; seed++) {
     assert_int_equal(auto_free(&catalogue, &facts, seed, found, 8), 8);

@@ -119,6 +119,13 @@ static void test_records_are_found_again(void **state) {
   health_free(NULL);
 }
 
+// All percentiles of one figure; false: there is none.
+static bool read_all(double (*read)(const struct health_record *, enum health_percentile, uint64_t),
+                     const struct health_record *r, uint64_t now, double out[HEALTH_PERCENTILES]) {
+  for (unsigned p = 0; p < HEALTH_PERCENTILES; p++) out[p] = read(r, (enum health_percentile)p, now);
+  return out[HEALTH_P50] > 0;
+}
+
 static void test_nothing_known_is_up(void **state) {
   (void)state;
   struct hand t = hand();
@@ -127,8 +134,8 @@ static void test_nothing_known_is_up(void **state) {
   assert_int_equal(state_of(&t), HEALTH_UP);
   assert_true(admit(&t));
   assert_true(admit(&t));
-  assert_false(health_latency_ms(t.r, t.now, out));
-  assert_true(health_latency_p50(t.r, t.now) == 0);
+  assert_false(read_all(health_latency_ms, t.r, t.now, out));
+  assert_true(health_latency_ms(t.r, HEALTH_P50, t.now) == 0);
   health_report(t.r, t.now, &report);
   assert_false(report.noted);
   assert_true(report.uptime_5m < 0);
@@ -478,7 +485,7 @@ static void test_the_clock_jumps(void **state) {
     double out[HEALTH_PERCENTILES];
     t.now += PUBLISH_MS;
     good(&t);
-    assert_true(health_latency_ms(t.r, t.now, out));
+    assert_true(read_all(health_latency_ms, t.r, t.now, out));
     assert_true(fabs(out[HEALTH_P50] - 100) <= 10);
     health_free(t.h);
   }
@@ -559,20 +566,20 @@ static void test_figures_age(void **state) {
   for (int n = 0; n < 100; n++) health_success(t.r, pass_of(&t), &(struct health_sample){t.now, 1000, 2000, 100});
   t.now += 4 * 60000;
   for (int n = 0; n < 100; n++) health_success(t.r, pass_of(&t), &(struct health_sample){t.now, 3000, 4000, 100});
-  assert_true(health_latency_ms(t.r, t.now, out));
+  assert_true(read_all(health_latency_ms, t.r, t.now, out));
   assert_true(fabs(out[HEALTH_P90] - 3000) < 300 && fabs(out[HEALTH_P50] - 1000) < 100);
   t.now += 2 * 60000;  // the first lot is out of the five minutes
   good(&t);
   t.now += PUBLISH_MS;
   good(&t);
-  assert_true(fabs(health_latency_p50(t.r, t.now) - 3000) < 300);
+  assert_true(fabs(health_latency_ms(t.r, HEALTH_P50, t.now) - 3000) < 300);
   t.now += 6 * 60000;  // nothing in five: of thirty
-  assert_true(health_latency_ms(t.r, t.now, out));
+  assert_true(read_all(health_latency_ms, t.r, t.now, out));
   assert_true(fabs(out[HEALTH_P50] - 3000) < 300 || fabs(out[HEALTH_P50] - 1000) < 100);
-  assert_true(health_throughput_p50(t.r, t.now) > 20);
+  assert_true(health_throughput(t.r, HEALTH_P50, t.now) > 20);
   t.now += 30 * 60000;
-  assert_false(health_latency_ms(t.r, t.now, out));
-  assert_true(health_latency_p50(t.r, t.now) == 0 && health_throughput_p50(t.r, t.now) == 0);
+  assert_false(read_all(health_latency_ms, t.r, t.now, out));
+  assert_true(health_latency_ms(t.r, HEALTH_P50, t.now) == 0 && health_throughput(t.r, HEALTH_P50, t.now) == 0);
   health_free(t.h);
 }
 
@@ -610,7 +617,7 @@ static void test_percentiles_against_exact_ones(void **state) {
     double got[HEALTH_PERCENTILES];
     for (int f = 0; f < 2; f++) {
       const double *exact = f ? throughput : latency;
-      assert_true(f ? health_throughput(t.r, t.now, got) : health_latency_ms(t.r, t.now, got));
+      assert_true(f ? read_all(health_throughput, t.r, t.now, got) : read_all(health_latency_ms, t.r, t.now, got));
       for (unsigned p = 0; p < HEALTH_PERCENTILES; p++) {
         // One sample more is in the latencies: its neighbour may be the one.
         size_t rank = (size_t)ceil(shares[p] * N), at = f ? N - rank : rank - 1;
@@ -633,7 +640,7 @@ static void test_a_million_samples_keep_the_shape(void **state) {
   t.now += PUBLISH_MS;
   good(&t);
   double got[HEALTH_PERCENTILES];
-  assert_true(health_latency_ms(t.r, t.now, got));
+  assert_true(read_all(health_latency_ms, t.r, t.now, got));
   assert_near(got[HEALTH_P75], 100);
   assert_near(got[HEALTH_P95], 5000);
   health_free(t.h);
@@ -759,8 +766,8 @@ static void *thread_main(void *context) {
     double out[HEALTH_PERCENTILES];
     enum health_state s = health_state(r, now);
     (void)s;
-    if (health_latency_ms(r, now, out)) assert(out[0] > 0);
-    health_throughput_p50(r, now);
+    if (read_all(health_latency_ms, r, now, out)) assert(out[0] > 0);
+    health_throughput(r, HEALTH_P50, now);
     struct health_pass pass;
     if (!health_admit(r, now, &pass)) continue;
     switch (rng.x >> 50 & 7) {
@@ -807,7 +814,7 @@ static void test_without_memory(void **state) {
       double out[HEALTH_PERCENTILES];
       struct health_report report;
       health_success(r, health_pass(r), &(struct health_sample){START, 10, 10, 10});
-      health_latency_ms(r, START, out);
+      read_all(health_latency_ms, r, START, out);
       health_failure(r, health_pass(r), FAULT_UPSTREAM_RATE, 0, START, 0);
       assert_int_equal(health_state(r, START), HEALTH_BENCHED);
       health_report(r, START, &report);

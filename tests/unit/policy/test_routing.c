@@ -19,6 +19,7 @@ static struct world w;
 // Asks, and compares the providers in order: "a b c"; then, explained, the same.
 static void expect(const char *providers) {
   char got[512] = "";
+  world_refill(&w);
   assert_true(routing_decide(&w.query, &w.arena, &w.result));
   for (unsigned i = 0; i < w.result.count; i++) {
     struct str id = w.result.candidates[i].endpoint->provider->id;
@@ -138,7 +139,6 @@ static void test_order_of_offers(void **state) {
     e->tag = str_from_cstr(rows[i].tag);
     e->region = str_from_cstr(rows[i].region);
     e->quantization = str_from_cstr(rows[i].quantization);
-    world_refill(e);
   }
   w.providers[1].name = STR("Google");
   w.wish.sort = SORT_PRICE;
@@ -168,11 +168,11 @@ static void test_order_of_offers(void **state) {
   w.providers[1].id = STR("b/x");
   w.wish.only = slugs("a/EU,b/x/fp8,c/eu");
   w.endpoints[1].quantization = STR("fp8");
-  expect("a b/x");
+  expect("a b/x/fp8");
   w.wish.only = slugs("b");
-  expect("b/x");
+  expect("b/x/fp8");
   w.wish.only = slugs("b/x");
-  expect("b/x");
+  expect("b/x/fp8");
 }
 
 static void test_tiers(void **state) {
@@ -180,8 +180,6 @@ static void test_tiers(void **state) {
   three();
   w.endpoints[0].tag = STR("Priority");
   w.endpoints[1].tag = STR("flex");
-  world_refill(&w.endpoints[0]);
-  world_refill(&w.endpoints[1]);
   expect("c");
   removed_by(ROUTING_FILTER_TIER, 2);
   w.wish.only = slugs("a,b");
@@ -224,8 +222,6 @@ static void test_variants(void **state) {
   struct endpoint *priority = world_endpoint(&w, "a", 4), *flex = world_endpoint(&w, "b", 1);
   priority->tag = STR("priority");
   flex->tag = STR("flex");
-  world_refill(priority);
-  world_refill(flex);
   world_endpoint(&w, "c", 0);
   world_model(&w, "m/two");
   world_endpoint(&w, "d", 3);
@@ -287,7 +283,6 @@ static void test_policies(void **state) {
     struct endpoint *e = world_endpoint(&w, names[i], i + 1);
     e->data_policy = str_from_cstr(policies[i]);
     if (i == 4) w.providers[4].data = DATA_STORES;
-    world_refill(e);
   }
   w.wish.sort = SORT_PRICE;
   expect("a b c d e f");
@@ -310,7 +305,6 @@ static void test_quantizations(void **state) {
   three();
   w.endpoints[0].quantization = STR("FP8");
   w.endpoints[1].quantization = STR("awq");
-  for (int i = 0; i < 3; i++) world_refill(&w.endpoints[i]);
   w.wish.quantizations = 1 << QUANTIZATION_fp8;
   expect("a/FP8");
   w.wish.quantizations |= 1 << QUANTIZATION_unknown;
@@ -334,14 +328,12 @@ static void test_prices(void **state) {
   expect("");
   assert_int_equal(w.result.last, ROUTING_FILTER_MAX_PRICE);
   w.endpoints[2].pricing = PRICING_UNSET;  // what has no price costs nothing
-  world_refill(&w.endpoints[2]);
   expect("c");
   w.wish.max_completion = PRICE_UNSET;
   w.query.only_free = true;
   expect("c");
   removed_by(ROUTING_FILTER_FREE, 2);
   w.endpoints[2].pricing.request = 1;
-  world_refill(&w.endpoints[2]);
   expect("");
   w.query.only_free = false;
   price_femto *const limits[] = {&w.wish.max_request, &w.wish.max_image, &w.wish.max_audio};
@@ -388,19 +380,19 @@ static void test_length(void **state) {
 static void test_abilities(void **state) {
   (void)state;
   three();
-  w.endpoints[0].facts.input_modalities = MODALITY_BIT(text);
-  w.endpoints[1].facts.input_modalities = MODALITY_BIT(text) | MODALITY_BIT(image);
+  w.endpoints[0].input_modalities = MODALITY_BIT(text);
+  w.endpoints[1].input_modalities = MODALITY_BIT(text) | MODALITY_BIT(image);
   w.facts.input_modalities = MODALITY_BIT(image);
   expect("b c");
   removed_by(ROUTING_FILTER_INPUT_MODALITY, 1);
   w.facts = (struct request_facts){.output_modalities = MODALITY_BIT(audio)};
-  w.endpoints[2].facts.output_modalities = MODALITY_BIT(text);
+  w.endpoints[2].output_modalities = MODALITY_BIT(text);
   expect("a b");
   removed_by(ROUTING_FILTER_OUTPUT_MODALITY, 1);
 
   three();
-  w.endpoints[0].facts.parameters = NAME_BIT(max_completion_tokens) | NAME_BIT(reasoning) | NAME_BIT(top_k);
-  w.endpoints[1].facts.parameters = NAME_BIT(max_tokens) | NAME_BIT(tools);
+  w.endpoints[0].parameters = NAME_BIT(max_completion_tokens) | NAME_BIT(reasoning) | NAME_BIT(top_k);
+  w.endpoints[1].parameters = NAME_BIT(max_tokens) | NAME_BIT(tools);
   w.facts.parameters = NAME_BIT(max_tokens);
   w.wish.require_parameters = true;
   expect("a b c");
@@ -443,10 +435,8 @@ static void test_sorts(void **state) {
   w.wish.sort = SORT_EXACTO;
   w.endpoints[0].quantization = STR("fp4");
   w.endpoints[1].quantization = STR("fp8");
-  for (int i = 0; i < 2; i++) world_refill(&w.endpoints[i]);
   struct endpoint *d = world_endpoint(&w, "d", 9);
   d->quantization = STR("bf16");
-  world_refill(d);
   for (int i = 0; i < 4; i++) w.records[i].throughput[0] = 10;
   expect("c d/bf16 b/fp8 a/fp4");
 }
@@ -470,9 +460,8 @@ static void test_models(void **state) {
   three();
   world_model(&w, "m/two");
   world_endpoint(&w, "d", 1);
-  world_endpoint(&w, "a", 2)->facts.quantization = QUANTIZATION_fp8;
+  world_endpoint(&w, "a", 2);
   w.endpoints[0].pricing.prompt = w.endpoints[0].pricing.completion = 5000000000;
-  world_refill(&w.endpoints[0]);
   expect("b c a d a");
   assert_int_equal(w.result.candidates[3].model, 1);
   w.records[1].state = HEALTH_BENCHED;
@@ -623,6 +612,8 @@ static void test_draw_follows_the_weights(void **state) {
     chi += off * off / expected;
   }
   assert_true(chi < 23.5);  // 4 degrees of freedom: p = 1e-4
+  w.query.explain = true;
+  assert_true(routing_decide(&w.query, &w.arena, &w.result));
   for (unsigned i = 0; i < w.result.count; i++) {
     unsigned at = w.result.candidates[i].endpoint->index;
     assert_true(fabs(w.result.candidates[i].weight - 1.0 / (prices[at] * prices[at]) / total) < 1e-12);
@@ -655,17 +646,18 @@ static void test_draw_of_free_ones(void **state) {
   (void)state;
   three();
   w.wish.sort = SORT_NONE;
-  for (int i = 1; i < 3; i++) {
-    w.endpoints[i].pricing.prompt = w.endpoints[i].pricing.completion = 0;
-    world_refill(&w.endpoints[i]);
-  }
+  for (int i = 1; i < 3; i++) w.endpoints[i].pricing.prompt = w.endpoints[i].pricing.completion = 0;
+  world_refill(&w);
   unsigned counts[3] = {0};
   drawn_first(counts, 10000);
   assert_int_equal(counts[0], 0);
   assert_true(counts[1] > 4700);
   assert_true(counts[2] > 4700);
   assert_ptr_equal(w.result.candidates[2].endpoint, &w.endpoints[0]);
+  w.query.explain = true;
+  assert_true(routing_decide(&w.query, &w.arena, &w.result));
   assert_true(w.result.candidates[0].weight == 0.5);
+  assert_true(w.result.candidates[2].weight == 0);
 }
 
 static void test_draw_stays_in_its_band(void **state) {
