@@ -423,7 +423,7 @@ static inline enum http_result lines_parse(struct parser *p) {
   if (result != HTTP_DONE) return result;
   result = p->is_request ? request_line_parse(p, line) : status_line_parse(p, line);
   while (result == HTTP_DONE) {
-    result = next_line(p, LIMIT_HEADER_LINE, &line);
+    result = next_line(p, p->is_request ? LIMIT_HEADER_LINE : SIZE_MAX, &line);
     if (result != HTTP_DONE) return result;
     if (line.len == 0) return head_finish(p);
     result = field_parse(p, line);

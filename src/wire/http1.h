@@ -45,7 +45,7 @@ struct http_refusal {
 };
 
 // Parses the head at the start of `bytes`. Leading empty lines are not skipped. Every str points into `bytes`.
-// `limit`: largest head in bytes (431 beyond). Fields over LIMIT_HEADERS or LIMIT_HEADER_LINE: 431.
+// `limit`: largest head in bytes (431 beyond). Fields over LIMIT_HEADERS, and a request's over LIMIT_HEADER_LINE: 431.
 // HTTP_MORE: no whole head yet, and nothing in it that can never become one: lines are judged as they come.
 enum http_result http_request_parse(struct str bytes, size_t limit, struct http_head *head,
                                     struct http_refusal *refusal);

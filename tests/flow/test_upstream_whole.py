@@ -122,6 +122,7 @@ ODD = {
 }
 FRAMED = {
     "until-close": raw(head("200 OK") + GOOD, then=CLOSE),
+    "long-field": raw(b"HTTP/1.1 200 OK\r\nX-Policy: " + b"y" * 60_000 + b"\r\nContent-Length: %d\r\n\r\n" % len(GOOD) + GOOD),
     "http10": raw(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + GOOD, then=CLOSE),
     "http10-length": raw(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(GOOD) + GOOD, then=CLOSE),
     "connection-close": whole(completion(), Connection="close", then=CLOSE),

@@ -380,6 +380,24 @@ static void test_limits(void **state) {
   buf_free(&text);
 }
 
+// A field of a response may be as long as its head.
+static void test_response_limits(void **state) {
+  (void)state;
+  struct buf text;
+  struct http_head head;
+  struct http_refusal refusal;
+  buf_init(&text, 1 << 20);
+  buf_lit(&text, "HTTP/1.1 200 OK\r\nX: ");
+  while (text.len < LIMIT_UPSTREAM_HEAD - 30) buf_char(&text, 'v');
+  buf_lit(&text, "\r\nContent-Length: 7\r\n\r\n");
+  assert_int_equal(http_response_parse(buf_view(&text), LIMIT_UPSTREAM_HEAD, &head, &refusal), HTTP_DONE);
+  assert_int_equal(head.content_length, 7);
+  assert_true(str_eq(http_field_get(&head, STR("content-length")), STR("7")));
+  assert_int_equal(http_response_parse(buf_view(&text), text.len - 1, &head, &refusal), HTTP_FAILED);
+  assert_string_equal(refusal.why, "The head is too large.");
+  buf_free(&text);
+}
+
 // Any single byte anywhere in a good head: never accepted with other framing, never a crash, and the same verdict cut.
 static void test_every_byte_everywhere(void **state) {
   (void)state;
@@ -430,6 +448,7 @@ int main(void) {
       cmocka_unit_test(test_field_values),
       cmocka_unit_test(test_responses),
       cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_response_limits),
       cmocka_unit_test(test_every_byte_everywhere),
       cmocka_unit_test(test_values_of_every_length),
   };
