@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/time.h"
 #include "gateway/account.h"
@@ -16,6 +15,7 @@
 #include "gateway/response.h"
 #include "gateway/sidecar.h"
 #include "provider/decode.h"
+#include "wire/retry_after.h"
 
 enum {
   ERROR_BODY_MAX = 64 * 1024,
@@ -91,48 +91,6 @@ static bool is_type(struct str content_type, struct str type) {
   return str_starts_nocase(content_type, type);
 }
 
-enum { WAIT_UNCLEAR_S = 60, WAIT_MAX_S = 86400 };
-
-// A moment written as HTTP does: "Mon, 23 Nov 2026 16:02:41 GMT". 0: it is none.
-static int64_t moment(struct str date) {
-  char text[32];
-  struct tm tm = {0};
-  snprintf(text, sizeof text, "%.*s", STR_ARGS(date));
-  const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-  return !end || *end ? 0 : (int64_t)timegm(&tm);
-}
-
-// Seconds until such a moment.
-static unsigned seconds_until(struct str date) {
-  int64_t then = moment(date), seconds = then - (int64_t)(time_unix_us() / 1000000);
-  if (!then) return WAIT_UNCLEAR_S;
-  return seconds < 1 ? 1 : seconds > WAIT_MAX_S ? WAIT_MAX_S : (unsigned)seconds;
-}
-
-// A number of such units, `unit` of them a second, as seconds: "30", "12.5". One that has begun counts whole.
-static bool wait_counted(struct str text, unsigned unit, unsigned *seconds) {
-  uint64_t whole = 0;
-  bool rest = false, digits = false;
-  size_t i = 0;
-  for (; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++, digits = true)
-    if (whole <= (uint64_t)WAIT_MAX_S * unit) whole = whole * 10 + (unsigned)(text.ptr[i] - '0');
-  if (digits && i < text.len && text.ptr[i] == '.')
-    for (i++; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++) rest |= text.ptr[i] != '0';
-  uint64_t value = (whole + rest + unit - 1) / unit;
-  *seconds = value < WAIT_MAX_S ? (unsigned)value : WAIT_MAX_S;
-  return digits && i == text.len;
-}
-
-// The wait a provider asks for, in seconds; 0: it asks for none.
-static unsigned retry_after(const struct http_head *head) {
-  unsigned seconds;
-  // Azure says 0 here where it says more below.
-  if (wait_counted(http_field_get(head, STR("retry-after-ms")), 1000, &seconds) && seconds) return seconds;
-  struct str text = http_field_get(head, STR("retry-after"));
-  if (!text.len) return 0;
-  return wait_counted(text, 1, &seconds) ? seconds : seconds_until(text);
-}
-
 static size_t event_max(const struct attempt *a) {
   return (size_t)request_config(a->request)->upstream_max_event_bytes;
 }
@@ -201,11 +159,11 @@ static bool take_head(struct attempt *a, const struct http_head *head) {
   if (a->dialect && a->dialect->frames == FRAMES_AWS)
     decode_keep(a->reply.upstream_id, sizeof a->reply.upstream_id, http_field_get(head, STR("x-amzn-requestid")));
   if (head->status != 200) {
-    a->retry_after_s = retry_after(head);
+    a->retry_after_s = retry_after(head, (int64_t)(time_unix_us() / 1000000));
     struct str again = http_field_get(head, STR("x-should-retry"));
     a->may_retry = str_eq_nocase(again, STR("true"));
     a->never_retry = str_eq_nocase(again, STR("false"));
-    a->provider_unix_s = moment(http_field_get(head, STR("date")));
+    a->provider_unix_s = retry_after_moment(http_field_get(head, STR("date")));
     a->error_type = arena_str(&r->arena, http_field_get(head, STR("x-amzn-errortype")));
     a->state = ATTEMPT_ERROR;
     a->held.max = ERROR_BODY_MAX;
