@@ -1,6 +1,6 @@
 // Nanoseconds to decide where a request goes, with all filters set and real health records, some of them benched:
 //   cmake --build --preset release --target micro_routing && build/release/tests/bench/micro_routing [DECISIONS [ROW]]
-// ROW is part of a row's name as printed: "20 endpoints".
+// ROW is part of a row's name as printed: "20 endpoints". tests/instructions counts with it what a decision takes.
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
