@@ -40,20 +40,26 @@ def compressed(begin, megabytes, middle=b" "):
     return gzip.compress(begin + middle * (megabytes * 1_000_000 // len(middle)))
 
 
-def claude(*events):
-    """A stream of Anthropic's."""
+def claude(*events, behind=b""):
+    """A stream of Anthropic's, in one packet with something behind it."""
     return raw(head("200 OK", "text/event-stream") + b"".join(
-        b"event: %s\ndata: %s\n\n" % (e["type"].encode(), json.dumps(e).encode()) for e in events), then=CLOSE)
+        b"event: %s\ndata: %s\n\n" % (e["type"].encode(), json.dumps(e).encode()) for e in events) + behind, then=CLOSE)
 
 
-def claude_says(*texts):
-    return claude(
+def claude_begins(*texts):
+    return [
         {"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "main", "content": [],
                                               "usage": {"input_tokens": 10, "output_tokens": 1}}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        *[{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in texts],
-        {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}}, {"type": "message_stop"})
+        *[{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in texts]]
+
+
+CLAUDE_END = [{"type": "content_block_stop", "index": 0},
+              {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}}, {"type": "message_stop"}]
+
+
+def claude_says(*texts, behind=b""):
+    return claude(*claude_begins(*texts), *CLAUDE_END, behind=behind)
 
 
 def setUpModule():
@@ -87,6 +93,9 @@ def setUpModule():
         "bomb-of-error": raw(reply(compressed(b'{"error":{"message":"', 200), status="500 Oh", Content_Encoding="gzip")),
         "compact": both(raw(reply(gzip.compress(json.dumps(completion(padding=long_text(200_000))).encode()), Content_Encoding="gzip")),
                         raw(reply(gzip.compress(sse(*GOOD_EVENTS)), content_type="text/event-stream", Content_Encoding="gzip"))),
+        "claude-broken": claude(*claude_begins("Hello "), behind=b"event: content_block_delta\ndata: {\"type\":\"content_\n\n"),
+        "claude-broken-behind": claude_says("Hello ", "there", behind=b"data: {\"type\":\xff\n\n\n"),
+        "broken-json": raw(STREAM_HEAD + coded(sse(text("Hello "), '{"id":"chatcmpl-mock","choices":[{]}')), then=HANG),
         "broken-chunk": raw(STREAM_HEAD + coded(sse(text("Hello "))) + b"zz\r\n", then=HANG),
         "broken-behind-all": raw(STREAM_HEAD + coded(sse(*GOOD_EVENTS)) + b"zz\r\n", then=HANG),
         "cut": raw(STREAM_HEAD + coded(sse(text("Hello "))), coded(line[:LONG // 2]), gap=0.05, then=CLOSE),
@@ -152,8 +161,18 @@ class Lines(Expectations, unittest.TestCase):
         self.gateway = gateway
 
     def test_broken_coding_behind_a_token(self):
-        self.broken(self.ask("broken-chunk"), "provider_unavailable", "invalid chunked coding", "Hello ", code=502)
+        row = self.broken(self.ask("broken-chunk"), "provider_unavailable", "invalid chunked coding", "Hello ", code=502)
+        self.assertGreater(row["tokens_completion"], 0)
+        self.assertTrue(row["usage_estimated"])
         self.answered(self.ask("broken-behind-all"))
+
+    def test_nonsense_behind_a_token(self):
+        row = self.broken(self.ask("broken-json"), "provider_unavailable", ".", "Hello ", code=502)
+        self.assertGreater(row["tokens_completion"], 0)
+        row = self.broken(gateway.chat(fault("claude-broken"), stream=True, model="test/claude"), "provider_unavailable", ".", "Hello ",
+                          code=502, provider="Claude")
+        self.assertGreater(row["tokens_completion"], 0)
+        self.answered(gateway.chat(fault("claude-broken-behind"), stream=True, model="test/claude"), text="Hello there")
 
     def test_bombs(self):
         self.answered(self.ask("compact"))
