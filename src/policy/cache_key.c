@@ -1,12 +1,13 @@
 // The body is indexed once and walked once; what is hashed is written into a small buffer on the way:
 //   string  " bytes, escapes decoded, and 0xFF    (no byte of UTF-8, so nothing can run into the next)
-//   number  # bytes            true, false, null  t f n
+//   number  # digits e power, and 0xFF    true, false, null  t f n
 //   list    [ elements ]       object  { string value ... } sorted by key; equal keys stay in their order
 // The time is linear but for the sorting; the depth is bounded by the parser.
 #include "policy/cache_key.h"
 
 #include <assert.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,6 +163,62 @@ static bool changes_nothing(const struct writer *w, struct str key, uint32_t val
   return false;
 }
 
+enum { DIGITS_MAX = 64, POWER_MAX = 1000000000 };
+
+// A number's digits without zeros at either end, and the power of ten of the last one. No digit is lost, so that large
+// numbers stay apart.
+struct decimal {
+  char digits[DIGITS_MAX];
+  size_t count, zeros;  // zeros: seen behind them
+  int64_t power;
+};
+
+static bool add_digit(struct decimal *d, char digit, bool fraction) {
+  if (fraction) d->power--;
+  if (digit == '0') {
+    if (d->count) d->zeros++;
+    return true;
+  }
+  if (d->count + d->zeros >= DIGITS_MAX) return false;
+  memset(d->digits + d->count, '0', d->zeros);
+  d->count += d->zeros;
+  d->zeros = 0;
+  d->digits[d->count++] = digit;
+  return true;
+}
+
+// False: it has too many digits, or is beyond all measure.
+static bool decimal_read(struct str text, struct decimal *d) {
+  bool fraction = false, negative = false;
+  int64_t exponent = 0;
+  size_t i = 0;
+  for (; i < text.len && (text.ptr[i] | 0x20) != 'e'; i++) {
+    if (text.ptr[i] == '.') fraction = true;
+    if (text.ptr[i] >= '0' && text.ptr[i] <= '9' && !add_digit(d, text.ptr[i], fraction)) return false;
+  }
+  for (; i < text.len; i++) {
+    if (text.ptr[i] == '-') negative = true;
+    if (text.ptr[i] >= '0' && text.ptr[i] <= '9') exponent = exponent * 10 + (text.ptr[i] - '0');
+    if (exponent > POWER_MAX) return false;
+  }
+  d->power += (int64_t)d->zeros + (negative ? -exponent : exponent);
+  return true;
+}
+
+// 0.5, 0.50 and 5e-1 are one number.
+static void put_number(struct writer *w, struct str text) {
+  struct decimal d = {.count = 0};
+  char power[32];
+  if (!decimal_read(text, &d)) {
+    put(w, text);
+    return;
+  }
+  if (d.count && text.ptr[0] == '-') put_byte(w, '-');
+  put(w, str_from(d.digits, d.count));
+  int n = snprintf(power, sizeof power, "e%lld", d.count ? (long long)d.power : 0);
+  put(w, str_from(power, (size_t)n));
+}
+
 static void put_value(struct writer *w, uint32_t node);
 
 // The members lie on a stack that all objects on the way down share; it may move while the values are written.
@@ -198,7 +255,8 @@ static void put_value(struct writer *w, uint32_t node) {
     case JSON_TRUE: put_byte(w, 't'); return;
     case JSON_NUMBER:
       put_byte(w, '#');
-      put(w, json_raw(w->doc, node));
+      put_number(w, json_raw(w->doc, node));
+      put_byte(w, END);
       return;
     case JSON_STRING: put_string(w, node); return;
     case JSON_ARRAY:
