@@ -133,6 +133,7 @@ static void write_all(struct chat_reply *reply, const struct json_doc *doc, cons
     usage = JSON_NONE;
     chat_usage_estimate(reply, reply->request_bytes);
   }
+  chat_usage_check(reply);
   chat_usage_price(reply);
   sample->usage = usage == top->usage ? usage : JSON_NONE;
   sample->usage_at = out->len;

@@ -132,6 +132,7 @@ bool chat_shape_apply(struct chat_shape *shape, struct chat_reply *reply, struct
     memcpy(reply->finish_reason, shape->finish_reason, sizeof reply->finish_reason);
     memcpy(reply->native_finish_reason, shape->native_finish_reason, sizeof reply->native_finish_reason);
     reply->usage = usage;
+    chat_usage_check(reply);
     chat_usage_price(reply);
     write(shape, reply, &f, out);
   }

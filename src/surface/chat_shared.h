@@ -68,6 +68,9 @@ bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct pr
                      struct usage *out);
 // What reply->usage costs at its endpoint: reply->cost.
 void chat_usage_price(struct chat_reply *reply);
+// Estimates the tokens of an answer of which the provider says that it has none, although there is text: it has not
+// counted them.
+void chat_usage_check(struct chat_reply *reply);
 // The estimate for an answer whose provider never told: four bytes a token.
 void chat_usage_estimate(struct chat_reply *reply, uint64_t request_bytes);
 // `"usage":{…}`: reply->usage and cost, and whatever else stood in the provider's object (JSON_NONE: nothing).

@@ -392,6 +392,7 @@ bool chat_stream_end(struct chat_stream *s, bool saw_done, uint64_t request_byte
   }
   write_missing_ends(s, out);
   if (!reply->usage.known) chat_usage_estimate(reply, request_bytes);
+  chat_usage_check(reply);
   chat_usage_price(reply);
   write_usage(s, out);
   buf_lit(out, "data: [DONE]\n\n");

@@ -6,10 +6,10 @@ static uint64_t count_of(const struct json_doc *doc, uint32_t node) {
   return json_u64(doc, node, (uint64_t)1 << 48, &n) ? n : 0;
 }
 
-// A number, but none that counts anything: negative, a fraction, beyond all bounds.
+// Something that counts nothing: a text, a negative number, a fraction, one beyond all bounds.
 static bool is_senseless(const struct json_doc *doc, uint32_t node) {
   uint64_t n;
-  return json_is(doc, node, JSON_NUMBER) && !json_u64(doc, node, (uint64_t)1 << 48, &n);
+  return node != JSON_NONE && json_type(doc, node) != JSON_NULL && !json_u64(doc, node, (uint64_t)1 << 48, &n);
 }
 
 uint32_t chat_usage_find(const struct json_doc *doc, const struct chat_top *top) {
@@ -23,7 +23,9 @@ bool chat_usage_read(const struct json_doc *doc, uint32_t usage, const struct pr
                      struct usage *out) {
   struct chat_members m, in, made;
   chat_members_read(&m, doc, usage);
-  if (m.at[CHAT_WORD_PROMPT_TOKENS] == JSON_NONE && m.at[CHAT_WORD_COMPLETION_TOKENS] == JSON_NONE) return false;
+  if (!json_is(doc, m.at[CHAT_WORD_PROMPT_TOKENS], JSON_NUMBER) &&
+      !json_is(doc, m.at[CHAT_WORD_COMPLETION_TOKENS], JSON_NUMBER))
+    return false;
   if (is_senseless(doc, m.at[CHAT_WORD_PROMPT_TOKENS]) || is_senseless(doc, m.at[CHAT_WORD_COMPLETION_TOKENS]))
     return false;
   chat_members_read(&in, doc, m.at[CHAT_WORD_PROMPT_TOKENS_DETAILS]);
@@ -79,6 +81,15 @@ void chat_usage_estimate(struct chat_reply *reply, uint64_t request_bytes) {
   struct usage u = {.estimated = true, .prompt = request_bytes / 4, .completion = (reply->text_bytes + 3) / 4};
   u.total = u.prompt + u.completion;
   reply->usage = u;
+}
+
+void chat_usage_check(struct chat_reply *reply) {
+  struct usage *u = &reply->usage;
+  if (!u->known || u->completion || !reply->text_bytes) return;
+  u->completion = (reply->text_bytes + 3) / 4;
+  if (!u->prompt) u->prompt = reply->request_bytes / 4;
+  u->total = u->prompt + u->completion;
+  u->estimated = true;
 }
 
 static void copy_others(const struct json_doc *doc, uint32_t usage, struct buf *out) {
