@@ -83,7 +83,10 @@ void explain_reason(struct buf *out, const struct routing_candidate *c) {
   static const char *const bands[] = {
       [ROUTING_BAND_GOOD] = "",
       [ROUTING_BAND_SLOW] = "; after others: it misses preferred_min_throughput or preferred_max_latency",
-      [ROUTING_BAND_UNFIT] = "; after others: it is not known to have tools, or room for what is probably the prompt",
+      [ROUTING_BAND_UNFIT] =
+          "; after others: it is not known to have what is asked for (tools, response_format, verbosity), or room for "
+          "what is "
+          "probably the prompt",
       [ROUTING_BAND_DEGRADED] = "; after healthy ones: its uptime is below 95 %",
       [ROUTING_BAND_POOR] = "; a last resort: its uptime is below 80 %",
       [ROUTING_BAND_BENCHED] = "; last: it is benched after failures",

@@ -178,6 +178,8 @@ static const struct {
     [ROUTING_FILTER_PARAMETERS] = {"provider.require_parameters",
                                    "Leave provider.require_parameters out, or the members "
                                    "that are not in the model's supported_parameters."},
+    [ROUTING_FILTER_ORDER] = {"provider.order",
+                              "Add providers to provider.order, or leave provider.allow_fallbacks out."},
     [ROUTING_FILTER_FALLBACKS] = {"provider.allow_fallbacks", "Leave provider.allow_fallbacks out."},
     [ROUTING_FILTER_TIER] = {"service_tier", "Ask for the tier: service_tier, or the provider's own slug for it."},
 };
@@ -252,8 +254,11 @@ static enum availability availability_of(enum routing_filter last) {
 static bool nothing_left(struct plan *p, struct arena *arena, struct fault_note *note) {
   const struct routing *r = &p->routing;
   p->availability = availability_of(r->last);
-  // Clients know what to do about a context that is too short: they shorten and try again.
-  bool too_long = r->removed[ROUTING_FILTER_CONTEXT] && r->removed[ROUTING_FILTER_CONTEXT] == removed_in_all(r);
+  // Clients know what to do about a context that is too short: they shorten and try again. Endpoints that were not
+  // asked for are no way out.
+  unsigned asked = removed_in_all(r) - r->removed[ROUTING_FILTER_PROVIDERS] - r->removed[ROUTING_FILTER_ORDER] -
+                   r->removed[ROUTING_FILTER_TIER];
+  bool too_long = asked && r->removed[ROUTING_FILTER_CONTEXT] == asked;
   return refuse(note, too_long ? FAULT_CONTEXT : FAULT_NO_ENDPOINT, field_of(p, r->last), why_none(p, arena));
 }
 
@@ -284,13 +289,17 @@ static bool route(const struct plan_query *q, struct arena *arena, struct plan *
   const struct routing_variant *variants;
   if (!read_variants(out, arena, &variants)) return no_memory(note);
   bool tier = q->request->index->present & CHAT_BIT(CHAT_MEMBER_SERVICE_TIER);
+  bool priority = tier && (wants_tier(q->request, STR("priority")) || wants_tier(q->request, STR("fast")));
+  bool flex = tier && wants_tier(q->request, STR("flex"));
   struct routing_query rq = {
       .catalogue = q->catalogue,
       .models = out->models,
       .model_count = out->model_count,
       .variants = variants,
-      .priority_tier = tier && (wants_tier(q->request, STR("priority")) || wants_tier(q->request, STR("fast"))),
-      .flex_tier = tier && wants_tier(q->request, STR("flex")),
+      .priority_tier = priority,
+      .flex_tier = flex,
+      .priority_first = priority,
+      .flex_only = flex,
       .preferences = out->preferences,
       .house = q->house,
       .facts = &out->facts,
@@ -398,6 +407,7 @@ static void write_excluded_by(struct buf *out, const struct plan *p) {
   buf_char(out, '[');
   for (unsigned f = 1; f < ROUTING_FILTER_COUNT; f++) {
     if (!p->routing.removed[f] || name_comes_before(&p->routing, f)) continue;
+    if (f == ROUTING_FILTER_TIER && p->routing.last != ROUTING_FILTER_TIER) continue;
     comma(out, &first);
     json_write_str(out, str_from_cstr(routing_filter_name((enum routing_filter)f)));
   }

@@ -1,8 +1,8 @@
 // Second half of routing: the order of what the filters left. Every endpoint gets two numbers, and the smallest pair
 // goes first:
 //
-//   rank   benched? | model | band | group     group: place in `order`; drawn or not; measured or not; precision
-//   key    price, throughput, latency, or the end of the bench
+//   rank   benched? | model | tier? | band | group     group: place in `order`; drawn or not; measured or not;
+//   precision key    price, throughput, latency, or the end of the bench
 //
 // Only as many as will be tried are put in order; the rest of a thousand is compared with the last of them once.
 #include "policy/routing.h"
@@ -176,7 +176,7 @@ static struct order order_by_draw(const struct endpoint *e) {
   return (struct order){2, routing_price(e), ROUTING_BY_PRICE};
 }
 
-enum { GROUP_BITS = 32, BAND_AT = GROUP_BITS, MODEL_AT = BAND_AT + 8, BENCHED_AT = 63 };
+enum { GROUP_BITS = 32, BAND_AT = GROUP_BITS, TIER_AT = BAND_AT + 7, MODEL_AT, BENCHED_AT = 63 };
 
 static void rank_endpoint(const struct decision *d, const struct standing *s, const struct endpoint *endpoint,
                           unsigned model, struct entry *out) {
@@ -201,6 +201,8 @@ static void rank_endpoint(const struct decision *d, const struct standing *s, co
       asked_in = ROUTING_BAND_GOOD;
     }
     rank = (uint64_t)(d->across ? 0 : model) << MODEL_AT | (uint64_t)asked_in << BAND_AT | order.group;
+    if (UNLIKELY(d->q->priority_first) && !d->ordered && !(endpoint->facts.traits & TRAIT(PRIORITY)))
+      rank |= (uint64_t)1 << TIER_AT;
   }
   *out = (struct entry){.endpoint = endpoint,
                         .rank = rank,
@@ -362,10 +364,16 @@ static bool has_entry(const struct decision *d, const struct endpoint *e) {
   return false;
 }
 
+static bool has_flex(const struct model *m) {
+  for (size_t i = 0; i < m->endpoint_count; i++)
+    if (m->endpoints[i].facts.traits & TRAIT(FLEX)) return true;
+  return false;
+}
+
 // Of a model that was there before, only what was out then and is not now.
 static void rank_model(struct decision *d, unsigned model) {
   const struct model *m = d->q->models[model];
-  bool repeated = is_repeated(d->q, model);
+  bool flex = d->q->flex_only && has_flex(m), repeated = is_repeated(d->q, model);
   if (repeated && !d->q->variants) return;
   routing_rules_vary(&d->rules, model);
   vary(d, model);
@@ -375,7 +383,8 @@ static void rank_model(struct decision *d, unsigned model) {
     const struct standing *s = routing_standing(&d->rules, e->provider);
     enum routing_filter filter = routing_filter_of(&d->rules, s, e);
     if (UNLIKELY(d->listed_only) && !filter && routing_order_place(&d->rules, s, e) == RANK_NONE)
-      filter = ROUTING_FILTER_FALLBACKS;
+      filter = ROUTING_FILTER_ORDER;
+    if (UNLIKELY(flex) && !filter && !(e->facts.traits & TRAIT(FLEX))) filter = ROUTING_FILTER_TIER;
     if (UNLIKELY(repeated) && (filter != ROUTING_FILTER_NONE || has_entry(d, e))) continue;
     if (filter != ROUTING_FILTER_NONE) {
       remove_endpoint(d, e, model, filter);
@@ -390,11 +399,19 @@ static void rank_model(struct decision *d, unsigned model) {
 // The filter that the last endpoints fell to, in the order in which they are asked. A tier that nobody asked for is
 // only the reason when there is no other.
 static enum routing_filter last_filter(const struct routing *r) {
-  static const uint8_t order[] = {
-      ROUTING_FILTER_FALLBACKS,      ROUTING_FILTER_PARAMETERS,   ROUTING_FILTER_OUTPUT_MODALITY,
-      ROUTING_FILTER_INPUT_MODALITY, ROUTING_FILTER_CONTEXT,      ROUTING_FILTER_FREE,
-      ROUTING_FILTER_MAX_PRICE,      ROUTING_FILTER_QUANTIZATION, ROUTING_FILTER_ZDR,
-      ROUTING_FILTER_TRAINING,       ROUTING_FILTER_PROVIDERS,    ROUTING_FILTER_TIER};
+  static const uint8_t order[] = {ROUTING_FILTER_FALLBACKS,
+                                  ROUTING_FILTER_ORDER,
+                                  ROUTING_FILTER_PARAMETERS,
+                                  ROUTING_FILTER_OUTPUT_MODALITY,
+                                  ROUTING_FILTER_INPUT_MODALITY,
+                                  ROUTING_FILTER_CONTEXT,
+                                  ROUTING_FILTER_FREE,
+                                  ROUTING_FILTER_MAX_PRICE,
+                                  ROUTING_FILTER_QUANTIZATION,
+                                  ROUTING_FILTER_ZDR,
+                                  ROUTING_FILTER_TRAINING,
+                                  ROUTING_FILTER_PROVIDERS,
+                                  ROUTING_FILTER_TIER};
   for (unsigned i = 0; i < sizeof order; i++)
     if (r->removed[order[i]]) return (enum routing_filter)order[i];
   return ROUTING_FILTER_NONE;

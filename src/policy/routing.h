@@ -27,6 +27,7 @@
   X(INPUT_MODALITY, "input_modalities", "it does not take all kinds of input that are in the request")         \
   X(OUTPUT_MODALITY, "output_modalities", "it does not give the kinds of output asked for")                    \
   X(PARAMETERS, "require_parameters", "provider.require_parameters is true, and it does not know all of them") \
+  X(ORDER, "allowed_providers", "provider.allow_fallbacks is false, and provider.order does not name it")      \
   X(FALLBACKS, "allow_fallbacks", "provider.allow_fallbacks is false, and others come before it")              \
   X(TIER, "tier", "it is of a service tier that was not asked for")                                            \
   X(PLACES, "limit", "more endpoints fit than one request tries")
@@ -52,7 +53,7 @@ enum routing_place {
 enum routing_band {
   ROUTING_BAND_GOOD,
   ROUTING_BAND_SLOW,      // misses preferred_min_throughput or preferred_max_latency
-  ROUTING_BAND_UNFIT,     // is not known to have tools, or room for what is probably the prompt
+  ROUTING_BAND_UNFIT,     // is not known to have tools or format asked for, or room for the prompt
   ROUTING_BAND_DEGRADED,  // HEALTH_DEGRADED
   ROUTING_BAND_POOR,
   ROUTING_BAND_BENCHED,  // its own breaker, its provider's, or all its keys' is open
@@ -91,6 +92,8 @@ struct routing_query {
   const struct routing_variant *variants;  // one for each of the models; NULL: none of them has any
   bool only_free;                          // for all models; so are these:
   bool priority_tier, flex_tier;
+  bool priority_first;  // endpoints of this tier go before all others
+  bool flex_only;       // where a model has endpoints of this one, no other will do
   const struct preferences *preferences;
   const struct preferences *house;  // the configuration's own: only, ignore, zdr, sort ...; NULL: none
   const struct request_facts *facts;

@@ -89,6 +89,8 @@ void routing_rules_init(struct routing_rules *rules, const struct routing_query 
       .plain_only = list_is_plain(&wish->only),
       .plain_house_only = list_is_plain(&house->only),
   };
+  rules->liked =
+      parameters_needed(rules->tools | (facts->parameters & (NAME_BIT(response_format) | NAME_BIT(verbosity))));
   refuse_traits(rules);
   apply_variant(rules, q->only_free, q->priority_tier, q->flex_tier);
 }

@@ -26,7 +26,8 @@ struct routing_rules {
   uint64_t refused;            // traits for which an endpoint is out
   uint64_t refused_by[ROUTING_FILTER_COUNT];
   uint32_t needed;  // parameters that an endpoint must take, see parameters_needed
-  uint32_t tools;   // the same of tools: without them it comes later
+  uint32_t tools;   // the same of tools
+  uint32_t liked;   // and of what it comes later without: tools, a format, verbosity
   uint32_t prompt_tokens_least, prompt_tokens, completion_tokens;  // the request's, UINT32_MAX where there are more
   price_femto prompt_price_max, completion_price_max;
   double price_max;                   // 0: only free ones
@@ -64,8 +65,8 @@ static inline bool routing_answers_short(const struct routing_rules *rules, cons
 static inline bool routing_lacks_tools(const struct routing_rules *rules, const struct endpoint *e) {
   return rules->tools & (e->facts.lacks | e->facts.may_lack);
 }
-// It is not known to have tools, all parameters, or room for what is probably the prompt.
+// It is not known to have what it should have, or room for what is probably the prompt.
 static inline bool routing_unfit(const struct routing_rules *rules, const struct endpoint *e) {
-  return routing_lacks_tools(rules, e) || (e->facts.may_lack & rules->needed) ||
+  return (rules->liked & (e->facts.lacks | e->facts.may_lack)) || (e->facts.may_lack & rules->needed) ||
          rules->prompt_tokens > e->facts.prompt_tokens_max;
 }

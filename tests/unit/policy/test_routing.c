@@ -109,10 +109,10 @@ static void test_order(void **state) {
   expect("c a b");
   w.wish.no_fallbacks = true;
   expect("c a");
-  removed_by(ROUTING_FILTER_FALLBACKS, 1);
+  removed_by(ROUTING_FILTER_ORDER, 1);
   w.wish.order = slugs("nobody");
   expect("");
-  assert_int_equal(w.result.last, ROUTING_FILTER_FALLBACKS);
+  assert_int_equal(w.result.last, ROUTING_FILTER_ORDER);
   w.wish.no_fallbacks = false;
   expect("a b c");
   w.wish.order = slugs("c,b");
@@ -205,8 +205,25 @@ static void test_tiers(void **state) {
   expect("a/Priority c");
   w.wish.only = slugs("a,b");
   expect("a/Priority");
-  w.query.priority_tier = false;
+  w.query.priority_first = true;
+  w.wish.only = slugs("a,b,c");
+  w.wish.sort = SORT_PRICE;
+  expect("a/Priority c");  // dearer, and first all the same
+  w.wish.order = slugs("c");
+  expect("c a/Priority");
+  w.wish.order = (struct str_list){0};
+  w.wish.sort = SORT_NONE;
+  w.query.priority_tier = w.query.priority_first = false;
   w.query.flex_tier = true;
+  w.wish.sort = SORT_PRICE;
+  expect("b/flex c");
+  w.query.flex_only = true;
+  expect("b/flex");
+  w.wish.sort = SORT_NONE;
+  w.wish.only = slugs("a,c");  // the model has flex, but not there
+  expect("");
+  w.query.flex_only = false;
+  w.wish.only = slugs("a,b");
   expect("b/flex");
   w.wish.ignore = slugs("b");
   expect("");
@@ -406,6 +423,14 @@ static void test_abilities(void **state) {
   w.facts.tools = true;  // tools are known at b, perhaps at c, not at a
   expect("b c a");
   assert_int_equal(w.result.candidates[2].band, ROUTING_BAND_UNFIT);
+  w.facts = (struct request_facts){.parameters = NAME_BIT(response_format)};  // known at neither, perhaps at c
+  expect("c a b");
+  w.endpoints[1].parameters |= NAME_BIT(structured_outputs);
+  expect("b c a");
+  w.facts.parameters |= NAME_BIT(verbosity);
+  expect("c a b");
+  w.facts.parameters = NAME_BIT(top_a);  // only a wish
+  expect("a b c");
 }
 
 static void test_sorts(void **state) {
