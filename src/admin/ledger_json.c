@@ -49,16 +49,21 @@ static void copied(struct buf *out, const char *name, const struct json_doc *doc
   buf_str(out, json_raw(doc, node));
 }
 
+// How an attempt came about and how long it took, as it was recorded.
+static void circumstances(struct buf *out, const struct json_doc *doc, uint32_t a) {
+  copied(out, "tag", doc, json_get(doc, a, STR("tag")), JSON_STRING);
+  copied(out, "latency", doc, json_get(doc, a, STR("latency_ms")), JSON_NUMBER);
+  copied(out, "started", doc, json_get(doc, a, STR("started_ms")), JSON_NUMBER);
+  copied(out, "reason", doc, json_get(doc, a, STR("reason")), JSON_STRING);
+}
+
 static void attempt(struct buf *out, const struct json_doc *doc, uint32_t a) {
   uint32_t status = json_get(doc, a, STR("status"));
   uint64_t code = 0;
   buf_char(out, '{');
   copied(out, "provider_name", doc, json_get(doc, a, STR("provider")), JSON_STRING);
   copied(out, "model_permaslug", doc, json_get(doc, a, STR("model")), JSON_STRING);
-  copied(out, "tag", doc, json_get(doc, a, STR("tag")), JSON_STRING);
-  copied(out, "latency", doc, json_get(doc, a, STR("latency_ms")), JSON_NUMBER);
-  copied(out, "started", doc, json_get(doc, a, STR("started_ms")), JSON_NUMBER);
-  copied(out, "reason", doc, json_get(doc, a, STR("reason")), JSON_STRING);
+  circumstances(out, doc, a);
   copied(out, "fault", doc, json_get(doc, a, STR("fault")), JSON_STRING);
   flag(out, "is_byok", false);
   // A provider that never answered has no status.
@@ -66,6 +71,30 @@ static void attempt(struct buf *out, const struct json_doc *doc, uint32_t a) {
     number(out, "status", code);
   else
     text(out, "status", (struct str){0});
+  buf_char(out, '}');
+}
+
+// The attempt that answered. `a`: as it was recorded; JSON_NONE where the row itself tells all there is to it.
+static void answer(struct buf *out, const struct record *r, const struct json_doc *doc, uint32_t a) {
+  struct str dropped = json_raw(doc, json_get(doc, a, STR("dropped")));
+  buf_char(out, '{');
+  json_write_key(out, STR("provider_name"));
+  json_write_str(out, r->provider_name.len ? r->provider_name : r->provider);
+  text(out, "model_permaslug", r->model);
+  if (json_get(doc, a, STR("reason")) == JSON_NONE) {
+    number(out, "latency", r->latency_ms);
+    number(out, "started", 0);
+    text(out, "reason", STR("first"));
+  } else {
+    circumstances(out, doc, a);
+  }
+  if (r->upstream_id.len) text(out, "id", r->upstream_id);
+  flag(out, "is_byok", false);
+  number(out, "status", 200);
+  if (dropped.len) {
+    json_write_key(out, STR("dropped_parameters"));
+    buf_str(out, dropped);
+  }
   buf_char(out, '}');
 }
 
@@ -77,9 +106,10 @@ static void provider_responses(struct buf *out, const struct record *r) {
   json_write_key(out, STR("provider_responses"));
   buf_char(out, '[');
   bool any = false;
-  if (r->attempts_json.len && json_parse(&doc, r->attempts_json, 2) == JSON_OK) {
+  if (r->attempts_json.len && json_parse(&doc, r->attempts_json, 3) == JSON_OK) {
     for (uint32_t a = json_first(&doc, 0); a != JSON_NONE; a = json_next(&doc, 0, a)) {
-      if (!r->fault && json_get(&doc, a, STR("fault")) == JSON_NONE) {
+      bool lossy = json_get(&doc, a, STR("dropped")) != JSON_NONE;  // earlier versions kept it of failures, too
+      if (json_get(&doc, a, STR("fault")) == JSON_NONE && (lossy || !r->fault)) {
         answered = a;
         continue;
       }
@@ -90,26 +120,7 @@ static void provider_responses(struct buf *out, const struct record *r) {
   }
   if (!r->fault && r->provider.len) {
     if (any) buf_char(out, ',');
-    buf_char(out, '{');
-    json_write_key(out, STR("provider_name"));
-    json_write_str(out, r->provider_name.len ? r->provider_name : r->provider);
-    text(out, "model_permaslug", r->model);
-    uint64_t ms;
-    bool told = answered != JSON_NONE && json_u64(&doc, json_get(&doc, answered, STR("latency_ms")), UINT32_MAX, &ms);
-    number(out, "latency", told ? ms : r->latency_ms);
-    if (told) {
-      copied(out, "started", &doc, json_get(&doc, answered, STR("started_ms")), JSON_NUMBER);
-      copied(out, "reason", &doc, json_get(&doc, answered, STR("reason")), JSON_STRING);
-    } else if (!any) {
-      number(out, "started", 0);
-      text(out, "reason", STR("first"));
-    }
-    if (r->upstream_id.len) text(out, "id", r->upstream_id);
-    flag(out, "is_byok", false);
-    number(out, "status", 200);
-    if (answered != JSON_NONE)
-      copied(out, "dropped_parameters", &doc, json_get(&doc, answered, STR("dropped")), JSON_ARRAY);
-    buf_char(out, '}');
+    answer(out, r, &doc, answered);
   }
   buf_char(out, ']');
   json_doc_free(&doc);

@@ -37,11 +37,12 @@ static void write_answered(const struct request *r, struct buf *out) {
   buf_char(out, '}');
 }
 
-// Only kept when there was more than one attempt or a failed one, or when something was lost on the way: a plain
-// success is told by the row itself.
+// Only kept when there was more than one attempt or a failed one, when something was lost on the way, or when the
+// provider has several offers: any other success is told by the row itself.
 static struct str attempts_json(struct request *r, bool answered) {
   struct inference *in = r->inference;
-  answered = answered && in->at && (in->attempt_count || in->at->translation.dropped_count);
+  answered =
+      answered && in->at && (in->attempt_count || in->at->translation.dropped_count || in->at->endpoint->tag.len);
   if (!in->attempt_count && !answered) return (struct str){0};
   struct buf out;
   buf_init(&out, 8192);

@@ -141,6 +141,7 @@ static void on_reply(struct exchange *x, const struct http_head *head, char *bod
 static void on_fail(struct exchange *x, enum fault fault, struct str why) {
   struct attempt *a = attempt_of(x);
   const struct provider *p = a->endpoint->provider;
+  if (str_ends(why, STR("."))) why.len--;
   relay_failed(a, fault, arena_printf(&a->request->arena, "%.*s %.*s.", STR_ARGS(p->name), STR_ARGS(why)));
 }
 

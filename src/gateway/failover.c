@@ -23,7 +23,8 @@
 #include "gateway/relay.h"
 #include "gateway/sticky.h"
 
-enum { FLOOR_WINDOW_MS = 10000, HEDGE_LEAST_MS = 50 };
+// No bench is longer: what a provider asks beyond that is not believed, nor told.
+enum { RETRY_AFTER_MOST_S = 600, FLOOR_WINDOW_MS = 10000, HEDGE_LEAST_MS = 50 };
 
 const char *attempt_reason_name(enum attempt_reason reason) {
   static const char *const names[] = {
@@ -172,6 +173,33 @@ static bool is_well(const struct request *r, const struct endpoint *e, uint64_t 
   if (!records.endpoint && !records.provider) return true;
   return !is_benched(records.endpoint, now_ms) && !is_benched(records.provider, now_ms) &&
          !keys_are_benched(r, e, now_ms);
+}
+
+// When all of an endpoint, its provider and one of its keys have served their benches.
+static uint64_t back_at(const struct request *r, const struct endpoint *e, uint64_t now_ms) {
+  struct records records = records_of(r, e, -1);
+  uint64_t until = 0, key = UINT64_MAX, end;
+  if (!records.endpoint) return 0;
+  if (is_benched(records.endpoint, now_ms)) until = health_benched_until(records.endpoint, now_ms);
+  if (is_benched(records.provider, now_ms) && (end = health_benched_until(records.provider, now_ms)) > until)
+    until = end;
+  if (!keys_are_benched(r, e, now_ms)) return until;
+  for (size_t i = 0; i < e->provider->key_count; i++)
+    if ((end = health_benched_until(records_of(r, e, (int)i).key, now_ms)) < key) key = end;
+  return key > until ? key : until;
+}
+
+unsigned path_wait_s(struct request *r) {
+  struct inference *in = r->inference;
+  uint64_t now = loop_now_ms(r->worker->loop), first = UINT64_MAX;
+  if (in->retry_after_s) return in->retry_after_s;
+  for (unsigned i = 0; i < in->target_count && in->attempt_count; i++) {
+    uint64_t back = back_at(r, in->targets[i], now);
+    if (back < first) first = back;
+  }
+  if (first == UINT64_MAX || first <= now) return 1;
+  uint64_t seconds = (first - now + 999) / 1000;
+  return seconds < RETRY_AFTER_MOST_S ? (unsigned)seconds : RETRY_AFTER_MOST_S;
 }
 
 // Of an endpoint that is asked whether it is well or not.
@@ -333,6 +361,7 @@ void attempt_failed(struct attempt *a, enum fault fault, struct str message) {
   note_failure(a, fault);
   row_add(a, fault);
   if (fault != FAULT_UPSTREAM_BUSY) log_failure(a, fault);
+  if (a->retry_after_s > RETRY_AFTER_MOST_S) a->retry_after_s = RETRY_AFTER_MOST_S;
   if (a->retry_after_s && (!in->retry_after_s || a->retry_after_s < in->retry_after_s))
     in->retry_after_s = a->retry_after_s;
   relay_reset(a);
@@ -369,7 +398,7 @@ void path_attempt_spoke(struct attempt *a) {
   struct request *r = a->request;
   struct inference *in = r->inference;
   if (in->spoken || a->spoke_ns) return;
-  a->spoke_ns = time_mono_ns();
+  a->spoke_ns = in->first_ns = time_mono_ns();
   struct attempt *other = other_of(a);
   in->at = a;
   if (other) {

@@ -25,17 +25,28 @@ static void write_available(const struct inference *in, struct buf *out) {
   buf_lit(out, "]}");
 }
 
+static void write_tag(struct buf *out, const struct endpoint *e) {
+  if (!e->tag.len) return;
+  buf_lit(out, ",\"tag\":");
+  json_write_str(out, e->tag);
+}
+
 static void write_attempts(const struct inference *in, unsigned status, struct buf *out) {
   buf_lit(out, ",\"attempts\":[");
   for (unsigned i = 0; i < in->attempt_count; i++) {
     const struct attempt_row *a = &in->attempts[i];
     write_endpoint(out, a->endpoint);
+    write_tag(out, a->endpoint);
     buf_printf(out, ",\"status\":%u,\"reason\":\"%s\",\"fault\":\"%s\",\"latency_ms\":%u}", a->status,
                attempt_reason_name(a->reason), a->fault ? fault_row(a->fault)->name : "slower", a->latency_ms);
   }
   if (status) {
-    write_endpoint(out, in->at->endpoint);
-    buf_printf(out, ",\"status\":%u,\"reason\":\"%s\"}", status, attempt_reason_name(in->at->reason));
+    const struct attempt *a = in->at;
+    uint64_t took = a->spoke_ns > a->started_ns ? a->spoke_ns - a->started_ns : 0;
+    write_endpoint(out, a->endpoint);
+    write_tag(out, a->endpoint);
+    buf_printf(out, ",\"status\":%u,\"reason\":\"%s\",\"latency_ms\":%u}", status,
+               attempt_reason_name((enum attempt_reason)a->reason), (unsigned)(took / 1000000));
   }
   buf_char(out, ']');
 }

@@ -14,6 +14,9 @@ void path_attempt_spoke(struct attempt *a);
 void path_attempt_done(struct attempt *a);
 // All attempts under way end without a verdict: the client has gone, or the request is over.
 void path_attempts_cancel(struct request *r);
+// How many seconds a client does well to wait before it tries again: the shortest that a provider asked for; else until
+// the first of those that were asked has served its bench.
+unsigned path_wait_s(struct request *r);
 // The request is over: frees what its attempts hold. True: the end of a provider's reply is still awaited.
 bool path_attempts_over(struct request *r);
 // Accounts and answers an error, as JSON or as the last event of a stream; ends the request.

@@ -460,7 +460,7 @@ static struct str fault_fields(struct request *r, enum fault fault) {
   if (r->inference && r->inference->at && r->inference->at->never_retry && status >= 429)
     return STR("x-should-retry: false\r\n");
   if (status == 429 || status == 503 || fault == FAULT_CONFLICT) {
-    unsigned seconds = r->inference && r->inference->retry_after_s ? r->inference->retry_after_s : 1;
+    unsigned seconds = r->inference ? path_wait_s(r) : 1;
     return arena_printf(&r->arena, "Retry-After: %u\r\nretry-after-ms: %u\r\nx-should-retry: true\r\n", seconds,
                         seconds * 1000);
   }

@@ -60,7 +60,7 @@ struct inference {
   struct attempt_row attempts[REQUEST_ATTEMPTS];
   unsigned attempt_count;
   struct conversation *conversation;  // the request in the common form, once a target has asked for it
-  uint64_t first_ns;                  // our first byte of the answer
+  uint64_t first_ns;                  // the first of the answer; comments are none of it
   unsigned retry_after_s;             // the shortest wait that a provider asked for; 0: none did
   bool head_sent;                     // the client has the status line (and perhaps comments)
   bool spoken;                        // the client has some of the answer: no fallback any more

@@ -37,7 +37,6 @@ static uint64_t own_share_ns(struct request *r) {
   struct inference *in = r->inference;
   if (!in || !r->ready_ns) return 0;
   uint64_t now = in->first_ns ? in->first_ns : time_mono_ns(), own = 0;
-  if (!in->first_ns) in->first_ns = now;
   own = (r->sent_ns ? r->sent_ns : now) - r->ready_ns - in->waited_ns;
   if (in->at && in->at->head_ns) own += now - in->at->head_ns;
   return own;

@@ -160,7 +160,7 @@ class Errors(Expectations, unittest.TestCase):
     def test_retry_after(self):
         for name, low, high in (("seconds", 17, 17), ("none", 1, 5), ("date", 30, 46), ("past", 1, 1), ("ms", 3, 3),
                                 ("both", 3, 3), ("senseless", 1, 60), ("negative", 1, 60), ("zero", 1, 1),
-                                ("huge", 86400, 86400), ("fraction", 3, 3)):
+                                ("huge", 600, 600), ("fraction", 3, 3)):
             def check(r):
                 self.failed(r, 429, "rate_limit_exceeded", MESSAGE)
                 self.assertTrue(low <= int(r.field("retry-after")) <= high, r)

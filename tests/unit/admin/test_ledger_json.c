@@ -164,7 +164,17 @@ static void test_failed_attempts_come_before_the_answer(void **state) {
       {"[{\"provider\":\"A\",\"model\":\"m\",\"status\":503,\"fault\":\"x\",\"latency_ms\":7}]", FAULT_NONE,
        "[{\"provider_name\":\"A\",\"model_permaslug\":\"m\",\"latency\":7,\"fault\":\"x\",\"is_byok\":false,\"status\":"
        "503},"
-       "{\"provider_name\":\"B\",\"model_permaslug\":\"m\",\"latency\":9,\"is_byok\":false,\"status\":200}]"},
+       "{\"provider_name\":\"B\",\"model_permaslug\":\"m\",\"latency\":9,\"started\":0,\"reason\":\"first\","
+       "\"is_byok\":false,\"status\":200}]"},
+      {"[{\"provider\":\"A\",\"model\":\"m\",\"tag\":\"x\",\"status\":503,\"fault\":\"y\",\"reason\":\"first\","
+       "\"started_ms\":0,\"latency_ms\":7},{\"provider\":\"B\",\"model\":\"m\",\"tag\":\"z\",\"status\":200,"
+       "\"reason\":\"fallback\",\"started_ms\":7,\"latency_ms\":2,\"dropped\":[\"seed\"]}]",
+       FAULT_NONE,
+       "[{\"provider_name\":\"A\",\"model_permaslug\":\"m\",\"tag\":\"x\",\"latency\":7,\"started\":0,\"reason\":"
+       "\"first\","
+       "\"fault\":\"y\",\"is_byok\":false,\"status\":503},"
+       "{\"provider_name\":\"B\",\"model_permaslug\":\"m\",\"tag\":\"z\",\"latency\":2,\"started\":7,\"reason\":"
+       "\"fallback\",\"is_byok\":false,\"status\":200,\"dropped_parameters\":[\"seed\"]}]"},
       {"[{\"provider\":\"A\",\"status\":0}]", FAULT_CONNECT,
        "[{\"provider_name\":\"A\",\"is_byok\":false,\"status\":null}]"},
       {"[{}]", FAULT_CONNECT, "[{\"is_byok\":false,\"status\":null}]"},
