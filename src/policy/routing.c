@@ -1,8 +1,8 @@
 // Second half of routing: the order of what the filters left. Every endpoint gets two numbers, and the smallest pair
 // goes first:
 //
-//   rank   benched? | model | tier? | band | group     group: place in `order`; drawn or not; measured or not;
-//   precision key    price, throughput, latency, or the end of the bench
+//   rank   benched? | model | tier? | band | group     group: place in `order`; drawn or not; measured; precision
+//   key    price, throughput, latency, or the end of the bench
 //
 // Only as many as will be tried are put in order; the rest of a thousand is compared with the last of them once.
 #include "policy/routing.h"
