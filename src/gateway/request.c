@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "gateway/account.h"
 #include "gateway/cache_step.h"
+#include "gateway/caller.h"
 #include "gateway/gateway.h"
 #include "gateway/metadata.h"
 #include "gateway/path.h"
@@ -91,63 +92,7 @@ static bool wants_metadata(const struct http_head *head) {
   return str_eq_nocase(value, STR("enabled"));
 }
 
-static struct str credential(const struct http_head *head) {
-  struct str value = http_field_get(head, STR("authorization"));
-  if (str_starts_nocase(value, STR("bearer "))) return str_trim(str_skip(value, 7));
-  value = http_field_get(head, STR("x-api-key"));
-  return value.len ? value : http_field_get(head, STR("api-key"));
-}
-
-static void key_id_note(struct request *r, struct str id) {
-  size_t n = id.len < sizeof r->key_id - 1 ? id.len : sizeof r->key_id - 1;
-  memcpy(r->key_id, id.ptr, n);
-  r->key_id[n] = 0;
-}
-
-// Of a route for anyone: a valid key that was sent all the same is noted, as some answers tell more then.
-static void recognise(struct request *r, const struct http_head *head) {
-  struct str text = credential(head), why;
-  uint8_t hash[32];
-  if (!text.len) return;
-  key_hasher_hash(r->worker->hasher, text, hash);
-  const struct key *key = keyring_find(r->worker->keyring, hash);
-  if (key) r->has_key = key_check(key, KEY_FOR_ACCOUNT, r->arrived_us / 1000000, &why) == FAULT_NONE;
-}
-
-// Who asks, and whether they may. FAULT_NONE: the key is noted on the request.
-static enum fault authenticate(struct request *r, const struct http_head *head, enum route_access access,
-                               struct str *why) {
-  static const enum key_use uses[] = {[ACCESS_INFERENCE] = KEY_FOR_INFERENCE,
-                                      [ACCESS_ACCOUNT] = KEY_FOR_ACCOUNT,
-                                      [ACCESS_MANAGEMENT] = KEY_FOR_MANAGEMENT};
-  if (access == ACCESS_OPEN) {
-    recognise(r, head);
-    return FAULT_NONE;
-  }
-  struct str text = credential(head);
-  if (!text.len) {
-    *why = STR("No API key. Send it as \"Authorization: Bearer KEY\"; `signalbox keys create` makes one.");
-    return FAULT_UNAUTHENTICATED;
-  }
-  uint8_t hash[32];
-  key_hasher_hash(r->worker->hasher, text, hash);
-  const struct key *key = keyring_find(r->worker->keyring, hash);
-  if (!key) {
-    memcpy(r->unknown_hash, hash, sizeof hash);
-    r->key_unknown = true;
-    *why = STR("This API key is not known here. `signalbox keys list` shows the keys there are.");
-    return FAULT_UNAUTHENTICATED;
-  }
-  enum fault fault = key_check(key, uses[access], r->arrived_us / 1000000, why);
-  if (fault != FAULT_NONE && fault != FAULT_PAYMENT) return fault;
-  r->has_key = true;
-  r->key_is_management = key->management;
-  r->key_spend = key->spend;
-  key_id_note(r, key->id);
-  return fault;
-}
-
-static void generation_id_make(struct request *r) {
+void request_name(struct request *r) {
   struct worker *w = r->worker;
   // Never twice the same moment on one loop: the ledger's order follows from it.
   w->last_id_us = r->arrived_us > w->last_id_us ? r->arrived_us : w->last_id_us + 1;
@@ -193,8 +138,8 @@ static enum fault admit(struct request *r, const struct http_head *head, struct 
   memcpy(r->args, m.args, sizeof r->args);
   r->access = m.route->access;
   if (head->query.len) r->query = arena_str(&r->arena, head->query);
-  if (m.route->access == ACCESS_INFERENCE) generation_id_make(r);
-  enum fault fault = authenticate(r, head, m.route->access, why);
+  if (m.route->access == ACCESS_INFERENCE) request_name(r);
+  enum fault fault = caller_check(r, head, m.route->access, why);
   if (fault != FAULT_NONE) return fault;
   struct str coding = http_field_get(head, STR("content-encoding"));
   if (coding.len && !str_eq_nocase(coding, STR("identity"))) return FAULT_ENCODING;
@@ -343,40 +288,12 @@ void request_on_bad_body(struct request *r) {
   path_fail(r, FAULT_BAD_REQUEST, STR("The request body's chunked coding is invalid."));
 }
 
-// --- an unknown key: another process may have made it a moment ago ---
-
-static void key_look_up(struct store *s, struct store_job *job) {
-  struct request *r = request_of_job(job);
-  gateway_keys_refresh(r->worker->gateway, s, false);
-}
-
-static void on_keys_looked_up(struct request *r) {
-  struct str why = STR("This API key is not known here. `signalbox keys list` shows the keys there are.");
-  const struct key *key = keyring_find(r->worker->keyring, r->unknown_hash);
-  enum fault fault = FAULT_UNAUTHENTICATED;
-  static const enum key_use uses[] = {[ACCESS_INFERENCE] = KEY_FOR_INFERENCE,
-                                      [ACCESS_ACCOUNT] = KEY_FOR_ACCOUNT,
-                                      [ACCESS_MANAGEMENT] = KEY_FOR_MANAGEMENT};
-  if (key) fault = key_check(key, uses[r->access], time_unix_us() / 1000000, &why);
-  if (fault != FAULT_NONE) {
-    request_reply_fault(r, fault, why);
-    return;
-  }
-  if (r->access == ACCESS_INFERENCE) generation_id_make(r);  // somebody's now, so the ledger may have it
-  r->key_unknown = false;
-  r->has_key = true;
-  r->key_is_management = key->management;
-  r->key_spend = key->spend;
-  key_id_note(r, key->id);
-  request_run(r);
-}
-
 // --- the path ---
 
 void request_run(struct request *r) {
   r->ready_ns = time_mono_ns();
   if (r->key_unknown)
-    request_store_job(r, key_look_up, on_keys_looked_up);
+    caller_look_up(r);
   else
     r->route->handle(r);
 }

@@ -117,6 +117,8 @@ void request_body_free(struct request *r);
 // Room for body bytes to be read into directly (at most `left` are to come); NULL: out of memory. Then how many came.
 char *request_body_room(struct request *r, uint64_t left, size_t *room);
 void request_body_filled(struct request *r, size_t n);
+// Gives it its generation's id: it is in the ledger from now on.
+void request_name(struct request *r);
 // The body is complete: runs the path. The request may be over when this returns.
 void request_run(struct request *r);
 // The client has gone: cancels what is under way, records, frees.
