@@ -107,7 +107,7 @@ const struct route admin_routes[] = {
     {HTTP_GET, "/models/count", false, ACCESS_OPEN, handle_models_count},
     {HTTP_GET, "/model/*/*", false, ACCESS_OPEN, handle_model},
     {HTTP_GET, "/model/*", false, ACCESS_OPEN, handle_model},
-    {HTTP_GET, "/models/*/*/endpoints", false, ACCESS_OPEN, handle_endpoints},
+    {HTTP_GET, "/models/*/*/endpoints", false, ACCESS_OPEN_MORE, handle_endpoints},
     {HTTP_GET, "/providers", false, ACCESS_OPEN, handle_providers},
     {HTTP_GET, "/key", false, ACCESS_ACCOUNT, handle_key},
     {HTTP_GET, "/auth/key", false, ACCESS_ACCOUNT, handle_key},

@@ -16,21 +16,32 @@ static void key_id_note(struct request *r, struct str id) {
   r->key_id[n] = 0;
 }
 
-// Of a route for anyone: a valid key that was sent all the same is noted, as some answers tell more then.
-static void recognise(struct request *r, const struct http_head *head) {
-  struct str text = credential(head), why;
+static const enum key_use uses[] = {[ACCESS_OPEN_MORE] = KEY_FOR_ACCOUNT,
+                                    [ACCESS_INFERENCE] = KEY_FOR_INFERENCE,
+                                    [ACCESS_ACCOUNT] = KEY_FOR_ACCOUNT,
+                                    [ACCESS_MANAGEMENT] = KEY_FOR_MANAGEMENT};
+
+// Of the text that was sent. NULL: it is not known, which is noted.
+static const struct key *find_key(struct request *r, struct str text) {
   uint8_t hash[32];
-  if (!text.len) return;
   key_hasher_hash(r->worker->hasher, text, hash);
   const struct key *key = keyring_find(r->worker->keyring, hash);
-  if (key) r->has_key = key_check(key, KEY_FOR_ACCOUNT, r->arrived_us / 1000000, &why) == FAULT_NONE;
+  if (key) return key;
+  memcpy(r->unknown_hash, hash, sizeof hash);
+  r->key_unknown = true;
+  return NULL;
+}
+
+// Of a route for anyone: a valid key that was sent all the same is noted.
+static void recognise(struct request *r, const struct http_head *head) {
+  struct str text = credential(head), why;
+  const struct key *key = text.len ? find_key(r, text) : NULL;
+  if (key) r->has_key = key_check(key, uses[ACCESS_OPEN_MORE], r->arrived_us / 1000000, &why) == FAULT_NONE;
 }
 
 enum fault caller_check(struct request *r, const struct http_head *head, enum route_access access, struct str *why) {
-  static const enum key_use uses[] = {[ACCESS_INFERENCE] = KEY_FOR_INFERENCE,
-                                      [ACCESS_ACCOUNT] = KEY_FOR_ACCOUNT,
-                                      [ACCESS_MANAGEMENT] = KEY_FOR_MANAGEMENT};
-  if (access == ACCESS_OPEN) {
+  if (access == ACCESS_OPEN) return FAULT_NONE;
+  if (access == ACCESS_OPEN_MORE) {
     recognise(r, head);
     return FAULT_NONE;
   }
@@ -39,12 +50,8 @@ enum fault caller_check(struct request *r, const struct http_head *head, enum ro
     *why = STR("No API key. Send it as \"Authorization: Bearer KEY\"; `signalbox keys create` makes one.");
     return FAULT_UNAUTHENTICATED;
   }
-  uint8_t hash[32];
-  key_hasher_hash(r->worker->hasher, text, hash);
-  const struct key *key = keyring_find(r->worker->keyring, hash);
+  const struct key *key = find_key(r, text);
   if (!key) {
-    memcpy(r->unknown_hash, hash, sizeof hash);
-    r->key_unknown = true;
     *why = STR("This API key is not known here. `signalbox keys list` shows the keys there are.");
     return FAULT_UNAUTHENTICATED;
   }
@@ -68,16 +75,18 @@ static void on_keys_looked_up(struct request *r) {
   struct str why = STR("This API key is not known here. `signalbox keys list` shows the keys there are.");
   const struct key *key = keyring_find(r->worker->keyring, r->unknown_hash);
   enum fault fault = FAULT_UNAUTHENTICATED;
-  static const enum key_use uses[] = {[ACCESS_INFERENCE] = KEY_FOR_INFERENCE,
-                                      [ACCESS_ACCOUNT] = KEY_FOR_ACCOUNT,
-                                      [ACCESS_MANAGEMENT] = KEY_FOR_MANAGEMENT};
   if (key) fault = key_check(key, uses[r->access], time_unix_us() / 1000000, &why);
+  r->key_unknown = false;
+  if (r->access == ACCESS_OPEN_MORE) {
+    r->has_key = fault == FAULT_NONE;
+    request_run(r);
+    return;
+  }
   if (fault != FAULT_NONE) {
     request_reply_fault(r, fault, why);
     return;
   }
   if (r->access == ACCESS_INFERENCE) request_name(r);  // somebody's now, so the ledger may have it
-  r->key_unknown = false;
   r->has_key = true;
   r->key_is_management = key->management;
   r->key_spend = key->spend;
@@ -86,5 +95,10 @@ static void on_keys_looked_up(struct request *r) {
 }
 
 void caller_look_up(struct request *r) {
-  request_store_job(r, key_look_up, on_keys_looked_up);
+  if (r->access != ACCESS_OPEN_MORE) {
+    request_store_job(r, key_look_up, on_keys_looked_up);
+  } else if (!request_try_store_job(r, key_look_up, on_keys_looked_up)) {
+    r->key_unknown = false;
+    request_run(r);
+  }
 }

@@ -1,6 +1,6 @@
 // THE PATH. A request's whole life, top to bottom:
 //
-//   request_begin   route, key, size          (the head is there; a refusal is an answer too)
+//   request_begin   route, key (caller.c), size   (the head is there; a refusal is an answer too)
 //   request_run     the body is complete: the route's handler; for inference request_chat:
 //                     parse > preset > plan (planning.c) > attempt (attempt.c) > relay (relay.c) > account (account.c)
 //   attempt_failed  the next endpoint while nothing was sent, else the error (failover.c)
@@ -182,7 +182,8 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
   struct str why = {0};
   enum fault fault = admit(r, head, &why);
   bool small = !head->chunked && head->content_length <= UNKNOWN_KEY_BODY;
-  if (fault == FAULT_UNAUTHENTICATED && r->key_unknown && small && gateway_can_look_up_keys(w->gateway)) {
+  if (!small || !gateway_can_look_up_keys(w->gateway)) r->key_unknown = false;
+  if (fault == FAULT_UNAUTHENTICATED && r->key_unknown) {
     fault = FAULT_NONE;  // perhaps it was made a moment ago by another process: asked once the body is here
     r->generation_id[0] = 0;
   }
@@ -503,12 +504,18 @@ static void on_job_finished(struct store_job *job) {
   loop_post(r->worker->loop, &r->job_done);
 }
 
-void request_store_job(struct request *r, void (*run)(struct store *s, struct store_job *job),
-                       void (*done)(struct request *r)) {
+bool request_try_store_job(struct request *r, void (*run)(struct store *s, struct store_job *job),
+                           void (*done)(struct request *r)) {
   r->job = (struct store_job){.run = run, .done = on_job_finished};
   r->on_job_done = done;
   r->state = REQUEST_STORE;
-  if (store_submit(gateway_store(r->worker->gateway), &r->job)) return;
+  if (store_submit(gateway_store(r->worker->gateway), &r->job)) return true;
   r->state = REQUEST_READING;
-  request_reply_fault(r, FAULT_NO_RECORD, STR("The store is busy; try again."));
+  return false;
+}
+
+void request_store_job(struct request *r, void (*run)(struct store *s, struct store_job *job),
+                       void (*done)(struct request *r)) {
+  if (!request_try_store_job(r, run, done))
+    request_reply_fault(r, FAULT_NO_RECORD, STR("The store is busy; try again."));
 }

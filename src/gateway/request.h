@@ -149,6 +149,9 @@ void request_reply_fault(struct request *r, enum fault fault, struct str message
 // must answer; when the client has gone meanwhile it is not called.
 void request_store_job(struct request *r, void (*run)(struct store *s, struct store_job *job),
                        void (*done)(struct request *r));
+// The same; false: the store's queue is full, and nothing was done.
+MUST_CHECK bool request_try_store_job(struct request *r, void (*run)(struct store *s, struct store_job *job),
+                                      void (*done)(struct request *r));
 static inline struct request *request_of_job(struct store_job *job) {
   return (struct request *)((char *)job - offsetof(struct request, job));
 }

@@ -10,7 +10,8 @@
 struct request;
 
 enum route_access {
-  ACCESS_OPEN,        // anyone
+  ACCESS_OPEN,        // anyone; keys are not looked at
+  ACCESS_OPEN_MORE,   // anyone; who has a valid key is told more
   ACCESS_INFERENCE,   // an API key
   ACCESS_ACCOUNT,     // any valid key
   ACCESS_MANAGEMENT,  // the management key

@@ -94,6 +94,17 @@ class Usual(Case):
             self.assertIsNone(told["throughput_last_30m"])
         self.assertIsNotNone(self.endpoint_of("good", key=MANAGEMENT_KEY)["latency_last_30m"])
 
+    def test_a_key_made_a_moment_ago(self):
+        """By another process: it is known at once. Who has none that is valid is answered all the same."""
+        self.ask("good")
+        for i in range(5):
+            key = self.gateway.cli("keys", "create", f"fresh-{i}").stdout.strip()
+            self.assertEqual(set(self.endpoint_of("good", key)["latency_last_30m"] or ()), PERCENTILES)
+        key = self.gateway.cli("keys", "create", "off").stdout.strip()
+        self.gateway.cli("keys", "disable", "off")
+        self.assertIsNone(self.endpoint_of("good", key)["latency_last_30m"])
+        self.assertEqual(self.gateway.call("GET", "/healthz", key="wrong").status, 200)
+
     def test_broken_endpoint(self):
         self.ask("broken")
         told = self.endpoint_of("broken")
