@@ -2,6 +2,7 @@
 // is the catalogue snapshot that requests read. Everything lives in the snapshot's arena.
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -68,8 +69,6 @@ struct provider {
 // Converse or, for Claude, InvokeModel.
 enum endpoint_api { API_AUTO, API_CHAT, API_RESPONSES, API_CONVERSE, API_INVOKE };
 
-enum service_tier { TIER_STANDARD, TIER_FLEX, TIER_PRIORITY };
-
 // What routing asks of an endpoint, worked out of the rest of it (endpoint_facts.c) so that most filters are one AND.
 struct endpoint_facts {
   uint64_t traits;                                    // what a request may object to: bits of endpoint_facts.h
@@ -98,6 +97,7 @@ struct endpoint {
   uint32_t parameters, input_modalities, output_modalities;  // bits of names.h; 0: not known
   bool parameters_shipped;  // they are the catalogue's: what it really takes shows when a request is written for it
 };
+_Static_assert(offsetof(struct endpoint, index) + sizeof(uint32_t) <= 64, "one line of the cache");
 
 struct model {
   struct str id;              // "openai/gpt-4o-mini"
