@@ -95,6 +95,7 @@ struct config {
   // server.* limits and times, with defaults
   uint64_t max_body_bytes;
   unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
+  unsigned overload_lag_ms;
   unsigned keepalive_comment_ms;  // silence after which a stream gets a comment
   struct str_list cors_origins;
   // upstream.*: defaults for providers, pool

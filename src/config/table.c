@@ -44,6 +44,9 @@ const struct setting settings[] = {
      .help = "how long a client may take nothing of its answer"},
     {"server.drain_timeout_ms", TIMES(0), AT(drain_timeout_ms), .default_text = "30s",
      .help = "for running requests to end when the program is stopped"},
+    {"server.overload_lag_ms", TIMES(0), AT(overload_lag_ms), .default_text = "200ms",
+     .help = "inference requests are refused with 503 while all that come have to wait longer than this for the "
+             "gateway itself; keys get equal parts of what it can do; 0: never"},
     {"server.keepalive_comment_ms", TIMES(10), AT(keepalive_comment_ms), .default_text = "5s",
      .help = "silence after which a stream gets a comment, so that nothing between takes it for dead"},
     {"server.cors_origins", SETTING_ORIGINS, AT(cors_origins),

@@ -21,6 +21,7 @@
   X(hedges_won_total, counter, "Hedges that spoke first")                                                          \
   X(hedges_denied_total, counter, "Hedges not made because their share was used up")                               \
   X(hedge_extra_picodollars_total, counter, "Estimated cost of the attempts that hedging cancelled, in 1e-12 USD") \
+  X(requests_shed_total, counter, "Inference requests refused because the gateway was overloaded")                 \
   X(requests_waiting, gauge, "Requests that wait for room at a provider (max_concurrency)")                        \
   X(requests_waited_total, counter, "Requests that had to wait for room at a provider")                            \
   X(health_probes_total, counter, "Lists of models asked for, of providers benched for an outage")                 \

@@ -28,6 +28,8 @@
 #include "llm/generation_id.h"
 #include "policy/plan.h"
 
+enum { SHED_LOG_MS = 10000 };
+
 static void free_now(struct task *task);
 
 const struct config *request_config(const struct request *r) {
@@ -156,6 +158,25 @@ static enum fault admit(struct request *r, const struct http_head *head, struct 
   return FAULT_NONE;
 }
 
+// Whether there is time for one more inference request of this key, see policy/shedder.h.
+static bool is_shed(struct request *r) {
+  struct worker *w = r->worker;
+  unsigned target = request_config(r)->overload_lag_ms;
+  uint64_t now = loop_now_ms(w->loop), lag_us = target ? loop_lag_us(w->loop) : 0;
+  r->weighed = true;
+  shedder_look(&w->shedder, lag_us, target, now);
+  if (shedder_admit(&w->shedder, (uintptr_t)r->key_spend, now)) return false;
+  metric_add(&w->metrics, METRIC_requests_shed_total, 1);
+  if (!w->shed_logged_ms || now - w->shed_logged_ms >= SHED_LOG_MS) {
+    log_warn("overloaded: requests wait %u ms for this loop (server.overload_lag_ms), and some are refused",
+             (unsigned)(lag_us / 1000));
+    w->shed_logged_ms = now;
+  }
+  r->retry_after_s = shedder_retry_after_s(&w->shedder);
+  r->generation_id[0] = 0;  // it costs as little as possible: not in the ledger
+  return true;
+}
+
 enum { UNKNOWN_KEY_BODY = 64 * 1024 };  // nobody unknown is given more memory than this
 
 struct request *request_begin(struct client *c, const struct http_head *head, bool *refused) {
@@ -187,6 +208,8 @@ struct request *request_begin(struct client *c, const struct http_head *head, bo
     fault = FAULT_NONE;  // perhaps it was made a moment ago by another process: asked once the body is here
     r->generation_id[0] = 0;
   }
+  // A long body is not even read.
+  if (fault == FAULT_NONE && r->access == ACCESS_INFERENCE && !small && is_shed(r)) fault = FAULT_OVERLOADED;
   if (fault == FAULT_NONE) {
     r->user_agent = header_copy(r, head, STR("user-agent"), 200);
     r->http_referer = header_copy(r, head, STR("http-referer"), 200);
@@ -295,6 +318,8 @@ void request_run(struct request *r) {
   r->ready_ns = time_mono_ns();
   if (r->key_unknown)
     caller_look_up(r);
+  else if (r->access == ACCESS_INFERENCE && !r->weighed && is_shed(r))
+    request_reply_fault(r, FAULT_OVERLOADED, (struct str){0});
   else
     r->route->handle(r);
 }
@@ -378,7 +403,7 @@ static struct str fault_fields(struct request *r, enum fault fault) {
   if (r->inference && r->inference->at && r->inference->at->never_retry && status >= 429)
     return STR("x-should-retry: false\r\n");
   if (status == 429 || status == 503 || fault == FAULT_CONFLICT) {
-    unsigned seconds = r->inference ? path_wait_s(r) : 1;
+    unsigned seconds = r->inference ? path_wait_s(r) : r->retry_after_s ? r->retry_after_s : 1;
     return arena_printf(&r->arena, "Retry-After: %u\r\nretry-after-ms: %u\r\nx-should-retry: true\r\n", seconds,
                         seconds * 1000);
   }

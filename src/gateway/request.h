@@ -79,8 +79,10 @@ struct request {
   uint8_t access;    // enum route_access
   unsigned methods;  // of a path that does not take this method, see route_match
   bool has_key, key_is_management;
-  bool wants_metadata;  // see metadata.h
-  bool key_unknown;     // not in the keyring: the store is asked before the handler runs
+  bool wants_metadata;     // see metadata.h
+  bool weighed;            // the shedder has been asked
+  unsigned retry_after_s;  // of a refusal; 0: none in particular
+  bool key_unknown;        // not in the keyring: the store is asked before the handler runs
   uint8_t unknown_hash[32];
   char key_id[40];  // of the caller's key
   struct key_spend *key_spend;

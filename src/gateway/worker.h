@@ -13,6 +13,7 @@
 #include "net/loop.h"
 #include "net/upstream.h"
 #include "policy/keyring.h"
+#include "policy/shedder.h"
 #include "store/keyhash.h"
 #include "store/spool.h"
 #include "surface/chat_shape.h"
@@ -70,6 +71,8 @@ struct worker {
     size_t path_len;
     char path[48];
   } last_route;
+  struct shedder shedder;
+  uint64_t shed_logged_ms;
   uint64_t log_second;  // of failed attempts, see failover.c
   unsigned log_lines;
   // the Date field, made once a second

@@ -83,6 +83,8 @@ static const struct fault_row rows[FAULT_COUNT] = {
     [FAULT_CLIENT_SLOW] = {"client_slow", 408, "timeout", false, BLAME_REQUEST, "The request did not arrive in time."},
     [FAULT_SHUTDOWN] = {"shutdown", 503, "server", false, BLAME_GATEWAY,
                         "The gateway is shutting down. Send the request again."},
+    [FAULT_OVERLOADED] = {"overloaded", 503, "provider_overloaded", false, BLAME_GATEWAY,
+                          "The gateway has more requests than it can serve. Try again after the time in Retry-After."},
     [FAULT_NO_RECORD] = {"no_record", 503, "server", false, BLAME_GATEWAY,
                          "The gateway cannot record requests at the moment. Try again in a while; its log says more."},
     [FAULT_NOT_BUILT] = {"not_built", 501, "server", false, BLAME_GATEWAY,

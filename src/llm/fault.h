@@ -42,6 +42,7 @@ enum fault {
   FAULT_CLIENT_GONE,  // nobody is left to answer
   FAULT_CLIENT_SLOW,  // the request did not arrive in time (408)
   FAULT_SHUTDOWN,     // the gateway is going down
+  FAULT_OVERLOADED,   // the gateway itself has more to do than it can
   FAULT_NO_RECORD,    // the store or its spool cannot take it now
   FAULT_NOT_BUILT,    // not in this version
   FAULT_CONFLICT,     // a request with the same Idempotency-Key is under way

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,6 +16,7 @@
 enum {
   EVENTS_A_TURN = 256,
   TICK_MS = 16,
+  PROBE_MS = 10,
   SLOTS = 1024,  // a horizon of 16 s; later timers are looked at there and put back
 };
 
@@ -34,6 +36,11 @@ struct loop {
   struct task *deferred, **deferred_tail;
   _Atomic(struct task *) posted;  // newest first
   struct io wake;
+  // lag: an event of our own that waits in line with all others
+  struct io probe;
+  uint64_t probe_sent_ns;  // 0: none is waiting
+  uint64_t probe_next_ms;
+  uint64_t lag_ns;  // of the last
 };
 
 static void on_wake(struct io *io, uint32_t events) {
@@ -41,6 +48,30 @@ static void on_wake(struct io *io, uint32_t events) {
   uint64_t count;
   while (read(io->fd, &count, sizeof count) > 0) {
   }
+}
+
+static struct loop *loop_of_probe(struct io *io) {
+  return (struct loop *)((char *)io - offsetof(struct loop, probe));
+}
+
+static void on_probe(struct io *io, uint32_t events) {
+  (void)events;
+  struct loop *l = loop_of_probe(io);
+  l->lag_ns = time_mono_ns() - l->probe_sent_ns;
+  l->probe_sent_ns = 0;
+  l->probe_next_ms = l->now_ms + PROBE_MS;
+}
+
+static void probe_send(struct loop *l) {
+  uint64_t one = 1;
+  l->probe_sent_ns = time_mono_ns();
+  // Edge-triggered and never read: each write is an event.
+  if (write(l->probe.fd, &one, sizeof one) != (ssize_t)sizeof one) l->probe_sent_ns = 0;
+}
+
+uint64_t loop_lag_us(const struct loop *l) {
+  uint64_t now = l->probe_sent_ns ? time_mono_ns() : 0, so_far = now > l->probe_sent_ns ? now - l->probe_sent_ns : 0;
+  return (so_far > l->lag_ns ? so_far : l->lag_ns) / 1000;
 }
 
 static void clock_read(struct loop *l) {
@@ -55,11 +86,14 @@ struct loop *loop_new(void) {
   l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   l->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   l->wake.on_ready = on_wake;
+  l->probe.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  l->probe.on_ready = on_probe;
   l->deferred_tail = &l->deferred;
   for (int i = 0; i < SLOTS; i++) l->slots[i].next = l->slots[i].prev = &l->slots[i];
   clock_read(l);
   l->tick = l->now_ms / TICK_MS;
-  if (l->epoll_fd < 0 || l->wake.fd < 0 || !loop_watch(l, &l->wake, EPOLLIN)) {
+  if (l->epoll_fd < 0 || l->wake.fd < 0 || l->probe.fd < 0 || !loop_watch(l, &l->wake, EPOLLIN) ||
+      !loop_watch(l, &l->probe, EPOLLIN | EPOLLET)) {
     loop_free(l);
     return NULL;
   }
@@ -70,6 +104,7 @@ void loop_free(struct loop *l) {
   if (!l) return;
   if (l->epoll_fd >= 0) close(l->epoll_fd);
   if (l->wake.fd >= 0) close(l->wake.fd);
+  if (l->probe.fd >= 0) close(l->probe.fd);
   free(l);
 }
 
@@ -248,12 +283,15 @@ int loop_turn(struct loop *l, int wait_ms) {
   int n = epoll_wait(l->epoll_fd, l->events, EVENTS_A_TURN, wait_ms);
   clock_read(l);
   l->event_count = n > 0 ? n : 0;
+  bool probed = n == 1 && l->events[0].data.ptr == &l->probe;
   events_run(l, true);
   events_run(l, false);
   l->event_count = 0;
   posted_run(l);
   timers_run(l);
   deferred_run(l);
+  bool others = n > 1 || (n == 1 && !probed);
+  if (others && !l->probe_sent_ns && l->now_ms >= l->probe_next_ms) probe_send(l);
   return n;
 }
 

@@ -45,6 +45,10 @@ int loop_wait_ms(const struct loop *l);
 // After loop_run has returned: runs what was posted and deferred since. From the thread that ends the loop.
 void loop_finish(struct loop *l);
 
+// How long what becomes ready now will probably have to wait for its turn, in microseconds: as a probe, sent every ten
+// milliseconds while there is something to do, had to wait last, or has been waiting for by now.
+uint64_t loop_lag_us(const struct loop *l);
+
 // Registers, changes or (events 0) removes interest. False: the kernel refused.
 MUST_CHECK bool loop_watch(struct loop *l, struct io *io, uint32_t events);
 // Edge-triggered (EPOLLET among the events): asks for the event again if there still is, or already, reason for it.
