@@ -11,7 +11,7 @@ import unittest
 import harness
 from harness import KEY, MANAGEMENT_KEY, Gateway, Mock, wait_for
 
-CROWD, SECONDS = 24, 6
+CROWD, SECONDS = 32, 6
 # Many messages for the parser; of one that is refused not even the body is read.
 BODY = json.dumps({"model": "test/model", "messages": [{"role": "user", "content": "a b"}] * 12000}).encode()
 
@@ -73,7 +73,7 @@ class Overload(unittest.TestCase):
         self.assertGreaterEqual(int(refusal.field("retry-after")), 1)
         self.assertEqual(refusal.field("x-should-retry"), "true")
         self.assertEqual(set(other), {200})
-        self.assertLessEqual(sum(r.status != 200 for r in light), len(light) // 10)
+        self.assertLessEqual(sum(r.status != 200 for r in light), 1 + len(light) // 5, len(light))
         self.assertGreaterEqual(gateway.metrics()["signalbox_requests_shed_total"], statuses[503])
         self.assertIn("overloaded", gateway.stderr())
         wait_for(lambda: gateway.chat().status == 200, "an end of it")
