@@ -19,7 +19,7 @@ def setUpModule():
     gateway = Gateway(config(mock)).start()
     hasty = Gateway(config(mock, server={
         "header_timeout_ms": SHORT_MS, "body_timeout_ms": SHORT_MS, "idle_timeout_ms": 3 * SHORT_MS,
-        "write_timeout_ms": WRITE_MS})).start()
+        "write_timeout_ms": WRITE_MS}, upstream={"max_event_bytes": "16MiB"})).start()
 
     # Every known model of a vendor: a long list.
     big = Gateway(config(providers=[{"id": "openai", "api_key": "sk-unused"}])).start()
