@@ -136,7 +136,7 @@ struct parser {
   uint64_t controls;  // control bytes of the block that were not looked at yet
   size_t line;        // offset of the present line
   bool is_request;
-  bool has_host, has_coding, target_has_host;
+  bool has_host, has_coding, has_authorization, target_has_host;
   bool says_close, says_keep_alive;
   struct http_head *head;
   struct http_refusal *refusal;
@@ -271,6 +271,13 @@ static enum http_result on_expect(struct parser *p, struct str value) {
   return HTTP_DONE;
 }
 
+// Which of two credentials counts is not for us to guess.
+static enum http_result on_authorization(struct parser *p) {
+  if (p->has_authorization) return refuse(p, 400, "There is more than one Authorization field.");
+  p->has_authorization = true;
+  return HTTP_DONE;
+}
+
 // What the fields that frame the message mean. The length of the name picks the only candidate.
 static inline enum http_result on_field(struct parser *p, struct str name, struct str value) {
   switch (name.len) {
@@ -279,6 +286,7 @@ static inline enum http_result on_field(struct parser *p, struct str name, struc
     case 10:
       if (NAME_IS(name, "connection")) on_connection(p, value);
       return HTTP_DONE;
+    case 13: return p->is_request && NAME_IS(name, "authorization") ? on_authorization(p) : HTTP_DONE;
     case 14: return NAME_IS(name, "content-length") ? on_content_length(p, value) : HTTP_DONE;
     case 17: return NAME_IS(name, "transfer-encoding") ? on_transfer_encoding(p, value) : HTTP_DONE;
     default: return HTTP_DONE;

@@ -104,6 +104,7 @@ static const struct {
     {STR(GET HOST HOST), 400, "more than one Host"},
     {STR(GET HOST "hOST: b\r\n"), 400, "more than one Host"},
     {STR("GET / HTTP/1.0\r\n" HOST HOST), 400, "more than one Host"},
+    {STR(GET HOST "Authorization: Bearer a\r\nauthorization: Bearer b\r\n"), 400, "more than one Authorization"},
     {STR(GET "Host:\r\n"), 400, "Host field is invalid"},
     {STR(GET "Host: a b\r\n"), 400, "Host field is invalid"},
     {STR(GET "Host: a,b\r\n"), 400, "Host field is invalid"},
