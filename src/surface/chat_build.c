@@ -1,5 +1,6 @@
 // The request side of openai_chat.h, second half: the body for one endpoint. Only what must change does; all other
 // bytes are copied as they came, so that key order, number spelling and white space reach the provider untouched.
+#include "llm/endpoint_facts.h"
 #include "provider/azure.h"
 #include "provider/openai_models.h"
 #include "provider/quirks.h"
@@ -141,16 +142,34 @@ static bool too_hot(const struct splice *s, enum chat_member_id id, uint32_t val
          n > s->quirks->temperature_max;
 }
 
+// A tier's endpoint is told its tier; one of the usual tier is told of none where the model has others for them.
+static enum chat_action tier_action(const struct splice *s, uint32_t value) {
+  const struct json_doc *doc = &s->r->doc;
+  if (s->tier.len) return json_string_is(doc, value, s->tier) ? CHAT_PASS : CHAT_REWRITE;
+  bool asked = json_string_is(doc, value, STR("priority")) || json_string_is(doc, value, STR("fast")) ||
+               json_string_is(doc, value, STR("flex"));
+  return s->tier_elsewhere && asked ? CHAT_CUT : CHAT_PASS;
+}
+
 static enum chat_action logprobs_action(const struct splice *s, enum chat_member_id id, uint32_t value) {
   if (id == CHAT_MEMBER_TOP_LOGPROBS) return CHAT_CUT;  // it has become the other's number
   return json_type(&s->r->doc, value) == JSON_TRUE ? CHAT_REWRITE : CHAT_CUT;
 }
 
+// What an endpoint is not told when its supported_parameters leave it out: nothing that changes what is asked for.
+enum {
+  SHED = NAME_BIT(temperature) | NAME_BIT(top_p) | NAME_BIT(top_k) | NAME_BIT(min_p) | NAME_BIT(top_a) |
+         NAME_BIT(frequency_penalty) | NAME_BIT(presence_penalty) | NAME_BIT(repetition_penalty) |
+         NAME_BIT(logit_bias) | NAME_BIT(logprobs) | NAME_BIT(top_logprobs) | NAME_BIT(prediction) | NAME_BIT(seed) |
+         NAME_BIT(stop) | NAME_BIT(parallel_tool_calls) | NAME_BIT(verbosity) | NAME_BIT(web_search_options)
+};
+
 // A member the service refuses. That it is not told is noted, unless it says what is usual.
 static bool is_cut_out(struct splice *s, enum chat_member_id id, uint32_t key, uint32_t value) {
   bool foreign = s->quirks->strict && id == CHAT_MEMBER_COUNT && provider_is_foreign(chat_inside(&s->r->doc, key)) &&
                  !key_listed(s, s->quirks->know, key);
-  if (!foreign && !key_listed(s, s->quirks->deny, key) && !is_refused(s, id, value)) return false;
+  bool lacking = s->lacks & chat_member_parameter(id);
+  if (!foreign && !lacking && !key_listed(s, s->quirks->deny, key) && !is_refused(s, id, value)) return false;
   bool usual = is_usual(s, id, value);
   if (usual && id == CHAT_MEMBER_N && json_is(&s->r->doc, value, JSON_NUMBER)) return false;  // one answer is all have
   if (!usual) splice_lost(s, chat_inside(&s->r->doc, key));
@@ -170,6 +189,7 @@ static enum chat_action action_of(struct splice *s, enum chat_member_id id, uint
     case CHAT_MEMBER_TOOL_CHOICE: return s->no_tools || chat_choice_is_cut(s, value) ? CHAT_CUT : CHAT_PASS;
     case CHAT_MEMBER_PARALLEL_TOOL_CALLS: return s->no_tools ? CHAT_CUT : CHAT_PASS;
     case CHAT_MEMBER_RESPONSE_FORMAT: return CHAT_REWRITE;
+    case CHAT_MEMBER_SERVICE_TIER: return tier_action(s, value);
     case CHAT_MEMBER_LOGPROBS:
     case CHAT_MEMBER_TOP_LOGPROBS:
       if (s->quirks->counted_logprobs) return logprobs_action(s, id, value);
@@ -224,6 +244,10 @@ static bool rewrite(struct splice *s, enum chat_member_id id, uint32_t key, uint
       splice_replace(s, start_of(s, value), end_of(s, value), (struct str){0});
       buf_u64(s->out, s->quirks->temperature_max);
       return true;
+    case CHAT_MEMBER_SERVICE_TIER:
+      splice_replace(s, start_of(s, value), end_of(s, value), (struct str){0});
+      json_write_str(s->out, s->tier);
+      return true;
     case CHAT_MEMBER_LOGPROBS:
       if (!json_u64(doc, chat_member_at(s->r, CHAT_MEMBER_TOP_LOGPROBS), 20, &n) || !n) n = 1;
       splice_replace(s, start_of(s, value), end_of(s, value), (struct str){0});
@@ -269,11 +293,30 @@ static void write_added(struct splice *s, bool more) {
     buf_lit(s->out, "\"stream_options\":{\"include_usage\":true}");
     more = true;
   }
+  if (s->tier.len && chat_member_at(s->r, CHAT_MEMBER_SERVICE_TIER) == JSON_NONE) {
+    if (more) buf_char(s->out, ',');
+    buf_lit(s->out, "\"service_tier\":");
+    json_write_str(s->out, s->tier);
+    more = true;
+  }
   // GLM models forget what is between tags unless they are told not to.
   if (s->tagged && json_get(&s->r->doc, 0, STR("clear_thinking")) == JSON_NONE) {
     if (more) buf_char(s->out, ',');
     buf_lit(s->out, "\"clear_thinking\":false");
   }
+}
+
+static void find_tier(struct splice *s) {
+  static const uint64_t tiers = TRAIT(FLEX) | TRAIT(PRIORITY);
+  const struct model *m = s->e->model;
+  if (s->e->facts.traits & tiers) {
+    if (splice_denies(s, STR("service_tier"))) return;
+    s->tier = s->e->facts.traits & TRAIT(FLEX) ? STR("flex") : STR("priority");
+    return;
+  }
+  if (!(s->r->index->present & CHAT_BIT(CHAT_MEMBER_SERVICE_TIER))) return;
+  for (size_t i = 0; m && i < m->endpoint_count; i++)
+    if (m->endpoints[i].facts.traits & tiers) s->tier_elsewhere = true;
 }
 
 // False: out of memory.
@@ -289,7 +332,9 @@ static bool splice_begin(struct splice *s, const struct chat_request *r, const s
     s->reasons = openai_model_reasons(model, effort);
     s->refuses_stop = openai_model_refuses_stop(model, effort);
   }
-  s->picky = s->reasons || s->quirks->strict || s->quirks->deny;
+  s->lacks = e->facts.lacks & SHED;
+  s->picky = s->reasons || s->quirks->strict || s->quirks->deny || s->lacks;
+  find_tier(s);
   if (s->quirks->auto_while_thinks) s->thinks = quirks_model_thinks(e);
   // Who may not be told to leave the tools alone is not told of them; and a choice among none is refused.
   uint32_t tools = chat_member_at(r, CHAT_MEMBER_TOOLS);
@@ -337,7 +382,7 @@ static bool loses_nothing(const struct chat_request *r, const struct endpoint *e
                                    CHAT_BIT(CHAT_MEMBER_SEED) | CHAT_BIT(CHAT_MEMBER_STOP) |
                                    CHAT_BIT(CHAT_MEMBER_FREQUENCY_PENALTY) | CHAT_BIT(CHAT_MEMBER_PRESENCE_PENALTY);
   const struct provider_quirks *q = e->provider->quirks;
-  if (e->provider->protocol == PROTOCOL_AZURE || q->by_model || q->deny) return false;
+  if (e->provider->protocol == PROTOCOL_AZURE || q->by_model || q->deny || (e->facts.lacks & SHED)) return false;
   bool steered = !q->openai_models && !q->temperature_max;
   return !(r->index->present & ~(steered ? plain | sampling : plain));
 }

@@ -41,6 +41,12 @@ static const struct {
 #undef ROW
 };
 
+uint32_t chat_member_parameter(enum chat_member_id id) {
+  for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+    if (parameters[i].member == id) return (uint32_t)1 << parameters[i].bit;
+  return 0;
+}
+
 static uint32_t parameters_of(const struct chat_request *r) {
   uint32_t mask = r->has_tools ? NAME_BIT(tools) : 0;
   for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {

@@ -101,6 +101,8 @@ enum chat_member_id {
       CHAT_MEMBER_COUNT  // also: a member we do not know, which is let through
 };
 const struct chat_member *chat_member_row(enum chat_member_id id);
+// The bit of names.h under which endpoints list it among their supported_parameters; 0: they do not.
+uint32_t chat_member_parameter(enum chat_member_id id);
 enum chat_member_id chat_member_find(const struct json_doc *doc, uint32_t key);
 
 // What the messages have in them that may have to change for a provider.

@@ -10,6 +10,9 @@ struct splice {
   const struct endpoint *e;
   const struct provider_quirks *quirks;  // the vendor's, with what is true of this endpoint alone
   bool picky;                            // members may be refused
+  uint32_t lacks;                        // parameters that it is said not to take: bits of names.h
+  struct str tier;                       // the service tier it is of; empty: the usual one
+  bool tier_elsewhere;                   // which the model has at other endpoints
   bool reasons;                   // one of OpenAI's models that will reason: it refuses to be steered by sampling
   bool refuses_stop;              // the same, and no stops
   bool foreign_tools;             // some are not for this provider

@@ -142,6 +142,29 @@ class Attempts(unittest.TestCase):
         self.assertEqual(self.chat("test/pair", service_tier="flex").status, 200)
         self.assertEqual(self.asked()[0], "plain")
 
+    def test_a_tiers_endpoint_is_told_its_tier(self):
+        told = lambda: [r.json.get("service_tier") for r in provider.requests]
+        self.chat("test/tiers:floor")
+        self.chat("test/tiers", service_tier="fast")
+        self.chat("test/tiers", provider={"only": ["b/priority"]})
+        self.chat("test/tiers", service_tier="default")
+        self.chat("test/lone", service_tier="priority")
+        self.assertEqual((self.asked(), told()), (["flex", "prio", "prio", "plain", "lone"], ["flex", "priority", "priority", "default", "priority"]))
+        provider.requests.clear()
+        answers["prio"] = refused(451)
+        self.chat("test/tiers", service_tier="priority")
+        self.assertEqual((self.asked(), told()), (["prio", "plain"], ["priority", None]))
+
+    def test_parameters_that_an_endpoint_does_not_list_are_not_told(self):
+        more = {"seed": 7, "temperature": 0.5, "stop": ["x"], "top_k": None, "max_tokens": 9, "own": 1}
+        response = self.chat("test/formats", provider={"only": ["a"]}, **more)
+        sent = provider.requests[-1].json
+        self.assertEqual({name: sent.get(name) for name in more}, {"seed": None, "temperature": 0.5, "stop": None, "top_k": None, "max_tokens": 9, "own": 1})
+        self.assertEqual(sorted(response.json["openrouter_metadata"]["dropped_parameters"]), ["seed", "stop"])
+        self.assertEqual(self.chat("test/formats", provider={"only": ["a"], "require_parameters": True}, seed=7).status, 404)
+        self.chat("test/lone", **more)
+        self.assertEqual(provider.requests[-1].json["seed"], 7)
+
     def test_those_that_know_the_format_go_first(self):
         self.chat("test/formats", response_format={"type": "json_object"}, provider={"sort": "price"})
         self.chat("test/formats", tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}])
