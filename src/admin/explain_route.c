@@ -10,14 +10,14 @@
 #include "policy/plan.h"
 #include "policy/preset_set.h"
 
-// A seed that JSON's readers take without loss: `?seed=` gives the same answer again.
-static uint64_t seed_of(struct request *r) {
+// A seed that JSON's readers take without loss: `?seed=` gives the same answer again. False: it is no such number.
+static bool seed_of(struct request *r, uint64_t *seed) {
   static const uint64_t most = ((uint64_t)1 << 53) - 1;
   struct str rest = r->query, pair;
-  uint64_t given;
+  *seed = rand_next(&r->worker->rand) & most;
   while (str_split(&rest, '&', &pair))
-    if (str_starts(pair, STR("seed=")) && str_to_u64(str_skip(pair, 5), most, &given)) return given;
-  return rand_next(&r->worker->rand) & most;
+    if (str_starts(pair, STR("seed="))) return str_to_u64(str_skip(pair, 5), most, seed);
+  return true;
 }
 
 static bool read_request(struct request *r, struct fault_note *note) {
@@ -49,7 +49,10 @@ void handle_explain(struct request *r) {
   }
   struct plan_query query = planning_query(r, &r->inference->chat);
   query.sticky = sticky_find(r);
-  query.seed = seed_of(r);
+  if (!seed_of(r, &query.seed)) {
+    request_reply_fault(r, FAULT_BAD_REQUEST, STR("\"seed\" must be a whole number from 0 to 9007199254740991."));
+    return;
+  }
   query.explain = true;
   struct plan plan;
   bool good = plan_make(&query, &r->arena, &plan, &note);

@@ -186,7 +186,10 @@ static void rank_endpoint(const struct decision *d, const struct standing *s, co
                        : d->ordered         ? order_listed(d, s, endpoint)
                                             : order_by_draw(endpoint);
   uint64_t rank;
-  enum routing_band fit = fitness(d, endpoint, record), band = fit;
+  enum routing_band fit = fitness(d, endpoint, record), band;
+  // What the caller would like does not change the order that the caller gives.
+  if (fit == ROUTING_BAND_SLOW && order.place == ROUTING_ORDERED) fit = ROUTING_BAND_GOOD;
+  band = fit;
   if (UNLIKELY(state != HEALTH_UP)) band = state == HEALTH_DEGRADED ? ROUTING_BAND_DEGRADED : ROUTING_BAND_POOR;
   if (UNLIKELY(state >= HEALTH_PROBING || s->benched)) {
     // The first to come back is the first to be asked; the group of one to be drawn is not theirs.

@@ -53,6 +53,10 @@ class Explain(unittest.TestCase):
             r = ask(model="test/alone", **more)
             self.assertEqual((r.status, r.json["candidates"][0]["provider"]), (200, "mock"), more)
         self.assertEqual(ask("/api/v1/signalbox/explain?seed=5", model="test/pair", messages=HELLO).json["seed"], 5)
+        for seed in ("abc", "-1", "1e3", "9007199254740992", ""):
+            r = ask("/api/v1/signalbox/explain?seed=" + seed, model="test/pair", messages=HELLO)
+            self.assertEqual(r.status, 400, seed)
+            self.assertIn("seed", r.json["error"]["message"])
 
     def test_errors_are_those_of_inference(self):
         for body in ({"model": "test/pair", "messages": []}, {"messages": HELLO}, {"model": "test/none", "messages": HELLO},

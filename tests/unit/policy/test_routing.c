@@ -538,6 +538,9 @@ static void test_bands(void **state) {
   w.records[4].latency[HEALTH_P99] = 2501;
   w.wish.sort = SORT_PRICE;  // of the bands of health only the last remains
   expect("b c a e d f");
+  w.wish.order = slugs("e,c,d");  // the order goes before what is only preferred, but not before what cannot be
+  expect("e c b a d f");
+  w.wish.order = (struct str_list){0};
   w.query.sticky = &w.endpoints[4];  // slow is good enough
   expect("e b c a d f");
   assert_int_equal(w.result.candidates[0].place, ROUTING_STICKY);
