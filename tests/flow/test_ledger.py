@@ -35,9 +35,17 @@ def cost_in(response):
 
 
 class Rows(unittest.TestCase):
+    def test_a_text_of_no_tokens_is_estimated(self):
+        for stream in (False, True):
+            r = gateway.chat(plan(usage=(3, 0)), stream=stream)
+            data = gateway.generation(r.id).json["data"]
+            self.assertEqual((data["tokens_prompt"], data["usage_estimated"]), (3, True))
+            self.assertGreater(data["tokens_completion"], 0)
+            self.assertEqual(cost_in(r), cost_of((3, data["tokens_completion"])))
+
     def test_generation_at_once_with_equal_cost(self):
         for stream in (False, True):
-            for usage in ((1, 1), (10, 5), (123457, 999), (3, 0)):
+            for usage in ((1, 1), (10, 5), (123457, 999), (3, 1)):
                 with self.subTest(stream=stream, usage=usage):
                     r = gateway.chat(plan(usage=usage), stream=stream)
                     self.assertEqual(r.status, 200, r)
