@@ -289,6 +289,12 @@ static struct attempt *other_of(const struct attempt *a) {
   return other && other->state != ATTEMPT_NONE ? other : NULL;
 }
 
+bool path_has_other(const struct attempt *a) {
+  const struct inference *in = a->request->inference;
+  uint32_t all = (1u << in->target_count) - 1;
+  return other_of(a) || (in->attempt_count < REQUEST_ATTEMPTS - 1 && (all & ~in->tried));
+}
+
 // --- rows ---
 
 static void row_add(struct attempt *a, enum fault fault) {

@@ -10,6 +10,8 @@ void request_chat(struct request *r);
 void path_first_attempt(struct request *r);
 // The attempt is the first to say something: it answers, and another that runs beside it is cancelled.
 void path_attempt_spoke(struct attempt *a);
+// Another attempt runs beside it, or another endpoint may be asked as long as the client has seen nothing.
+bool path_has_other(const struct attempt *a);
 // The attempt's answer is complete, and accounted.
 void path_attempt_done(struct attempt *a);
 // All attempts under way end without a verdict: the client has gone, or the request is over.

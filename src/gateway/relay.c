@@ -252,6 +252,16 @@ static void whole_as_stream(struct attempt *a, struct str body) {
     attempt_failed(a, ok ? FAULT_INTERNAL : failure.fault, arena_str(&r->arena, str_from_cstr(failure.message)));
 }
 
+// Nothing but a filter's verdict, and another provider may think otherwise.
+static bool is_filtered(const struct attempt *a) {
+  return !a->request->inference->spoken && !a->reply.text_bytes &&
+         strcmp(a->reply.finish_reason, "content_filter") == 0 && path_has_other(a);
+}
+
+static void filtered(struct attempt *a) {
+  attempt_failed(a, FAULT_CONTENT, provider_says(a, "answered with a content filter's verdict alone."));
+}
+
 static void whole_done(struct attempt *a, struct str body) {
   struct request *r = a->request;
   struct inference *in = a->request->inference;
@@ -283,6 +293,10 @@ static void whole_done(struct attempt *a, struct str body) {
   }
   if (!a->reply.text_bytes && !a->reply.usage.completion && !a->reply.native_finish_reason[0]) {
     attempt_failed(a, FAULT_UPSTREAM_INVALID, provider_says(a, "gave an empty answer, without a reason."));
+    return;
+  }
+  if (is_filtered(a)) {
+    filtered(a);
     return;
   }
   path_attempt_spoke(a);
@@ -411,7 +425,7 @@ static bool has_spoken(const struct attempt *a) {
 // The attempt is lost. What had come before the trouble is still shown to a client that has seen some of the answer.
 static void stream_lost(struct attempt *a, struct buf *events, enum fault fault, struct str message) {
   struct request *r = a->request;
-  if (has_spoken(a) && events->len && !events->failed) {
+  if (has_spoken(a) && !is_filtered(a) && events->len && !events->failed) {
     stream_flush(a, events);
     if (!r->client) return;
   }
@@ -430,6 +444,10 @@ static void stream_done(struct attempt *a, struct buf *events, bool saw_done) {
   struct inference *in = a->request->inference;
   if (!stream_complete(a, saw_done, r->body_len, events)) {
     stream_lost(a, events, FAULT_UPSTREAM_CUT, provider_says(a, "ended its stream before the answer was complete."));
+    return;
+  }
+  if (is_filtered(a)) {
+    filtered(a);
     return;
   }
   if (a->dialect) keep_reasoning(a);
@@ -541,7 +559,7 @@ static void stream_bytes(struct attempt *a, const char *body, size_t n, bool end
     return;
   }
   if (!events->len) return;
-  if (has_spoken(a))
+  if (has_spoken(a) && !is_filtered(a))
     stream_flush(a, events);
   else
     buf_str(&a->early, buf_view(events));

@@ -165,6 +165,40 @@ class Attempts(unittest.TestCase):
         self.chat("test/lone", **more)
         self.assertEqual(provider.requests[-1].json["seed"], 7)
 
+    def test_a_filters_verdict_alone_goes_to_the_next(self):
+        usage = {"prompt_tokens": 10, "completion_tokens": 0, "total_tokens": 10}
+        choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "content_filter"}
+        whole_answer = whole(completion(choices=[choice], usage=usage))
+        events = [chunk({"role": "assistant", "content": ""}), chunk({}, "content_filter"), chunk(choices=[], usage=usage), "[DONE]"]
+
+        def apart(request):
+            request.send(STREAM_HEAD)
+            for event in events:
+                request.send(coded(sse(event)))
+                time.sleep(0.03)
+            request.send(LAST_CHUNK)
+            return KEEP
+        for streamed in (False, True):
+            for answer in (both(whole_answer, stream(*events)), both(whole_answer, apart)):
+                answers["one"] = answer
+                answers.pop("two", None)
+                response = self.chat("test/pair", streamed, provider={"order": ["a", "b"]})
+                self.assertIn("Hello ", response.text)
+                self.assertNotIn("content_filter", response.text)
+                failed, answered = self.row(response)["provider_responses"]
+                self.assertEqual((failed["fault"], failed["status"], answered["reason"]), ("content", 200, "fallback"))
+                answers["two"] = answer  # the last one's verdict is the answer
+                response = self.chat("test/pair", streamed, provider={"order": ["a", "b"]})
+                self.assertEqual(response.status, 200)
+                self.assertEqual(self.row(response)["finish_reason"], "content_filter")
+                self.assertEqual(self.row(response)["provider_name"], "B")
+        events.insert(1, text("Some words"))
+        answers["one"] = apart
+        answers.pop("two")
+        response = self.chat("test/pair", True, provider={"order": ["a", "b"]})
+        self.assertIn("Some words", response.text)
+        self.assertEqual(len(self.row(response)["provider_responses"]), 1)
+
     def test_those_that_know_the_format_go_first(self):
         self.chat("test/formats", response_format={"type": "json_object"}, provider={"sort": "price"})
         self.chat("test/formats", tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}])
