@@ -183,7 +183,7 @@ const struct setting settings[] = {
     {"providers[].credentials_file", SETTING_TEXT, PROVIDER_AT(credentials_file),
      .help = "vertex: the JSON file of a service account or a user, or `metadata`"},
     {"providers[].api_version", SETTING_ID, PROVIDER_AT(api_version), .help = "azure: as in `2024-10-21`"},
-    {"providers[].data_policy", SETTING_TEXT, PROVIDER_AT(data_policy),
+    {"providers[].data_policy", SETTING_POLICY, PROVIDER_AT(data_policy),
      .help = "of its endpoints that have none, as below; what is known of the vendor when not given"},
 
     {"models[]", SETTING_SECTIONS, AT(models), .count_at = offsetof(struct config, model_count),
@@ -213,9 +213,9 @@ const struct setting settings[] = {
              "its region, else its quantization, when not given"},
     {"models[].endpoints[].quantization", SETTING_ID, ENDPOINT_AT(quantization), .help = "as in `fp8`, `bf16`"},
     {"models[].endpoints[].region", SETTING_ID, ENDPOINT_AT(region), .help = "where it runs"},
-    {"models[].endpoints[].data_policy", SETTING_TEXT, ENDPOINT_AT(data_policy),
-     .help = "what becomes of prompts there: `zdr` (nothing is kept), `no-training` (kept for a while), `training`; "
-             "else it counts as unknown. The provider's when not given"},
+    {"models[].endpoints[].data_policy", SETTING_POLICY, ENDPOINT_AT(data_policy),
+     .help = "what becomes of prompts there: `zdr` (nothing is kept), `no-training` (kept for a while), `training`, "
+             "or as `{training: off, retention: off}`; else it counts as unknown. The provider's when not given"},
     {"models[].endpoints[].supported_parameters", SETTING_TEXTS, ENDPOINT_AT(supported_parameters),
      .help = "request members it understands"},
     {"models[].endpoints[].input_modalities", SETTING_TEXTS, ENDPOINT_AT(input_modalities),
@@ -276,6 +276,7 @@ static const struct {
     [SETTING_SECTION] = {"a mapping of settings", "mapping"},
     [SETTING_SECTIONS] = {"a list", "list"},
     [SETTING_TEXT] = {"a text", "text"},
+    [SETTING_POLICY] = {"a text or {training, retention}", "text or mapping"},
     [SETTING_ID] = {"a word", "word"},
     [SETTING_MODEL_ID] = {"a model id", "model id"},
     [SETTING_FILE] = {"a file name", "file"},

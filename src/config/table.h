@@ -37,6 +37,7 @@ enum setting_type {
   SETTING_STORE,         // struct str
   SETTING_SHARED_STATE,  // struct str
   SETTING_CACHE_SCOPE,   // bool: shared
+  SETTING_POLICY,        // struct str: a text, or {training, retention} as one of its words
   SETTING_TYPE_COUNT
 };
 

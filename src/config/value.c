@@ -313,6 +313,7 @@ static const scalar_reader scalar_readers[SETTING_TYPE_COUNT] = {
     [SETTING_TEXT] = read_text,
     [SETTING_ID] = read_id,
     [SETTING_MODEL_ID] = read_id,
+    [SETTING_POLICY] = read_text,
     [SETTING_FILE] = read_file,
     [SETTING_URL] = read_url,
     [SETTING_SECRET] = read_secret,
@@ -436,6 +437,26 @@ static void read_secrets(struct reader *r, const struct setting *setting, const 
   memcpy((char *)base + setting->count_at, &kept, sizeof kept);
 }
 
+// "{training: off, retention: off}" as the word that says so. What is left out is not known.
+static void read_policy(struct reader *r, const struct setting *setting, const struct yaml_node *node, void *base) {
+  const struct yaml_node *training = yaml_get(node, STR("training")), *retention = yaml_get(node, STR("retention"));
+  bool trains = true, keeps = true;
+  size_t known = (training != NULL) + (retention != NULL);
+  struct str text, *out = (struct str *)((char *)base + setting->at);
+  if (!known || known < node->count) {
+    value_problem(r, setting, node, "expected a word, or {training: off, retention: off}");
+    return;
+  }
+  if (training && value_text(r, setting, training, &text)) read_switch(r, setting, training, text, &trains);
+  if (retention && value_text(r, setting, retention, &text)) read_switch(r, setting, retention, text, &keeps);
+  if (training && trains)
+    *out = STR("training");
+  else if (retention && !keeps)
+    *out = STR("zdr");
+  else
+    *out = training ? STR("no-training") : STR("unknown");
+}
+
 void value_read(struct reader *r, const struct setting *setting, const struct yaml_node *node, void *base) {
   struct str text;
   switch (setting->type) {
@@ -445,6 +466,10 @@ void value_read(struct reader *r, const struct setting *setting, const struct ya
     case SETTING_PATTERNS:
     case SETTING_ORIGINS: read_texts(r, setting, node, base); return;
     case SETTING_SECRETS: read_secrets(r, setting, node, base); return;
+    case SETTING_POLICY:
+      if (node->type != YAML_MAP) break;
+      read_policy(r, setting, node, base);
+      return;
     default: break;
   }
   if (!value_text(r, setting, node, &text)) return;

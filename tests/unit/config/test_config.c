@@ -227,7 +227,11 @@ static void test_every_form(void **state) {
       "  - id: a/long\n"
       "    endpoints:\n"
       "      - {provider: a, supported_parameters: [tools, seed], input_modalities: text, pricing: {prompt: 0}}\n"
-      "      - {provider: b, model: x y, region: eu-west-1, data_policy: none kept}\n");
+      "      - {provider: b, model: x y, region: eu-west-1, data_policy: none kept}\n"
+      "      - {provider: b, data_policy: {training: false, retention: no}}\n"
+      "      - {provider: b, data_policy: {training: off}}\n"
+      "      - {provider: b, data_policy: {training: on, retention: off}}\n"
+      "      - {provider: b, data_policy: {retention: on}}\n");
   assert_int_equal(config.listen_count, 5);
   expect_str(config.listen[0].host, "0.0.0.0");
   assert_int_equal(config.listen[0].port, 80);
@@ -276,6 +280,8 @@ static void test_every_form(void **state) {
   assert_true(endpoints[0].pricing.prompt == 0);
   expect_str(endpoints[1].model, "x y");
   expect_str(endpoints[1].region, "eu-west-1");
+  static const char *const policies[] = {"none kept", "zdr", "no-training", "training", "unknown"};
+  for (unsigned i = 0; i < 5; i++) expect_str(endpoints[1 + i].data_policy, policies[i]);
 }
 
 static void test_price_overrides(void **state) {
@@ -440,6 +446,8 @@ static const struct bad_case bad[] = {
     {"providers: [{id: openai, api_key: x}]\nmodels: [{id: a, endpoints: [{provider: opnai}]}]\n", 2, 30,
      "did you mean 'openai'?"},
     {"demo: off\nmodels: [{id: a, endpoints: [{provider: demo}]}]\n", 2, 30, "there is no provider 'demo'"},
+    {"models: [{id: a, endpoints: [{provider: demo, data_policy: {train: off}}]}]\n", 1, 60, "expected a word, or {"},
+    {"models: [{id: a, endpoints: [{provider: demo, data_policy: {training: x}}]}]\n", 1, 71, "expected on or off"},
     {"models: [{id: a, endpoints: [{provider: demo, context_length: 0}]}]\n", 1, 63, "must be between 1 and"},
     {"models: [{id: a, endpoints: [{provider: demo, context_length: 128k}]}]\n", 1, 63, "expected a whole number"},
     {"models: [{id: a, endpoints: [{provider: demo, pricing: {prompt: cheap}}]}]\n", 1, 65,
