@@ -32,6 +32,7 @@ static void phase_set(struct client *c, enum client_phase phase) {
   assert(c->phase == phase || allowed[c->phase] >> phase & 1);
   if (c->phase == phase) return;
   c->phase = (uint8_t)phase;
+  c->conn.io.comes_first = phase != CLIENT_IDLE && phase != CLIENT_HEAD;
   struct loop *l = c->worker->loop;
   switch (phase) {
     case CLIENT_IDLE: timer_set(l, &c->timer, config_of(c)->idle_timeout_ms); break;

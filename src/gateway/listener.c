@@ -183,6 +183,7 @@ bool listener_open_all(struct worker *w, const struct config *config, unsigned w
     l->worker = w;
     l->tls = tls;
     l->io.on_ready = on_ready;
+    l->io.comes_first = true;  // cheap, and then it stands in line with the others
     l->timer.on_fire = watch_again;
     l->port = where->unix_path.len ? 0 : port_of(l->io.fd);
     snprintf(l->unix_path, sizeof l->unix_path, "%.*s", STR_ARGS(where->unix_path));

@@ -15,6 +15,7 @@
 
 enum {
   EVENTS_A_TURN = 256,
+  TURN_NS = 10 * 1000 * 1000,  // after which what does not come first waits for the next turn
   TICK_MS = 16,
   PROBE_MS = 10,
   SLOTS = 1024,  // a horizon of 16 s; later timers are looked at there and put back
@@ -28,6 +29,7 @@ struct loop {
   // this turn's events; loop_forget blanks the entries of a descriptor that is going away
   struct epoll_event events[EVENTS_A_TURN];
   int event_count;
+  struct io *ready, *ready_last;  // what does not come first, in the order in which it became ready
   // timers
   uint64_t tick;              // the last tick that has been looked at
   struct timer slots[SLOTS];  // list heads
@@ -138,11 +140,37 @@ bool loop_rearm(struct loop *l, struct io *io) {
   return !io->events || epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, io->fd, &ev) == 0;
 }
 
+static void ready_add(struct loop *l, struct io *io, uint32_t events) {
+  if (!io->pending) {
+    io->next = NULL;
+    io->prev = l->ready_last;
+    if (io->prev)
+      io->prev->next = io;
+    else
+      l->ready = io;
+    l->ready_last = io;
+  }
+  io->pending |= events;
+}
+
+static void ready_remove(struct loop *l, struct io *io) {
+  if (io->next)
+    io->next->prev = io->prev;
+  else
+    l->ready_last = io->prev;
+  if (io->prev)
+    io->prev->next = io->next;
+  else
+    l->ready = io->next;
+  io->pending = 0;
+}
+
 void loop_forget(struct loop *l, struct io *io) {
   if (io->events) {
     epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
     io->events = 0;
   }
+  if (io->pending) ready_remove(l, io);
   for (int i = 0; i < l->event_count; i++)
     if (l->events[i].data.ptr == io) l->events[i].data.ptr = NULL;
 }
@@ -266,17 +294,30 @@ static void deferred_run(struct loop *l) {
 
 // --- the turn ---
 
-static void events_run(struct loop *l, bool first) {
+static void events_run(struct loop *l) {
   for (int i = 0; i < l->event_count; i++) {
     struct io *io = l->events[i].data.ptr;
-    if (!io || io->comes_first != first) continue;
+    if (!io || !io->comes_first || io->pending) continue;
     l->events[i].data.ptr = NULL;
     io->on_ready(io, l->events[i].events);
+  }
+  for (int i = 0; i < l->event_count; i++)
+    if (l->events[i].data.ptr) ready_add(l, l->events[i].data.ptr, l->events[i].events);
+  l->event_count = 0;
+}
+
+static void ready_run(struct loop *l) {
+  while (l->ready) {
+    struct io *io = l->ready;
+    uint32_t events = io->pending;
+    ready_remove(l, io);
+    io->on_ready(io, events);
+    if (time_mono_ns() - l->now_ns > TURN_NS) return;
   }
 }
 
 int loop_wait_ms(const struct loop *l) {
-  return atomic_load_explicit(&l->posted, memory_order_relaxed) ? 0 : timers_wait(l);
+  return l->ready || atomic_load_explicit(&l->posted, memory_order_relaxed) ? 0 : timers_wait(l);
 }
 
 int loop_turn(struct loop *l, int wait_ms) {
@@ -284,15 +325,14 @@ int loop_turn(struct loop *l, int wait_ms) {
   clock_read(l);
   l->event_count = n > 0 ? n : 0;
   bool probed = n == 1 && l->events[0].data.ptr == &l->probe;
-  events_run(l, true);
-  events_run(l, false);
-  l->event_count = 0;
+  events_run(l);
+  ready_run(l);
   posted_run(l);
   timers_run(l);
   deferred_run(l);
   bool others = n > 1 || (n == 1 && !probed);
   if (others && !l->probe_sent_ns && l->now_ms >= l->probe_next_ms) probe_send(l);
-  return n;
+  return l->ready && n < 1 ? 1 : n;
 }
 
 void loop_run(struct loop *l) {

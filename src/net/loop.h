@@ -1,4 +1,4 @@
-// One event loop of one thread: descriptors (epoll, level-triggered), timers (a wheel, looked at once a turn), tasks
+// One event loop of one thread: descriptors (epoll), timers (a wheel, looked at once a turn), tasks
 // posted by other threads, and work put off to the end of the turn. The clock is read once a turn.
 #pragma once
 #include <stdbool.h>
@@ -12,8 +12,11 @@ struct loop;
 struct io {
   int fd;
   uint32_t events;   // what is registered; 0: not watched
-  bool comes_first;  // of a turn's events, those of such descriptors are handled first: answers before new requests
+  bool comes_first;  // what has begun goes on before anything new: in every turn, and all of it
   void (*on_ready)(struct io *io, uint32_t events);
+  // the loop's: of those that do not come first, in the queue of what is ready
+  uint32_t pending;  // the events it will be told of; 0: not in the queue
+  struct io *next, *prev;
 };
 
 // A timer; embed it. Setting it later than it stands costs a store: the wheel looks again when the old moment comes.
@@ -39,7 +42,7 @@ void loop_stop(struct loop *l);  // from the loop's own thread
 // had something to say.
 int loop_turn(struct loop *l, int wait_ms);
 // How long the next turn may wait: milliseconds until a timer must be looked at (it may turn out to be set for later),
-// 0 when a task was posted; -1: nothing but descriptors is waited for.
+// 0 when a task was posted or something that is ready still waits; -1: nothing but descriptors is waited for.
 int loop_wait_ms(const struct loop *l);
 
 // After loop_run has returned: runs what was posted and deferred since. From the thread that ends the loop.

@@ -3,8 +3,7 @@
 #include "base/rand.h"
 
 static const double gain = 0.06, off_max = -5;     // the rate is 1.06 to 0.7 times what is carried
-static const double smoothing = 0.2, rise = 0.05;  // of what is carried, a window
-static const double busy_us = 1000;                // who waits so long had others before it
+static const double smoothing = 0.2, rise = 0.02;  // of what is carried, a window
 static const double floor_part = 0.1;  // of what it carried at first: refusing alone may be more than it can do
 
 static const float memory = 0.9f;  // of what was asked for, a window: what waits in line has not asked yet
@@ -43,13 +42,14 @@ static unsigned clamp_seconds(double s) {
   return s < 1 ? 1 : s > RETRY_MAX_S ? RETRY_MAX_S : (unsigned)(s + 0.999);
 }
 
-// The rate follows what is carried while there is always somebody waiting: above it as long as the wait is shorter than
-// the target, below it when it is longer.
+// The rate follows what is brought to an end while there is always somebody waiting for a quarter of the target: above
+// it as long as the wait is shorter than the target, below it when it is longer. With less to do it rises until there
+// is more.
 static void steer(struct shedder *s, double wait, double target, double elapsed) {
-  double admitted = s->admitted / elapsed, asked = (s->admitted + s->refused) / elapsed;
+  double done = s->done / elapsed, asked = (s->admitted + s->refused) / elapsed;
   double off = (target - wait) / target;
-  if (wait > busy_us)
-    s->carried += (admitted - s->carried) * smoothing;
+  if (wait > target / 4)
+    s->carried += (done - s->carried) * smoothing;
   else if (s->refused)
     s->carried *= 1 + rise;
   if (s->carried < s->floor) s->carried = s->floor;
@@ -63,7 +63,7 @@ static void steer(struct shedder *s, double wait, double target, double elapsed)
 static void turn_on(struct shedder *s, double elapsed, uint64_t now_ms) {
   s->on = true;
   s->calm = 0;
-  s->carried = (s->admitted > 0 ? s->admitted : 1) / elapsed;
+  s->carried = (s->done + s->admitted + 1) / 2.0 / elapsed;
   s->floor = s->carried * floor_part;
   for (int i = 0; i < SHEDDER_BUCKETS; i++) {
     s->credit[i] = 1;
@@ -80,7 +80,7 @@ void shedder_look(struct shedder *s, uint64_t wait_us, unsigned target_ms, uint6
   if (!s->on && s->over >= WINDOWS_ON) turn_on(s, elapsed, now_ms);
   if (s->on) steer(s, wait, target, elapsed);
   s->window_ms = now_ms;
-  s->admitted = s->refused = 0;
+  s->admitted = s->refused = s->done = 0;
   s->asked_ms *= memory;
   for (int i = 0; i < SHEDDER_BUCKETS; i++) s->asked[i] *= memory;
 }
@@ -102,6 +102,10 @@ bool shedder_admit(struct shedder *s, uint64_t key, uint64_t now_ms) {
   }
   s->admitted++;
   return true;
+}
+
+void shedder_done(struct shedder *s) {
+  s->done++;
 }
 
 unsigned shedder_retry_after_s(const struct shedder *s) {

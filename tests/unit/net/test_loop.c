@@ -140,6 +140,61 @@ static void test_a_forgotten_descriptor_is_silent_in_the_same_turn(void **state)
   loop_free(l);
 }
 
+enum { NEW = 6, LONG_MS = 8 };
+static struct io fresh[NEW], begun;
+static struct io *told[32];
+static unsigned told_count;
+
+static void on_fresh(struct io *io, uint32_t events) {
+  (void)events;
+  uint64_t value, until = time_mono_ns() + LONG_MS * 1000000ull, one = 1;
+  assert_int_equal(read(io->fd, &value, sizeof value), (ssize_t)sizeof value);
+  told[told_count++] = io;
+  // Something that has begun goes on meanwhile.
+  if (io == &fresh[0]) assert_int_equal(write(begun.fd, &one, sizeof one), (ssize_t)sizeof one);
+  while (time_mono_ns() < until) {
+  }
+}
+
+static void on_begun(struct io *io, uint32_t events) {
+  (void)events;
+  uint64_t value;
+  assert_int_equal(read(io->fd, &value, sizeof value), (ssize_t)sizeof value);
+  told[told_count++] = io;
+}
+
+// What is new waits for a later turn when it takes long, in its order; what has begun does not wait for it.
+static void test_what_has_begun_goes_first(void **state) {
+  (void)state;
+  l = loop_new();
+  told_count = 0;
+  begun = (struct io){.fd = eventfd(0, EFD_NONBLOCK), .on_ready = on_begun, .comes_first = true};
+  assert_true(loop_watch(l, &begun, EPOLLIN));
+  for (int i = 0; i < NEW; i++) {
+    fresh[i] = (struct io){.fd = eventfd(1, EFD_NONBLOCK), .on_ready = on_fresh};
+    assert_true(loop_watch(l, &fresh[i], EPOLLIN | (i % 2 ? EPOLLET : 0)));
+  }
+  assert_true(loop_turn(l, 0) > 0);
+  assert_in_range(told_count, 1, 2);
+  assert_int_equal(loop_wait_ms(l), 0);
+  loop_forget(l, &fresh[NEW - 1]);  // while it waits
+  assert_true(loop_lag_us(l) == 0 || l->probe_sent_ns);
+  for (int i = 0; i < 10; i++) loop_turn(l, 0);
+  assert_int_equal(told_count, NEW);
+  unsigned at = 0, begun_at = 0;
+  for (unsigned i = 0; i < told_count; i++) {
+    if (told[i] == &begun)
+      begun_at = i;
+    else
+      assert_ptr_equal(told[i], &fresh[at++]);
+  }
+  assert_in_range(begun_at, 1, 2);
+  assert_true(loop_lag_us(l) >= 2 * LONG_MS * 1000);  // the probe stood behind them
+  for (int i = 0; i < NEW; i++) close(fresh[i].fd);
+  close(begun.fd);
+  loop_free(l);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_timer_fires_not_early),
@@ -149,6 +204,7 @@ int main(void) {
       cmocka_unit_test(test_a_cleared_timer_is_silent),
       cmocka_unit_test(test_posted_tasks_keep_their_order),
       cmocka_unit_test(test_a_forgotten_descriptor_is_silent_in_the_same_turn),
+      cmocka_unit_test(test_what_has_begun_goes_first),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

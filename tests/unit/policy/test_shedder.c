@@ -73,6 +73,7 @@ static struct outcome run(const struct load *l) {
     }
     if (at >= begin) (admitted ? out.admitted : out.refused)[first]++;
     now += admitted ? l->cost_us : l->refusal_us;
+    if (admitted) shedder_done(&s);
   }
   qsort(out.wait_us, out.waits, sizeof *out.wait_us, by_size);
   return out;
