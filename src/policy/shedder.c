@@ -9,7 +9,7 @@ static const double floor_part = 0.1;  // of what it carried at first: refusing 
 static const float memory = 0.9f;  // of what was asked for, a window: what waits in line has not asked yet
 
 enum {
-  WINDOWS_ON = 2,
+  WINDOWS_ON = 5,
   WINDOWS_OFF = 10,  // of less than can be carried
   BURST_WINDOWS = 2,
   RETRY_MAX_S = 60,
