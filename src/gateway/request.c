@@ -498,7 +498,8 @@ static void free_now(struct task *task) {
 void request_over(struct request *r) {
   assert(!r->client);
   struct inference *in = r->inference;
-  if (r->weighed && r->generation_id[0]) shedder_done(&r->worker->shedder);
+  // Once: a request whose provider's end is awaited comes here again.
+  if (r->state != REQUEST_OVER && r->weighed && r->generation_id[0]) shedder_done(&r->worker->shedder);
   r->state = REQUEST_OVER;
   if (in) {
     assert(in->recorded || !r->generation_id[0]);

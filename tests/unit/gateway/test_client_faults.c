@@ -431,6 +431,26 @@ static void test_fields_stay_here(void **state) {
   sim_end(sim);
 }
 
+// A stream whose last chunk comes after its answer is complete.
+static void on_late_end(struct sim *sim, struct sim_mock *m, struct sim_script *s) {
+  (void)sim;
+  sim_good(s, m->streams);
+  assert_true(s->count > 1);
+  s->steps[s->count - 1].wait_ms = 500;
+}
+
+// What is brought to an end counts once for the measure of what the gateway can do, whatever is still awaited then.
+static void test_ends_once(void **state) {
+  (void)state;
+  struct sim *sim = begin(on_late_end);
+  is_good(sim_ask(sim, true));
+  assert_int_equal(sim->worker->shedder.admitted, 1);
+  assert_int_equal(sim->worker->shedder.done, 1);
+  sim_advance(sim, 2000);
+  assert_int_equal(sim->worker->shedder.done, 1);
+  sim_end(sim);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_closed_when_used_again),
@@ -449,6 +469,7 @@ int main(void) {
       cmocka_unit_test(test_too_large),
       cmocka_unit_test(test_pipelined),
       cmocka_unit_test(test_fields_stay_here),
+      cmocka_unit_test(test_ends_once),
   };
   return cmocka_run_group_tests_name("client faults", tests, NULL, NULL);
 }
