@@ -18,7 +18,8 @@ enum {
   TURN_NS = 10 * 1000 * 1000,  // after which what does not come first waits for the next turn
   TICK_MS = 16,
   PROBE_MS = 10,
-  SLOTS = 1024,  // a horizon of 16 s; later timers are looked at there and put back
+  LAG_OLD_NS = 100 * 1000 * 1000,  // with nothing to do since: what a probe found then says nothing any more
+  SLOTS = 1024,                    // a horizon of 16 s; later timers are looked at there and put back
 };
 
 struct loop {
@@ -42,7 +43,8 @@ struct loop {
   struct io probe;
   uint64_t probe_sent_ns;  // 0: none is waiting
   uint64_t probe_next_ms;
-  uint64_t lag_ns;  // of the last
+  uint64_t lag_ns;     // of the last
+  uint64_t lag_at_ns;  // found then
 };
 
 static void on_wake(struct io *io, uint32_t events) {
@@ -59,20 +61,28 @@ static struct loop *loop_of_probe(struct io *io) {
 static void on_probe(struct io *io, uint32_t events) {
   (void)events;
   struct loop *l = loop_of_probe(io);
-  l->lag_ns = time_mono_ns() - l->probe_sent_ns;
+  l->lag_at_ns = time_mono_ns();
+  l->lag_ns = l->lag_at_ns - l->probe_sent_ns;
   l->probe_sent_ns = 0;
   l->probe_next_ms = l->now_ms + PROBE_MS;
 }
 
+// A turn that began so long after the last probe was answered, and no other is on its way: there was nothing to do.
+static bool lag_is_old(const struct loop *l) {
+  return l->now_ns > l->lag_at_ns + LAG_OLD_NS;
+}
+
 static void probe_send(struct loop *l) {
   uint64_t one = 1;
+  if (lag_is_old(l)) l->lag_ns = 0;
   l->probe_sent_ns = time_mono_ns();
   // Edge-triggered and never read: each write is an event.
   if (write(l->probe.fd, &one, sizeof one) != (ssize_t)sizeof one) l->probe_sent_ns = 0;
 }
 
 uint64_t loop_lag_us(const struct loop *l) {
-  uint64_t now = l->probe_sent_ns ? time_mono_ns() : 0, so_far = now > l->probe_sent_ns ? now - l->probe_sent_ns : 0;
+  if (!l->probe_sent_ns) return lag_is_old(l) ? 0 : l->lag_ns / 1000;
+  uint64_t now = time_mono_ns(), so_far = now > l->probe_sent_ns ? now - l->probe_sent_ns : 0;
   return (so_far > l->lag_ns ? so_far : l->lag_ns) / 1000;
 }
 
@@ -330,7 +340,7 @@ int loop_turn(struct loop *l, int wait_ms) {
   posted_run(l);
   timers_run(l);
   deferred_run(l);
-  bool others = n > 1 || (n == 1 && !probed);
+  bool others = l->ready || n > 1 || (n == 1 && !probed);
   if (others && !l->probe_sent_ns && l->now_ms >= l->probe_next_ms) probe_send(l);
   return l->ready && n < 1 ? 1 : n;
 }

@@ -12,6 +12,7 @@ enum {
   WINDOWS_ON = 5,
   WINDOWS_OFF = 10,  // of less than can be carried
   BURST_WINDOWS = 2,
+  LULL_WINDOWS = 10,
   RETRY_MAX_S = 60,
 };
 
@@ -75,6 +76,11 @@ void shedder_look(struct shedder *s, uint64_t wait_us, unsigned target_ms, uint6
   if (!target_ms) s->on = false;
   if (!target_ms || now_ms < s->window_ms + SHEDDER_WINDOW_MS) return;
   double elapsed = (double)(now_ms - s->window_ms), wait = (double)wait_us, target = target_ms * 1000.0;
+  if (elapsed >= LULL_WINDOWS * SHEDDER_WINDOW_MS && !(s->on && wait > target)) {
+    // Nobody has asked for a while: what was seen before it is no measure of what is carried, nor of what is asked for.
+    *s = (struct shedder){.window_ms = now_ms, .over = wait > target};
+    return;
+  }
   s->over = wait > target ? s->over + 1 : 0;
   s->asked_ms += elapsed;
   if (!s->on && s->over >= WINDOWS_ON) turn_on(s, elapsed, now_ms);

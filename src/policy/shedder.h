@@ -1,7 +1,8 @@
 // Who is served when the gateway itself has more to do than it can: as many requests are admitted as it has been seen
 // to bring to an end, and every key gets an equal part of them; what a key does not use is divided among the others
 // (max-min fairness). Off until requests have had to wait for longer than `target_ms` through five windows of 100 ms,
-// and again when less comes than can be carried. Keys share a bucket when their hashes do. Pure; of one loop.
+// and again when less comes than can be carried, or nothing for a second. Keys share a bucket when their hashes do.
+// Pure; of one loop.
 //
 // The wait in front of the loop is kept near the target by the rate of admission. As long as somebody waits at all the
 // loop is busy, so that little is lost by the target being met.

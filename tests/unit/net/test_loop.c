@@ -190,6 +190,11 @@ static void test_what_has_begun_goes_first(void **state) {
   }
   assert_in_range(begun_at, 1, 2);
   assert_true(loop_lag_us(l) >= 2 * LONG_MS * 1000);  // the probe stood behind them
+  // Long after there was anything to do, nothing has to wait.
+  loop_turn(l, 0);
+  usleep(150 * 1000);
+  loop_turn(l, 0);
+  assert_int_equal(loop_lag_us(l), 0);
   for (int i = 0; i < NEW; i++) close(fresh[i].fd);
   close(begun.fd);
   loop_free(l);

@@ -28,6 +28,7 @@ struct outcome {
 };
 
 static struct shedder s;
+static const uint64_t quiet_us = 3600 * 1000000ull;  // nothing before
 
 static double uniform(struct rand *r) {
   return (double)(rand_next(r) >> 11) * 0x1p-53;
@@ -46,7 +47,7 @@ static int by_size(const void *a, const void *b) {
 static struct outcome run(const struct load *l) {
   struct outcome out = {.wait_us = malloc(QUEUE_MAX * sizeof(uint64_t))};
   struct rand r = {.state = {1, 2, 3, 4}};
-  uint64_t now = 1000000, next[KEYS], probe_sent = now, wait = 0, end = now + l->seconds * 1000000ull;
+  uint64_t now = quiet_us, next[KEYS], probe_sent = now, wait = 0, end = now + l->seconds * 1000000ull;
   uint64_t begin = now + l->begin_s * 1000000ull;
   memset(&s, 0, sizeof s);
   assert_non_null(out.wait_us);
@@ -136,7 +137,7 @@ static void test_ends(void **state) {
   struct outcome o = run(&l);
   assert_true(s.on && o.refused[0]);
   free(o.wait_us);
-  now = 20000;
+  now = quiet_us / 1000 + 20000;
   unsigned refused = 0;
   for (int i = 0; i < 300; i++) {
     shedder_look(&s, 20, TARGET_MS, now += 10);
@@ -144,6 +145,48 @@ static void test_ends(void **state) {
   }
   assert_int_equal(refused, 0);
   assert_false(s.on);
+}
+
+// A burst that was over before it counted as an overload, and then nothing for an hour: who comes then finds nobody who
+// was before.
+static void test_a_lull(void **state) {
+  (void)state;
+  memset(&s, 0, sizeof s);
+  uint64_t now = 1000;
+  shedder_look(&s, 20, TARGET_MS, now);
+  for (int i = 0; i < 500; i++) {
+    shedder_look(&s, i < 100 ? 20 : 150000, TARGET_MS, now++);
+    assert_true(shedder_admit(&s, 1, now));
+    shedder_done(&s);
+  }
+  assert_false(s.on);
+  now += 3600 * 1000;
+  shedder_look(&s, 150000, TARGET_MS, now);  // once, as may happen at any time
+  for (int i = 0; i < 100; i++) {
+    shedder_look(&s, 20, TARGET_MS, now += 10);
+    assert_true(shedder_admit(&s, 1, now));
+  }
+  // In the middle of an overload, too.
+  struct load l = {.seconds = 10, .cost_us = 1000, .refusal_us = 20};
+  l.a_second[0] = 3000;
+  struct outcome o = run(&l);
+  assert_true(s.on && o.refused[0]);
+  free(o.wait_us);
+  now = quiet_us / 1000 + 20000;
+  for (int i = 0; i < 5; i++) {
+    shedder_look(&s, 20, TARGET_MS, now += 60 * 1000);
+    for (int k = 0; k < 50; k++) assert_true(shedder_admit(&s, 1, now));
+  }
+}
+
+// Requests were rare for an hour before it: parts are equal from the first seconds on.
+static void test_fair_after_quiet(void **state) {
+  (void)state;
+  struct load l = {.a_second = {4000, 900}, .seconds = 4, .begin_s = 2, .cost_us = 1000, .refusal_us = 20};
+  struct outcome o = run(&l);
+  double ratio = (double)o.admitted[0] / o.admitted[1];
+  assert_true(ratio > 0.7 && ratio < 1.4);
+  free(o.wait_us);
 }
 
 // Where refusing alone is more than can be done, some are served all the same.
@@ -171,6 +214,8 @@ int main(void) {
       cmocka_unit_test(test_without_overload_nobody_is_refused),
       cmocka_unit_test(test_fair),
       cmocka_unit_test(test_ends),
+      cmocka_unit_test(test_a_lull),
+      cmocka_unit_test(test_fair_after_quiet),
       cmocka_unit_test(test_beyond_refusing),
       cmocka_unit_test(test_off),
   };
