@@ -583,11 +583,15 @@ enum blame health_blame(enum fault fault, unsigned status) {
 }
 
 bool health_enter(struct health_record *r, unsigned limit) {
-  if (atomic_fetch_add_explicit(&r->under_way, 1, memory_order_relaxed) < limit) return true;
-  health_leave(r);
-  return false;
+  // Never above the limit, not for a moment: somebody else would find it full who has nobody to be called by when it no
+  // longer is.
+  uint32_t n = atomic_load(&r->under_way);
+  do
+    if (n >= limit) return false;
+  while (!atomic_compare_exchange_weak(&r->under_way, &n, n + 1));
+  return true;
 }
 
 void health_leave(struct health_record *r) {
-  atomic_fetch_sub_explicit(&r->under_way, 1, memory_order_relaxed);
+  atomic_fetch_sub(&r->under_way, 1);
 }

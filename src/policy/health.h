@@ -88,7 +88,8 @@ bool health_wants_probe(struct health_record *r, uint64_t now_ms);
 // True: it has ended one.
 bool health_alive(struct health_record *r, uint64_t asked_ms, uint64_t now_ms);
 
-// One more is under way. False: there are `limit` already, and it is not counted.
+// One more is under way. False: there are `limit` already, and it is not counted. Both in one order with whatever else
+// is sequentially consistent: a queue in front of it (gateway/waiting.h) relies on it.
 bool health_enter(struct health_record *r, unsigned limit);
 void health_leave(struct health_record *r);
 
