@@ -147,21 +147,35 @@ static void serve(struct waiting *w, struct gate *g) {
 
 // --- how long it will take ---
 
-// How many will be served before another of this key.
-static uint64_t ahead_of(const struct waiting *w, const void *key) {
+// Of one key, those that wait for any of the same providers.
+static unsigned rivals(const struct lane *l, const struct waiter *x) {
+  unsigned count = 0;
+  for (const struct waiter *y = l->first; y; y = y->next) {
+    bool rival = false;
+    for (unsigned i = 0; i < y->count && !rival; i++)
+      for (unsigned k = 0; k < x->count && !rival; k++) rival = y->wants[i].record == x->wants[k].record;
+    count += rival;
+  }
+  return count;
+}
+
+// How many will be served before it, another of its key.
+static uint64_t ahead_of(const struct waiting *w, const struct waiter *x) {
   unsigned own = 0;
   uint64_t ahead = 0;
   const struct lane *l = w->turn;
   if (!l) return 0;
   do
-    if (l->key == key) own = l->count;
+    if (l->key == x->key) own = rivals(l, x);
   while ((l = l->next) != w->turn);
-  do ahead += l->count < own + 1 ? l->count : own + 1;
-  while ((l = l->next) != w->turn);
+  do {
+    unsigned count = rivals(l, x);
+    ahead += count < own + 1 ? count : own + 1;
+  } while ((l = l->next) != w->turn);
   return ahead;
 }
 
-// What is to be expected by one that joins, as long as all of those ahead go to the same providers.
+// What is to be expected by one that joins, as long as those ahead that may go to the same providers all do.
 struct outlook {
   uint64_t wait_ms;     // until a place is its own; 0: not known
   uint64_t service_ms;  // how long a place is held, at the slowest of them
@@ -176,7 +190,7 @@ static struct outlook outlook(struct waiting *w, const struct waiter *x) {
     if (g->held_us / 1000 > out.service_ms) out.service_ms = g->held_us / 1000;
     rate += x->wants[i].limit * 1000.0 / (double)g->held_us;
   }
-  out.wait_ms = (uint64_t)((double)(ahead_of(w, x->key) + 1) / rate);
+  out.wait_ms = (uint64_t)((double)(ahead_of(w, x) + 1) / rate);
   return out;
 }
 

@@ -181,6 +181,26 @@ static void test_bounds(void **state) {
   for (int i = 6; i < 10; i++) assert_true(waiting_withdraw(w.queue, &x[i]));
 }
 
+// Those who wait for another provider are in nobody's way.
+static void test_a_long_line_elsewhere(void **state) {
+  (void)state;
+  uint64_t ms;
+  held_a_second();
+  struct waiter x[16], y[2] = {waiter("k", w.b, 1), waiter("k", w.b, 1)};
+  w.granted = 0;
+  assert_true(health_enter(w.b, 1) && join(&y[0]));
+  leave(w.b, 1000000);
+  assert_int_equal(w.granted, 1);
+  for (int i = 0; i < 16; i++) {
+    x[i] = waiter(i % 2 ? "k" : "l", w.a, 2);
+    assert_true(join(&x[i]));
+  }
+  assert_true(waiting_join(w.queue, &y[1], MANY, 2000, 1000, &ms));
+  assert_in_range(ms, 900, 1100);
+  assert_true(waiting_withdraw(w.queue, &y[1]));
+  for (int i = 0; i < 16; i++) assert_true(waiting_withdraw(w.queue, &x[i]));
+}
+
 // --- several loops ---
 
 enum { THREADS = 4, ROUNDS = 4000, LIMIT = 3 };
@@ -279,9 +299,13 @@ static void test_from_several_loops(void **state) {
 int main(void) {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
   const struct CMUnitTest tests[] = {
-      WITH(test_one_after_the_other), WITH(test_a_place_that_is_free_is_granted_at_once),
-      WITH(test_keys_take_turns),     WITH(test_who_cannot_use_the_place_is_passed_by),
-      WITH(test_withdrawn),           WITH(test_bounds),
+      WITH(test_one_after_the_other),
+      WITH(test_a_place_that_is_free_is_granted_at_once),
+      WITH(test_keys_take_turns),
+      WITH(test_who_cannot_use_the_place_is_passed_by),
+      WITH(test_withdrawn),
+      WITH(test_bounds),
+      WITH(test_a_long_line_elsewhere),
       WITH(test_from_several_loops),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
