@@ -72,7 +72,8 @@ void client_close(struct client *c) {
 }
 
 void client_drain(struct client *c) {
-  if (c->phase != CLIENT_IDLE) return;
+  // What it has said and nobody has read yet may be a request: it stands in line.
+  if (c->phase != CLIENT_IDLE || c->conn.io.pending) return;
   if (conn_blocked(&c->conn))  // it still reads the last answer
     phase_set(c, CLIENT_CLOSING);
   else

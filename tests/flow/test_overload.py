@@ -4,6 +4,7 @@ goes on. Long bodies cost it the most.
 
 import collections
 import json
+import signal
 import threading
 import time
 import unittest
@@ -80,6 +81,21 @@ class Overload(unittest.TestCase):
         gateway = self.start(overload_lag_ms=0)
         found = self.load(gateway, lambda: None)
         self.assertEqual({status for status, _ in found}, {200})
+
+    def test_what_stands_in_line_at_the_end_is_answered(self):
+        """More requests than the loop reads in a turn, on connections that were idle until then, and a SIGTERM behind them."""
+        gateway = self.start(overload_lag_ms=0)
+        connections = [gateway.connect() for _ in range(200)]
+        body = json.dumps({"model": "demo/echo", "messages": [{"role": "user", "content": "a b"}] * 1500}).encode()
+        wait_for(lambda: gateway.metrics()["signalbox_connections_open"] >= len(connections), "them to be accepted")
+        gateway.signal(signal.SIGSTOP)  # so that the loop hears of all in one turn
+        for connection in connections:
+            connection.request("POST", "/api/v1/chat/completions", body)
+        gateway.signal(signal.SIGCONT)
+        time.sleep(0.03)
+        gateway.signal(signal.SIGTERM)
+        self.assertEqual([c.response().status for c in connections], [200] * len(connections))
+        self.assertEqual(gateway.process.wait(20), 0)
 
 
 if __name__ == "__main__":
