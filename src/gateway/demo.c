@@ -312,6 +312,7 @@ int demo_dial(void *worker) {
   d->conn.on_readable = on_readable;
   d->conn.on_drained = on_drained;
   d->conn.on_hangup = on_hangup;
+  d->conn.brings_answers = true;
   if (!conn_start(&d->conn, w->loop, pair[1])) {
     close(pair[0]);
     close(pair[1]);
