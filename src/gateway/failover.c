@@ -480,8 +480,15 @@ static void hedge(struct attempt *a) {
     return;
   }
   second->request = r;
+  aim(second, (unsigned)target, ATTEMPT_HEDGE, passes);
+  if (!places_enter(second)) {  // full: later perhaps, should the first one fail
+    abandon_all(second);
+    in->tried &= ~(1u << target);
+    hedge_share_give(gateway_hedges(g));
+    return;
+  }
   metric_add(&r->worker->metrics, METRIC_hedges_total, 1);
-  begin(second, (unsigned)target, ATTEMPT_HEDGE, passes);
+  attempt_start(second);
 }
 
 static void too_slow(struct attempt *a, struct str what) {

@@ -348,6 +348,36 @@ class Hedging(Case):
         self.assertEqual(self.metric("hedges_won_total"), 2)
         self.assertGreater(self.metric("hedge_extra_picodollars_total"), 0)
 
+    def test_none_at_a_full_provider(self):
+        """It is no hedge then, and the provider is still asked should the first one fail."""
+        providers = [provider_entry(servers["a"].url, "a"), provider_entry(servers["b"].url, "b") | {"max_concurrency": 1}]
+        settings = config(servers["a"], [{"id": "test/pair", "endpoints": [offer("a"), offer("b", "0.000009")]}], providers,
+                          routing={"hedge": True, "hedge_max_percent": 50, "queue_timeout_ms": 20000})
+        gateway = Gateway(settings).start()
+        wish = {"order": ["a", "b"]}
+        for _ in range(20):
+            gateway.chat("Hello", model="test/pair", provider=wish)
+
+        def slow(request):
+            time.sleep(3)
+            return good(request)
+
+        def failing(request):
+            time.sleep(1)
+            return whole({"error": {"message": "down"}}, "500 Oops")(request)
+        switches["b"].fails = slow
+        switches["a"].fails = failing
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            held = pool.submit(gateway.chat, "Hello", model="test/pair", provider={"only": ["b"]})
+            wait_for(lambda: switches["b"].asked, "the place to be taken")
+            response = gateway.chat("Hello", model="test/pair", provider=wish)
+            self.assertEqual((held.result().status, response.status), (200, 200))
+        row = wait_for(lambda: (r := gateway.generation(response.id)).status == 200 and r.json["data"], "the row")
+        told = [(a["provider_name"], a["reason"]) for a in row["provider_responses"]]
+        self.assertEqual(told, [("A", "first"), ("B", "fallback"), ("B", "waited")])
+        self.assertEqual(gateway.metrics()["signalbox_hedges_total"], 0)
+        gateway.stop()
+
 
 if __name__ == "__main__":
     unittest.main()
