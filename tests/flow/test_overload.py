@@ -51,7 +51,7 @@ class Overload(unittest.TestCase):
         return found
 
     def test_some_are_refused_and_no_other_key_suffers(self):
-        gateway = self.start(overload_lag_ms=8)
+        gateway = self.start(overload_lag_ms=1)
         key = gateway.call("POST", "/api/v1/keys", {"name": "light"}, MANAGEMENT_KEY).json["key"]
         light, other = [], []
 
