@@ -1,19 +1,16 @@
-// Connections to providers and the exchanges on them: pool, connect, send, read, end. One connection has one state, and
-// each event of it comes through on_readable, on_hangup or on_timeout; every end of an exchange goes through
-// exchange_detach.
+// Connections to providers and the exchanges on them: pool, send, read, end; how they come about: connecting.c. One
+// connection has one state, and each event of it comes through on_readable, on_hangup or on_timeout; every end of an
+// exchange goes through exchange_detach.
 #define _GNU_SOURCE
 #include "net/upstream.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/time.h"
-#include "net/address.h"
-#include "net/conn.h"
+#include "net/connecting.h"
 #include "net/origin.h"
 
 enum {
@@ -22,41 +19,6 @@ enum {
   KEEP_SCRATCH = 256 * 1024  // the send buffer is given back when a request needed more
 };
 
-enum upstream_state {
-  UP_CONNECTING,  // TCP
-  UP_PROXY,       // waiting for the answer to CONNECT
-  UP_TLS,         // handshake
-  UP_WAITING,     // request sent, head not complete
-  UP_BODY,        // inside the reply's body
-  UP_IDLE,        // in the pool
-};
-
-// One connection to an origin.
-struct upstream {
-  struct conn conn;
-  struct origin *origin;
-  struct exchange *x;                      // NULL when idle
-  struct upstream *next, *prev;            // idle list, newest first
-  struct upstream *all_next, **all_pprev;  // of the pool: every open one
-  struct timer timer;
-  struct task free_task;
-  char *carry;  // an incomplete head
-  uint32_t carry_len, carry_cap;
-  uint8_t state;     // enum upstream_state
-  bool reused;       // has served before
-  bool got_bytes;    // of the present reply
-  bool keep;         // may go back to the pool
-  bool until_close;  // body ends with the connection
-  bool paused;
-  uint8_t address;  // which of the origin's addresses
-  struct chunked chunked;
-  bool is_chunked;
-  int64_t left;  // body bytes to come
-};
-
-static void connect_next(struct upstream *u);
-static void upstream_fail(struct upstream *u, enum fault fault, const char *why);
-static void exchange_send(struct upstream *u);
 static void begin(struct exchange *x);
 
 // --- the pool ---
@@ -133,7 +95,7 @@ void upstream_pool_free(struct upstream_pool *p) {
 
 // --- endings ---
 
-static void exchange_detach(struct exchange *x) {
+void exchange_detach(struct exchange *x) {
   timer_clear(&x->timer);
   if (x->pprev) {
     *x->pprev = x->next;
@@ -148,7 +110,7 @@ static void exchange_detach(struct exchange *x) {
 }
 
 // The connection is lost to the exchange: try once more on a fresh one, or tell the owner.
-static void upstream_fail(struct upstream *u, enum fault fault, const char *why) {
+void upstream_fail(struct upstream *u, enum fault fault, const char *why) {
   struct exchange *x = u->x;
   char text[400];  // `why` may live in what is about to be freed
   snprintf(text, sizeof text, "%s", why);
@@ -303,7 +265,7 @@ static bool read_head(struct upstream *u, struct str *in, struct http_head *head
   }
 }
 
-static bool carry_append(struct upstream *u, struct str in) {
+bool upstream_carry(struct upstream *u, struct str in) {
   if (!in.len) return true;
   if (u->carry_len + in.len > LIMIT_UPSTREAM_HEAD + UPSTREAM_READ) return false;
   if (u->carry_len + in.len > u->carry_cap) {
@@ -322,7 +284,7 @@ static bool carry_append(struct upstream *u, struct str in) {
 static void on_head_bytes(struct upstream *u, char *bytes, size_t n) {
   struct str in = str_from(bytes, n);
   if (u->carry_len) {
-    if (!carry_append(u, in)) {
+    if (!upstream_carry(u, in)) {
       upstream_fail(u, FAULT_UPSTREAM_INVALID, "sent too large a response head");
       return;
     }
@@ -335,7 +297,7 @@ static void on_head_bytes(struct upstream *u, char *bytes, size_t n) {
     if (u->carry_len) {
       u->carry_len = (uint32_t)in.len;
       if (in.ptr != before.ptr) memmove(u->carry, in.ptr, in.len);
-    } else if (!carry_append(u, in)) {
+    } else if (!upstream_carry(u, in)) {
       upstream_fail(u, FAULT_INTERNAL, "out of memory");
     }
     return;
@@ -394,7 +356,7 @@ static void read_reply(struct upstream *u) {
 
 // --- sending ---
 
-static void exchange_send(struct upstream *u) {
+void upstream_send(struct upstream *u) {
   struct exchange *x = u->x;
   struct upstream_pool *p = u->origin->pool;
   u->state = UP_WAITING;
@@ -415,99 +377,14 @@ static void exchange_send(struct upstream *u) {
   if (!sent) upstream_fail(u, FAULT_UPSTREAM_CUT, "closed the connection while the request was sent");
 }
 
-// --- connecting ---
-
-static void tls_step(struct upstream *u) {
-  switch (tls_handshake(u->conn.tls)) {
-    case TLS_OK: exchange_send(u); return;
-    case TLS_WANT_READ: return;
-    case TLS_WANT_WRITE: conn_wake_writable(&u->conn); return;
-    case TLS_EOF:
-    case TLS_FAILED: break;
-  }
-  struct str why = tls_why(u->conn.tls);
-  char text[200];
-  snprintf(text, sizeof text, "TLS failed: %.*s", STR_ARGS(why));
-  upstream_fail(u, FAULT_CONNECT, text);
-}
-
-static void tls_begin(struct upstream *u) {
-  struct origin *o = u->origin;
-  u->state = UP_TLS;
-  struct tls_session *tls = tls_connect(o->tls_context, u->conn.io.fd, str_from_cstr(o->host), &o->ticket);
-  if (!tls) {
-    upstream_fail(u, FAULT_CONNECT, "TLS failed: out of memory or a host name that cannot be verified");
-    return;
-  }
-  conn_secure(&u->conn, tls);
-  tls_step(u);
-}
-
-static void proxy_begin(struct upstream *u) {
-  struct origin *o = u->origin;
-  char text[900];
-  int len = snprintf(text, sizeof text, "CONNECT %s%s HTTP/1.1\r\nHost: %s%s\r\n%s%s%s\r\n", o->host_field,
-                     o->port == 443 ? ":443" : "", o->host_field, o->port == 443 ? ":443" : "",
-                     o->proxy_authorization[0] ? "Proxy-Authorization: " : "", o->proxy_authorization,
-                     o->proxy_authorization[0] ? "\r\n" : "");
-  u->state = UP_PROXY;
-  struct iovec part = {text, (size_t)len};
-  if (!conn_write(&u->conn, &part, 1)) upstream_fail(u, FAULT_CONNECT, "the proxy closed the connection");
-}
-
-static void on_proxy_bytes(struct upstream *u) {
-  char bytes[4096];
-  size_t got;
-  enum conn_result r = conn_read(&u->conn, bytes, sizeof bytes, &got);
-  if (r == CONN_AGAIN) return;
-  if (r != CONN_OK || !carry_append(u, str_from(bytes, got))) {
-    upstream_fail(u, FAULT_CONNECT, "the proxy closed the connection");
-    return;
-  }
-  struct http_head head;
-  struct http_refusal refusal;
-  enum http_result parsed = http_response_parse(str_from(u->carry, u->carry_len), LIMIT_UPSTREAM_HEAD, &head, &refusal);
-  if (parsed == HTTP_MORE) return;
-  if (parsed == HTTP_FAILED || head.status / 100 != 2) {
-    char why[100];
-    snprintf(why, sizeof why, "the proxy refused the tunnel with status %u", parsed == HTTP_FAILED ? 0 : head.status);
-    upstream_fail(u, FAULT_CONNECT, why);
-    return;
-  }
-  u->carry_len = 0;
-  tls_begin(u);
-}
-
-static void on_connected(struct upstream *u) {
-  if (u->origin->proxied && u->origin->tls)
-    proxy_begin(u);
-  else if (u->origin->tls)
-    tls_begin(u);
-  else
-    exchange_send(u);
-}
-
-// The TCP connect has ended, one way or the other.
-static void connect_finish(struct upstream *u) {
-  int error = 0;
-  socklen_t len = sizeof error;
-  getsockopt(u->conn.io.fd, SOL_SOCKET, SO_ERROR, &error, &len);
-  if (!error) {
-    on_connected(u);
-    return;
-  }
-  conn_close(&u->conn);
-  u->address++;
-  errno = error;
-  connect_next(u);
-}
+// --- events ---
 
 static void on_readable(struct conn *c) {
   struct upstream *u = (struct upstream *)((char *)c - offsetof(struct upstream, conn));
   switch ((enum upstream_state)u->state) {
-    case UP_CONNECTING: connect_finish(u); return;
-    case UP_PROXY: on_proxy_bytes(u); return;
-    case UP_TLS: tls_step(u); return;
+    case UP_CONNECTING:
+    case UP_PROXY:
+    case UP_TLS: connecting_go_on(u); return;
     case UP_WAITING:
     case UP_BODY: read_reply(u); return;
     case UP_IDLE:  // closed by the server, or it speaks unasked; a TLS ticket is neither
@@ -534,37 +411,15 @@ static void on_hangup(struct conn *c) {
   on_readable(c);
 }
 
-// Tries the origin's addresses from u->address on. errno tells how the one before failed.
-static void connect_next(struct upstream *u) {
-  struct origin *o = u->origin;
-  int error = errno;
-  while (u->address < o->address_count || (o->dial && u->address == 0)) {
-    int fd = o->dial ? o->dial(o->dial_context) : address_dial(&o->addresses[u->address]);
-    if (fd >= 0) {
-      u->conn.on_readable = on_readable;
-      u->conn.on_drained = on_drained;
-      u->conn.on_hangup = on_hangup;
-      u->conn.brings_answers = true;
-      if (!conn_start(&u->conn, o->pool->loop, fd)) {
-        error = errno;
-        close(fd);
-        break;
-      }
-      u->state = UP_CONNECTING;
-      conn_wake_writable(&u->conn);
-      return;
-    }
-    error = errno;
-    u->address++;
-  }
-  o->looked_up_ms = 0;  // perhaps it has moved
-  char why[400];
-  snprintf(why, sizeof why, "cannot connect to %s%s: %s", o->proxied ? "the proxy for " : "", o->host_field,
-           strerror(error));
-  upstream_fail(u, FAULT_CONNECT, why);
+bool upstream_attach(struct upstream *u, int fd) {
+  u->conn.on_readable = on_readable;
+  u->conn.on_drained = on_drained;
+  u->conn.on_hangup = on_hangup;
+  u->conn.brings_answers = true;
+  return conn_start(&u->conn, u->origin->pool->loop, fd);
 }
 
-static void connect_new(struct exchange *x) {
+void upstream_open(struct exchange *x) {
   struct origin *o = x->origin;
   struct upstream *u = calloc(1, sizeof *u);
   if (!u) {
@@ -581,7 +436,7 @@ static void connect_new(struct exchange *x) {
   if (u->all_next) u->all_next->all_pprev = &u->all_next;
   o->pool->all = u;
   phase_timer(u, x->times.connect_ms);
-  connect_next(u);
+  connecting_next(u);
 }
 
 const struct upstream *upstream_next(const struct upstream *u) {
@@ -592,64 +447,6 @@ bool upstream_is_of(const struct upstream *u, const struct origin *o) {
   return u->origin == o;
 }
 
-// --- names ---
-
-static void keep_public(struct dns_query *q) {
-  int n = 0;
-  for (int i = 0; i < q->count; i++)
-    if (address_is_public(&q->addresses[i])) q->addresses[n++] = q->addresses[i];
-  if (q->count && !n) snprintf(q->why, sizeof q->why, "its address is a private one");
-  q->count = n;
-}
-
-static void on_looked_up(struct dns_query *q) {
-  struct origin *o = (struct origin *)((char *)q - offsetof(struct origin, query));
-  o->looking_up = false;
-  if (o->public_only && !o->proxied) keep_public(q);
-  bool found = q->count > 0;
-  char why[400] = "";
-  if (found) {
-    o->looked_up_ms = loop_now_ms(o->pool->loop);
-    o->address_count = q->count;
-    memcpy(o->addresses, q->addresses, sizeof o->addresses);
-  } else {
-    snprintf(why, sizeof why, "cannot resolve %s: %s", q->host, q->why);
-  }
-  // A failure may bring an exchange back here, for its next endpoint, and begin another look-up: only those that have
-  // waited until now get this answer.
-  struct exchange *waited = o->waiting;
-  o->waiting = NULL;
-  if (waited) waited->pprev = &waited;
-  while (waited) {
-    struct exchange *x = waited;
-    exchange_detach(x);
-    if (found)
-      connect_new(x);
-    else
-      x->on_fail(x, FAULT_RESOLVE, str_from_cstr(why));
-  }
-}
-
-static void on_lookup_timeout(struct timer *timer) {
-  struct exchange *x = (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
-  exchange_detach(x);
-  x->on_fail(x, FAULT_TIMEOUT, STR("its name could not be resolved in time"));
-}
-
-static void look_up(struct exchange *x) {
-  struct origin *o = x->origin;
-  x->timer.on_fire = on_lookup_timeout;
-  timer_set(o->pool->loop, &x->timer, x->times.connect_ms);
-  x->next = o->waiting;
-  if (x->next) x->next->pprev = &x->next;
-  x->pprev = &o->waiting;
-  o->waiting = x;
-  if (o->looking_up) return;
-  o->looking_up = true;
-  o->query.done = on_looked_up;
-  if (dns_lookup(o->pool->dns, &o->query)) on_looked_up(&o->query);
-}
-
 static void begin(struct exchange *x) {
   struct origin *o = x->origin;
   struct upstream *u = o->idle;
@@ -657,12 +454,12 @@ static void begin(struct exchange *x) {
     idle_remove(u);
     u->x = x;
     x->conn = u;
-    exchange_send(u);
+    upstream_send(u);
   } else if (o->dial ||
              (o->looked_up_ms && !o->looking_up && loop_now_ms(o->pool->loop) - o->looked_up_ms < DNS_TTL_MS)) {
-    connect_new(x);
+    upstream_open(x);
   } else {
-    look_up(x);
+    connecting_look_up(x);
   }
 }
 

@@ -1,5 +1,5 @@
 // The schema, as numbered steps forward. PRAGMA user_version says how many have been made. A step that has been
-// released is never changed: the next change is a new step.
+// released is never changed: the next change is a new step. Views hold nothing, and are apart.
 #include "store/private.h"
 
 static const char *const steps[] = {
@@ -20,19 +20,7 @@ static const char *const steps[] = {
     // What each key has spent a day (UTC), kept with every batch, so that no key's sum ever needs all its rows.
     "CREATE TABLE key_usage("
     " key_id TEXT NOT NULL, day INTEGER NOT NULL, requests INTEGER NOT NULL, prompt INTEGER NOT NULL,"
-    " completion INTEGER NOT NULL, cost_pico INTEGER NOT NULL, PRIMARY KEY(key_id, day)) WITHOUT ROWID;"
-    // For people with the sqlite3 program or another tool at the file (docs/operations.md).
-    "CREATE VIEW ledger AS SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', created_us / 1e6, 'unixepoch') AS created, "
-    "key_id, "
-    "model,"
-    " provider, status, fault, flags & 1 AS streamed, flags >> 1 & 1 AS cancelled, latency_ms, generation_ms, "
-    "gateway_us,"
-    " prompt, completion, cached, reasoning, cost_pico / 1e12 AS cost_usd,"
-    " json_extract(detail, '$.upstream_model') AS upstream_model, json_extract(detail, '$.upstream_id') AS upstream_id,"
-    " json_extract(detail, '$.finish_reason') AS finish_reason, json_extract(detail, '$.user') AS user,"
-    " json_extract(detail, '$.session_id') AS session_id, json_extract(detail, '$.app_title') AS app_title,"
-    " json_extract(detail, '$.user_agent') AS user_agent, json_extract(detail, '$.error') AS error,"
-    " json_extract(detail, '$.attempts') AS attempts FROM generations;",
+    " completion INTEGER NOT NULL, cost_pico INTEGER NOT NULL, PRIMARY KEY(key_id, day)) WITHOUT ROWID;",
     // 2. Presets: versions are kept for ever, the newest is the one in use. Times in microseconds.
     "CREATE TABLE presets("
     " id TEXT PRIMARY KEY, slug TEXT NOT NULL UNIQUE COLLATE NOCASE, name TEXT NOT NULL, description TEXT,"
@@ -41,7 +29,14 @@ static const char *const steps[] = {
     "CREATE TABLE preset_versions("
     " preset_id TEXT NOT NULL, version INTEGER NOT NULL, id TEXT NOT NULL, config TEXT NOT NULL, system_prompt TEXT,"
     " creator TEXT, created_us INTEGER NOT NULL, PRIMARY KEY(preset_id, version)) WITHOUT ROWID;",
-    // 3. The view tells of presets and routers, too.
+    // 3. Nothing but the view.
+    "",
+};
+enum { STEPS = sizeof steps / sizeof steps[0] };
+
+// For people with the sqlite3 program or another tool at the file (docs/operations.md). It holds nothing: made anew
+// after every step, so that this is the only place that says what it shows; a change of it is a step.
+static const char view[] =
     "DROP VIEW IF EXISTS ledger;"
     "CREATE VIEW ledger AS SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', created_us / 1e6, 'unixepoch') AS created, "
     "key_id, "
@@ -54,9 +49,7 @@ static const char *const steps[] = {
     " json_extract(detail, '$.session_id') AS session_id, json_extract(detail, '$.app_title') AS app_title,"
     " json_extract(detail, '$.user_agent') AS user_agent, json_extract(detail, '$.preset_id') AS preset_id,"
     " json_extract(detail, '$.router') AS router, json_extract(detail, '$.error') AS error,"
-    " json_extract(detail, '$.attempts') AS attempts FROM generations;",
-};
-enum { STEPS = sizeof steps / sizeof steps[0] };
+    " json_extract(detail, '$.attempts') AS attempts FROM generations;";
 
 static int64_t number(struct store *s, const char *sql) {
   sqlite3_stmt *st = NULL;
@@ -73,6 +66,7 @@ static bool step_forward(struct store *s) {
   int64_t version = number(s, "PRAGMA user_version");
   bool ok = version >= 0;
   for (int64_t i = version; ok && i < STEPS; i++) ok = store_exec(s, steps[i]);
+  ok = ok && store_exec(s, view);
   char set[80];
   snprintf(set, sizeof set, "PRAGMA application_id=%d; PRAGMA user_version=%d", STORE_APPLICATION_ID, (int)STEPS);
   return ok && store_exec(s, set) && store_exec(s, "COMMIT");

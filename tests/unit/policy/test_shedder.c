@@ -103,6 +103,14 @@ static void test_twice_the_load(void **state) {
   }
 }
 
+static void overload(void) {
+  struct load l = {.seconds = 10, .cost_us = 1000, .refusal_us = 20};
+  l.a_second[0] = 3000;
+  struct outcome o = run(&l);
+  assert_true(s.on && o.refused[0]);
+  free(o.wait_us);
+}
+
 static void test_without_overload_nobody_is_refused(void **state) {
   (void)state;
   struct load l = {.seconds = 30, .cost_us = 1000, .refusal_us = 20};
@@ -132,11 +140,7 @@ static void test_ends(void **state) {
   shedder_look(&s, 3000000, TARGET_MS, now);
   for (int i = 0; i < 50; i++) shedder_look(&s, 20, TARGET_MS, now += 10);
   assert_false(s.on);
-  struct load l = {.seconds = 10, .cost_us = 1000, .refusal_us = 20};
-  l.a_second[0] = 3000;
-  struct outcome o = run(&l);
-  assert_true(s.on && o.refused[0]);
-  free(o.wait_us);
+  overload();
   now = quiet_us / 1000 + 20000;
   unsigned refused = 0;
   for (int i = 0; i < 300; i++) {
@@ -167,11 +171,7 @@ static void test_a_lull(void **state) {
     assert_true(shedder_admit(&s, 1, now));
   }
   // In the middle of an overload, too.
-  struct load l = {.seconds = 10, .cost_us = 1000, .refusal_us = 20};
-  l.a_second[0] = 3000;
-  struct outcome o = run(&l);
-  assert_true(s.on && o.refused[0]);
-  free(o.wait_us);
+  overload();
   now = quiet_us / 1000 + 20000;
   for (int i = 0; i < 5; i++) {
     shedder_look(&s, 20, TARGET_MS, now += 60 * 1000);
